@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR BSD-2-Clause) */
+/*
+ * ipi_defer: the guest/VMM contract, ABI version 1.
+ *
+ * A guest tells its VMM, per vCPU and interrupt vector, where a 32-bit
+ * "context word" lives and when it accepts work. An IPI of such a "typed"
+ * vector to a vCPU whose word accepts is then recorded as one bit in the word
+ * instead of interrupting the vCPU; the guest does the recorded work on its
+ * next kernel entry. Everything here fails towards today's behaviour: without
+ * the CPUID signature, with an unknown version or after a refused
+ * registration, a typed vector is an ordinary IPI.
+ *
+ * This one file is shared by the hypervisor side (C and C++) and the guest
+ * kernel; the copies are compared byte for byte by a test. All values are
+ * little endian, as x86 is.
+ */
+#ifndef IPI_DEFER_ABI_H
+#define IPI_DEFER_ABI_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#include <cstddef>
+#define IPI_DEFER_ASSERT(cond)	static_assert(cond, #cond)
+#else
+#ifdef __KERNEL__
+#include <linux/stddef.h>
+#else
+#include <stddef.h>
+#endif
+#define IPI_DEFER_ASSERT(cond)	_Static_assert(cond, #cond)
+#endif
+
+/*
+ * Discovery. Scan EAX = 0x40000000, 0x40000100, ... 0x4000ff00 for the
+ * signature in EBX, ECX, EDX (12 bytes, in this order). The base is not
+ * necessarily below the maximum that leaf 0x40000000 reports, so compare the
+ * signature and nothing else. Never probe by touching the MSRs: an unknown
+ * MSR is ignored by some hypervisors and faults under others.
+ *
+ * base + 0: EAX = highest leaf of this range, EBX/ECX/EDX = signature
+ * base + 1: EAX = ABI version, EBX = features (IPI_DEFER_F_*),
+ *           ECX = most bindings a table may hold, EDX = 0 (reserved)
+ */
+#define IPI_DEFER_CPUID_FIRST		0x40000000u
+#define IPI_DEFER_CPUID_LAST		0x4000ff00u
+#define IPI_DEFER_CPUID_STEP		0x100u
+#define IPI_DEFER_CPUID_DEFAULT		0x40000400u	/* where our VMMs put it */
+#define IPI_DEFER_CPUID_LEAVES		2u
+#define IPI_DEFER_SIGNATURE		"IpiDeferVMM"	/* with its NUL: 12 bytes */
+#define IPI_DEFER_SIGNATURE_EBX		0x44697049u	/* "IpiD" */
+#define IPI_DEFER_SIGNATURE_ECX		0x72656665u	/* "efer" */
+#define IPI_DEFER_SIGNATURE_EDX		0x004d4d56u	/* "VMM\0" */
+
+#define IPI_DEFER_VERSION		1u
+
+/* The VMM sees writes to the local APIC's ICR: the guest just sends. */
+#define IPI_DEFER_F_ICR			(1u << 0)
+/* IPI_DEFER_MSR_ICR exists; without F_ICR typed vectors must go through it. */
+#define IPI_DEFER_F_DOORBELL		(1u << 1)
+
+/*
+ * MSR_REGISTER, read/write, one per vCPU.
+ *
+ *  63                                   8 7     4 3      1    0
+ * +--------------------------------------+-------+--------+--------+
+ * | GPA of the binding table, bits 63:8  | count | 0      | enable |
+ * +--------------------------------------+-------+--------+--------+
+ *
+ * Writing 0 unregisters. Writing with the enable bit makes the VMM copy
+ * `count` bindings (1..8) from the table, once, and replaces the vCPU's
+ * previous registration. The table is 256-byte aligned, thus never crosses a
+ * page. Any fault in the value or in the table is #GP(0), and leaves the
+ * previous registration as it was. Reading gives the value last accepted,
+ * 0 when there is no registration. Reset, INIT, and removal of the RAM behind
+ * a word or of the vCPU end a registration.
+ */
+#define IPI_DEFER_MSR_REGISTER		0x49504900u
+#define IPI_DEFER_REG_ENABLE		(1u << 0)
+#define IPI_DEFER_REG_RESERVED		0x0eu
+#define IPI_DEFER_REG_COUNT_SHIFT	4
+#define IPI_DEFER_REG_COUNT_MASK	0xf0u
+#define IPI_DEFER_REG_GPA_MASK		(~(__u64)0xff)
+#define IPI_DEFER_MAX_BINDINGS		8u
+#define IPI_DEFER_TABLE_BYTES		256u
+
+/*
+ * MSR_ICR, write only: x2APIC ICR format and meaning (SDM vol. 3A 11.12.9),
+ * physical destinations and shorthands only. Exists when F_DOORBELL is set.
+ */
+#define IPI_DEFER_MSR_ICR		0x49504901u
+
+/* Vectors that may be bound: not an exception, not the reset SVR's vector. */
+#define IPI_DEFER_VECTOR_FIRST		0x20u
+#define IPI_DEFER_VECTOR_LAST		0xfeu
+
+/*
+ * One binding, 32 bytes. Zeroed memory is not a valid binding.
+ *
+ * Recording is allowed iff (word & accept_mask) == accept_value, and sets
+ * work_bit with one atomic read-modify-write, also when it is set already
+ * (the RMW is what orders the sender's earlier stores). The VMM writes the
+ * word in no other way.
+ *
+ * The state fields serve statistics and the VMM's user/guest/idle policy
+ * only: the vCPU's state is (word & state_mask) >> state_shift, and the three
+ * state_* bytes say which value is which. With state_mask 0 the state is
+ * unknown, and the VMM records only if its policy allows all three.
+ */
+struct ipi_defer_binding {
+	/* GPA of the context word, 4-byte aligned, in writable RAM. */
+	__u64 word_gpa;
+	/* Bits to look at; not 0, none of them a work bit of this table. */
+	__u32 accept_mask;
+	/* What they must be; no bit outside accept_mask. */
+	__u32 accept_value;
+	/* Exactly one bit; no other binding of the same word has it. */
+	__u32 work_bit;
+	/* 0, or the contiguous bits of the state, none of them a work bit. */
+	__u32 state_mask;
+	/* Lowest set bit of state_mask; 0 when state_mask is 0. */
+	__u8 state_shift;
+	/* VECTOR_FIRST..VECTOR_LAST, once per table. */
+	__u8 vector;
+	/* Values of the state; distinct, within the mask; 0 when it is 0. */
+	__u8 state_user;
+	__u8 state_guest;
+	__u8 state_idle;
+	/* Zero. */
+	__u8 reserved[3];
+};
+
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, word_gpa) == 0);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, accept_mask) == 8);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, accept_value) == 12);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, work_bit) == 16);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, state_mask) == 20);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, state_shift) == 24);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, vector) == 25);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, state_user) == 26);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, state_guest) == 27);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, state_idle) == 28);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_binding, reserved) == 29);
+IPI_DEFER_ASSERT(sizeof(struct ipi_defer_binding) == 32);
+IPI_DEFER_ASSERT(sizeof(struct ipi_defer_binding) * IPI_DEFER_MAX_BINDINGS ==
+		 IPI_DEFER_TABLE_BYTES);
+
+#endif /* IPI_DEFER_ABI_H */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libipidefer: C interface of the deferral core.
+ *
+ * The core decides; the caller acts. It makes no system calls, reads no clock,
+ * starts no threads, and allocates only in ipidefer_vm_create(). No exception
+ * leaves it. A VMM uses it like this:
+ *
+ *   start     vm = ipidefer_vm_create(n); set the policy
+ *   WRMSR     ipidefer_register_decode(), copy the table from guest memory,
+ *             ipidefer_table_decode(), resolve each word_gpa to a host pointer
+ *             that it keeps alive, ipidefer_bind(); #GP where one refuses
+ *   ICR       for each (target, vector) of a fixed-mode IPI:
+ *             ipidefer_suppresses(ipidefer_decide(vm, target, vector)) ?
+ *             mark the word's page dirty : deliver as before
+ *   reset     ipidefer_unbind()
+ *
+ * Locking: the caller keeps ipidefer_bind() and ipidefer_unbind() of a vCPU
+ * from running while ipidefer_decide() runs for the same target (QEMU: the
+ * BQL), and ipidefer_vm_destroy() from running while anything does.
+ * ipidefer_decide() may run on many threads at once; the policy setters and
+ * the counter readers may run at any time, on any thread.
+ *
+ * Not handled: reading or writing MSRs, mapping guest memory, dirty tracking,
+ * raising interrupts.
+ */
+#ifndef IPIDEFER_IPIDEFER_H
+#define IPIDEFER_IPIDEFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ipidefer/ipi_defer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IPIDEFER_EXPORT __attribute__((visibility("default")))
+
+#define IPIDEFER_VERSION_MAJOR 0
+#define IPIDEFER_VERSION_MINOR 1
+#define IPIDEFER_VERSION_PATCH 0
+
+/** Most vCPUs of one VM. */
+#define IPIDEFER_MAX_VCPUS 4096u
+
+/** Most distinct vectors that the vCPUs of one VM may bind, ever: each keeps
+ *  its counters for the life of the VM. */
+#define IPIDEFER_MAX_TYPED 32u
+
+/**
+ * What became of one typed IPI to one target (invariant I1: exactly one).
+ * DEFERRED and COALESCED: recorded in the target's word; send nothing.
+ * Everything else: go on as if the core did not exist.
+ */
+enum ipidefer_verdict {
+    IPIDEFER_PASSED = 0,             /**< not a typed vector; not counted */
+    IPIDEFER_DEFERRED,               /**< work bit newly set */
+    IPIDEFER_COALESCED,              /**< work bit was set already */
+    IPIDEFER_DELIVERED_IN_KERNEL,    /**< the word does not accept work now */
+    IPIDEFER_DELIVERED_NOT_ISOLATED, /**< policy: target not isolated */
+    IPIDEFER_DELIVERED_NOT_BOUND,    /**< target has no binding for the vector */
+    IPIDEFER_DELIVERED_POLICY,       /**< switched off: all, vector or context */
+    IPIDEFER_DELIVERED_BAD_WORD,     /**< the word's memory is gone */
+    IPIDEFER_DELIVERED_CONTENDED,    /**< the bounded CAS loop ran out */
+    IPIDEFER_VERDICTS                /**< number of verdicts */
+};
+
+/** Contexts that policy may allow deferral in; OR them. */
+enum ipidefer_context {
+    IPIDEFER_CONTEXT_USER = 1u << 0,
+    IPIDEFER_CONTEXT_GUEST = 1u << 1,
+    IPIDEFER_CONTEXT_IDLE = 1u << 2,
+    IPIDEFER_CONTEXTS_ALL = 7u
+};
+
+/** Why a registration was refused. Values are stable. */
+enum ipidefer_error {
+    IPIDEFER_OK = 0,
+    IPIDEFER_E_VCPU,          /**< vCPU index out of range */
+    IPIDEFER_E_RESERVED,      /**< reserved bits or bytes not zero */
+    IPIDEFER_E_NOT_ENABLED,   /**< nonzero value without the enable bit */
+    IPIDEFER_E_COUNT,         /**< count 0 or above IPI_DEFER_MAX_BINDINGS */
+    IPIDEFER_E_TABLE_SIZE,    /**< fewer bytes copied than count needs */
+    IPIDEFER_E_ALIGNMENT,     /**< word_gpa not 4-byte aligned */
+    IPIDEFER_E_VECTOR,        /**< vector outside FIRST..LAST */
+    IPIDEFER_E_DUPLICATE,     /**< vector twice, or (word, work bit) twice */
+    IPIDEFER_E_ACCEPT_MASK,   /**< accept_mask 0 */
+    IPIDEFER_E_ACCEPT_VALUE,  /**< accept_value has bits outside the mask */
+    IPIDEFER_E_WORK_BIT,      /**< work_bit not exactly one bit */
+    IPIDEFER_E_OVERLAP,       /**< a mask covers a work bit of the same word */
+    IPIDEFER_E_STATE,         /**< state mask, shift or values inconsistent */
+    IPIDEFER_E_WORD,          /**< the caller could not map a word */
+    IPIDEFER_E_VECTORS,       /**< more than IPIDEFER_MAX_TYPED vectors a VM */
+    IPIDEFER_ERRORS           /**< number of error codes */
+};
+
+/** A refused value: which binding, which field's value, and its limit. */
+struct ipidefer_fault {
+    enum ipidefer_error error;
+    uint32_t binding; /**< index in the table; 0 for faults of the MSR value */
+    uint64_t value;   /**< the offending value */
+    uint64_t limit;   /**< the bound it broke, 0 where there is no number */
+};
+
+/** A decoded, valid MSR_REGISTER value. */
+struct ipidefer_registration {
+    uint64_t table_gpa;   /**< 256-byte aligned */
+    uint32_t count;       /**< bindings, 1..8; 0 means unregister */
+    uint32_t table_bytes; /**< bytes to copy from table_gpa */
+};
+
+/** Verdicts of one (target vCPU, vector) since ipidefer_vm_create(). */
+struct ipidefer_counters {
+    uint64_t verdict[IPIDEFER_VERDICTS]; /**< by enum; PASSED stays 0 */
+};
+
+/** Opaque VM; its first bytes are the gate, read by ipidefer_typed(). */
+typedef struct ipidefer_vm ipidefer_vm;
+struct ipidefer_gate {
+    uint64_t typed[4]; /**< bit v: some vCPU has bound vector v */
+};
+
+/* ---- VM and policy ---------------------------------------------------- */
+
+/** @param vcpus 1..IPIDEFER_MAX_VCPUS. NULL when out of range or memory.
+ *  Starts enabled, no vCPU isolated, USER and GUEST allowed, IDLE not, every
+ *  vector allowed. */
+IPIDEFER_EXPORT ipidefer_vm *ipidefer_vm_create(uint32_t vcpus);
+IPIDEFER_EXPORT void ipidefer_vm_destroy(ipidefer_vm *vm);
+IPIDEFER_EXPORT uint32_t ipidefer_vm_vcpus(const ipidefer_vm *vm);
+
+/** Kill switch. Off takes effect with the next decision; work that is already
+ *  recorded stays in the words and is done at the next kernel entry. */
+IPIDEFER_EXPORT void ipidefer_set_enabled(ipidefer_vm *vm, bool enabled);
+IPIDEFER_EXPORT bool ipidefer_enabled(const ipidefer_vm *vm);
+
+/** E_VCPU when out of range. */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_set_isolated(ipidefer_vm *vm, uint32_t vcpu, bool isolated);
+IPIDEFER_EXPORT bool ipidefer_isolated(const ipidefer_vm *vm, uint32_t vcpu);
+
+/** @param contexts OR of enum ipidefer_context; other bits are ignored. */
+IPIDEFER_EXPORT void ipidefer_set_contexts(ipidefer_vm *vm, uint32_t contexts);
+IPIDEFER_EXPORT uint32_t ipidefer_contexts(const ipidefer_vm *vm);
+
+/** A vector that is not allowed is delivered (reason: policy). */
+IPIDEFER_EXPORT void ipidefer_set_vector_allowed(ipidefer_vm *vm,
+                                                 uint8_t vector, bool allowed);
+IPIDEFER_EXPORT bool ipidefer_vector_allowed(const ipidefer_vm *vm,
+                                             uint8_t vector);
+
+/* ---- Registration ----------------------------------------------------- */
+
+/** Decode a value written to IPI_DEFER_MSR_REGISTER. */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_register_decode(uint64_t value, struct ipidefer_registration *out,
+                         struct ipidefer_fault *fault);
+
+/** Validate a table copied from guest memory (I7: copy once, then this).
+ *  @param raw   table bytes, count * sizeof(struct ipi_defer_binding) used
+ *  @param bytes how many were copied
+ *  @param out   `count` validated bindings on success, untouched otherwise */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_table_decode(const void *raw, size_t bytes, uint32_t count,
+                      struct ipi_defer_binding out[IPI_DEFER_MAX_BINDINGS],
+                      struct ipidefer_fault *fault);
+
+/** Replace the vCPU's bindings. The bindings must come from
+ *  ipidefer_table_decode(); words[i] is the host address of binding i's word,
+ *  4-byte aligned, and stays valid until unbind or the next bind. */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_bind(ipidefer_vm *vm, uint32_t vcpu,
+              const struct ipi_defer_binding *bindings, uint32_t *const *words,
+              uint32_t count, struct ipidefer_fault *fault);
+
+/** End the vCPU's registration; no effect without one. Counters stay. */
+IPIDEFER_EXPORT void ipidefer_unbind(ipidefer_vm *vm, uint32_t vcpu);
+
+/** The memory behind a word went away: until the next bind its vector is
+ *  delivered with reason BAD_WORD. @param slot index of the binding. */
+IPIDEFER_EXPORT void ipidefer_lose_word(ipidefer_vm *vm, uint32_t vcpu,
+                                        uint32_t slot);
+
+/** Bindings of a vCPU. @return their number, 0 without a registration. */
+IPIDEFER_EXPORT uint32_t
+ipidefer_bindings(const ipidefer_vm *vm, uint32_t vcpu,
+                  struct ipi_defer_binding out[IPI_DEFER_MAX_BINDINGS]);
+
+/** One line of English for a fault, always NUL-terminated.
+ *  @return buf */
+IPIDEFER_EXPORT const char *ipidefer_fault_text(const struct ipidefer_fault *f,
+                                                char *buf, size_t size);
+
+/* ---- Decision --------------------------------------------------------- */
+
+/** One load and one test: can this vector be typed at all? */
+static inline bool ipidefer_typed(const ipidefer_vm *vm, uint8_t vector)
+{
+    const struct ipidefer_gate *gate = (const struct ipidefer_gate *)(const void *)vm;
+    return (__atomic_load_n(&gate->typed[vector >> 6], __ATOMIC_RELAXED) >>
+            (vector & 63)) & 1;
+}
+
+/** Decide one fixed-mode IPI to one target; on DEFERRED and COALESCED the
+ *  word has been written. Bounded, lock-free, allocates nothing. */
+IPIDEFER_EXPORT enum ipidefer_verdict
+ipidefer_decide(ipidefer_vm *vm, uint32_t target, uint8_t vector);
+
+static inline bool ipidefer_suppresses(enum ipidefer_verdict v)
+{
+    return v == IPIDEFER_DEFERRED || v == IPIDEFER_COALESCED;
+}
+
+/** Stable lower-case names with dashes: "deferred", "delivered-in-kernel";
+ *  "?" out of range. */
+IPIDEFER_EXPORT const char *ipidefer_verdict_name(enum ipidefer_verdict v);
+
+/** Counters of (vcpu, vector). Zeroes for what was never counted.
+ *  @return false when nothing was ever counted for this pair */
+IPIDEFER_EXPORT bool ipidefer_counters_get(const ipidefer_vm *vm, uint32_t vcpu,
+                                           uint8_t vector,
+                                           struct ipidefer_counters *out);
+
+/* ---- ICR -------------------------------------------------------------- */
+
+/** Delivery modes, SDM vol. 3A 11.6.1. */
+enum ipidefer_delivery {
+    IPIDEFER_FIXED = 0,
+    IPIDEFER_LOWEST = 1,
+    IPIDEFER_SMI = 2,
+    IPIDEFER_DELIVERY_RESERVED = 3,
+    IPIDEFER_NMI = 4,
+    IPIDEFER_INIT = 5,
+    IPIDEFER_SIPI = 6,
+    IPIDEFER_EXTINT = 7 /**< reserved in an ICR */
+};
+
+enum ipidefer_shorthand {
+    IPIDEFER_NO_SHORTHAND = 0,
+    IPIDEFER_SELF = 1,
+    IPIDEFER_ALL = 2,
+    IPIDEFER_ALL_BUT_SELF = 3
+};
+
+/** A decoded ICR write. */
+struct ipidefer_icr {
+    uint8_t vector;
+    uint8_t delivery;  /**< enum ipidefer_delivery */
+    uint8_t shorthand; /**< enum ipidefer_shorthand */
+    bool logical;      /**< destination mode */
+    bool assert_level; /**< level bit */
+    bool level_trigger;
+    bool x2apic;   /**< dest is 32 bits wide */
+    bool legal;    /**< a combination the SDM allows (vol. 3A 11.6.1) */
+    bool deferrable; /**< legal, fixed, edge: may be a typed IPI (I3) */
+    uint32_t dest;
+};
+
+/** What destination matching needs to know of one local APIC. */
+struct ipidefer_apic {
+    uint32_t id;   /**< x2APIC ID; xAPIC: low 8 bits */
+    uint32_t ldr;  /**< LDR: xAPIC bits 31:24; x2APIC cluster<<16 | bit */
+    uint32_t dfr;  /**< xAPIC DFR; 0xf in 31:28 is flat, 0 is cluster */
+    bool x2apic;   /**< in x2APIC mode */
+    bool enabled;  /**< globally enabled; a disabled one matches nothing */
+};
+
+IPIDEFER_EXPORT struct ipidefer_icr ipidefer_icr_xapic(uint32_t low,
+                                                       uint32_t high);
+IPIDEFER_EXPORT struct ipidefer_icr ipidefer_icr_x2apic(uint64_t value);
+
+/** Does this IPI, sent by APIC `sender`, name APIC `target`? For LOWEST this
+ *  says "is a candidate": arbitration is the VMM's. */
+IPIDEFER_EXPORT bool ipidefer_icr_names(const struct ipidefer_icr *icr,
+                                        const struct ipidefer_apic *sender,
+                                        const struct ipidefer_apic *target,
+                                        bool is_self);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* IPIDEFER_IPIDEFER_H */
