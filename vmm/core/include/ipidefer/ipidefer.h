@@ -15,9 +15,10 @@
  *             mark the word's page dirty : deliver as before
  *   reset     ipidefer_unbind()
  *
- * Locking: the caller keeps ipidefer_bind() and ipidefer_unbind() of a vCPU
- * from running while ipidefer_decide() runs for the same target (QEMU: the
- * BQL), and ipidefer_vm_destroy() from running while anything does.
+ * Locking: the caller runs ipidefer_bind(), ipidefer_unbind() and
+ * ipidefer_lose_word() of one VM one at a time, and none of them for a vCPU
+ * while ipidefer_decide() or ipidefer_bindings() runs for it (QEMU: the BQL);
+ * ipidefer_vm_destroy() while nothing else runs.
  * ipidefer_decide() may run on many threads at once; the policy setters and
  * the counter readers may run at any time, on any thread.
  *
@@ -90,7 +91,7 @@ enum ipidefer_error {
     IPIDEFER_E_ACCEPT_MASK,   /**< accept_mask 0 */
     IPIDEFER_E_ACCEPT_VALUE,  /**< accept_value has bits outside the mask */
     IPIDEFER_E_WORK_BIT,      /**< work_bit not exactly one bit */
-    IPIDEFER_E_OVERLAP,       /**< a mask covers a work bit of the same word */
+    IPIDEFER_E_OVERLAP,       /**< a mask covers a work bit of the table */
     IPIDEFER_E_STATE,         /**< state mask, shift or values inconsistent */
     IPIDEFER_E_WORD,          /**< the caller could not map a word */
     IPIDEFER_E_VECTORS,       /**< more than IPIDEFER_MAX_TYPED vectors a VM */
@@ -218,7 +219,8 @@ static inline bool ipidefer_suppresses(enum ipidefer_verdict v)
  *  "?" out of range. */
 IPIDEFER_EXPORT const char *ipidefer_verdict_name(enum ipidefer_verdict v);
 
-/** Counters of (vcpu, vector). Zeroes for what was never counted.
+/** Counters of (vcpu, vector). Zeroes for what was never counted. All targets
+ *  out of range are counted together: any vcpu out of range reads their sum.
  *  @return false when nothing was ever counted for this pair */
 IPIDEFER_EXPORT bool ipidefer_counters_get(const ipidefer_vm *vm, uint32_t vcpu,
                                            uint8_t vector,
@@ -254,7 +256,9 @@ struct ipidefer_icr {
     bool assert_level; /**< level bit */
     bool level_trigger;
     bool x2apic;   /**< dest is 32 bits wide */
-    bool legal;    /**< a combination the SDM allows (vol. 3A 11.6.1) */
+    bool legal;    /**< a combination the SDM allows (vol. 3A 11.6.1). Do not
+                        drop what is not: hardware sends a level-triggered IPI
+                        as edge, and Linux relies on that for INIT */
     bool deferrable; /**< legal, fixed, edge: may be a typed IPI (I3) */
     uint32_t dest;
 };

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Typed vectors: which vectors are bound somewhere in the VM, and the dense
+// index under which each keeps its counters for the life of the VM.
+//
+// Not handled: two writers at once; the caller of ipidefer_bind() serialises.
+#ifndef IPIDEFER_TYPED_VECTORS_HPP
+#define IPIDEFER_TYPED_VECTORS_HPP
+
+#include <ipidefer/ipidefer.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace ipidefer {
+
+class TypedVectors final {
+  public:
+    /// Index of a vector that some vCPU has bound.
+    [[nodiscard]] std::optional<unsigned> bound(
+        std::uint8_t vector) const noexcept
+    {
+        // Ordering: ACQUIRE: a set bit shows the index too; pairs with the
+        //   release in take().
+        const auto gate = gate_[vector / kBits].load(std::memory_order_acquire);
+        if ((gate >> vector % kBits & 1) == 0) return std::nullopt;
+        return known(vector);
+    }
+
+    /// Index of a vector that some vCPU has bound at some time.
+    [[nodiscard]] std::optional<unsigned> known(
+        std::uint8_t vector) const noexcept
+    {
+        // Ordering: ACQUIRE: a counter reader that knows an index may use it;
+        //   pairs with the release in reserve().
+        const unsigned number = number_[vector].load(std::memory_order_acquire);
+        if (number == 0) return std::nullopt;
+        return number - 1;
+    }
+
+    /// How many vectors would have an index after reserve(bindings).
+    [[nodiscard]] unsigned with(
+        std::span<const ipi_defer_binding> bindings) const noexcept;
+
+    /// Give every vector of the bindings an index; there is room.
+    void reserve(std::span<const ipi_defer_binding> bindings) noexcept;
+
+    /// One more vCPU has bound the vector, which has an index.
+    void take(std::uint8_t vector) noexcept;
+    /// One vCPU less has bound it.
+    void drop(std::uint8_t vector) noexcept;
+
+  private:
+    static constexpr unsigned kBits = 64;
+    static constexpr std::size_t kVectors = 256;
+
+    // Read by ipidefer_typed(), which knows it as struct ipidefer_gate.
+    std::array<std::atomic<std::uint64_t>, kVectors / kBits> gate_;
+    static_assert(sizeof gate_ == sizeof(ipidefer_gate));
+    static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+    // Index plus one; 0: never bound.
+    std::array<std::atomic<std::uint8_t>, kVectors> number_;
+    std::array<std::uint16_t, kVectors> vcpus_{};
+    static_assert(IPIDEFER_MAX_VCPUS <= UINT16_MAX);
+    unsigned used_ = 0;
+};
+
+}  // namespace ipidefer
+
+#endif  // IPIDEFER_TYPED_VECTORS_HPP
