@@ -1,1 +1,114 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# ctest labels: unit (seconds), property (sweeps and seeded random), race
+# (threads under ThreadSanitizer), sanitizer (the same tests under address and
+# undefined behaviour sanitizers), mutant, fuzz. A test that cannot run here
+# exits with 77, and ctest reports it as skipped.
+
+# ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...] [INCLUDES ...])
+function(ipidefer_gtest name label)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
+    add_executable(${name} ${arg_SOURCES})
+    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
+    target_link_libraries(${name} PRIVATE
+        ${arg_LIBRARIES} ipidefer-warnings GTest::gtest_main Threads::Threads)
+    gtest_discover_tests(${name}
+        DISCOVERY_TIMEOUT 60
+        PROPERTIES LABELS ${label} TIMEOUT 300)
+endfunction()
+
+# ipidefer_sanitized_gtest(NAME LABEL SANITIZER SOURCES... INCLUDES...)
+#
+# Tests and the code under test, compiled once more with a sanitizer, whatever
+# the rest of the build has. One ctest entry: the interest is in the reports.
+# Nothing in a build that is sanitized as a whole.
+function(ipidefer_sanitized_gtest name label sanitizer)
+    cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "SOURCES;INCLUDES")
+    if(NOT IPIDEFER_SANITIZE STREQUAL "")
+        return()
+    endif()
+    add_executable(${name} ${arg_SOURCES})
+    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
+    target_compile_options(${name} PRIVATE -O1 -g -fsanitize=${sanitizer}
+        -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${name} PRIVATE -fsanitize=${sanitizer})
+    target_link_libraries(${name} PRIVATE
+        ipidefer-warnings GTest::gtest_main Threads::Threads)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300
+        ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1;UBSAN_OPTIONS=print_stacktrace=1")
+endfunction()
+
+# ipidefer_mutant(NAME DIRECTORY dir FILE file FROM code TO code TEST file
+#                 CAUGHT_BY Suite.Test [LIBRARIES ...] [INCLUDES ...])
+#
+# A copy of one source file with one line broken on purpose, and the test that
+# must fail for it. Source that no longer contains the line stops the
+# configuration, so a mutant cannot quietly become a no-op. The libraries come
+# after the broken object, which thereby replaces theirs. FROM and TO contain no
+# semicolon: CMake would take them for lists.
+function(ipidefer_mutant name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg ""
+        "DIRECTORY;FILE;FROM;TO;TEST;CAUGHT_BY" "LIBRARIES;INCLUDES")
+    set(source ${arg_DIRECTORY}/${arg_FILE})
+    set(out ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(READ ${source} code)
+    string(FIND "${code}" "${arg_FROM}" at)
+    if(at EQUAL -1)
+        message(FATAL_ERROR "mutant ${name}: ${arg_FILE} lacks '${arg_FROM}'")
+    endif()
+    string(REPLACE "${arg_FROM}" "${arg_TO}" code "${code}")
+    file(CONFIGURE OUTPUT ${out}/${arg_FILE} CONTENT "${code}" @ONLY)
+    # Beside the broken file, so that its #include "..." finds that one.
+    configure_file(${arg_DIRECTORY}/${arg_TEST} ${out}/${arg_TEST} COPYONLY)
+
+    set(sources ${out}/${arg_TEST})
+    if(arg_FILE MATCHES "\\.cpp$")
+        list(APPEND sources ${out}/${arg_FILE})
+    endif()
+    set(target mutant-${name})
+    add_executable(${target} ${sources})
+    target_include_directories(${target} PRIVATE ${arg_INCLUDES} ${arg_DIRECTORY})
+    target_compile_options(${target} PRIVATE -O0 -g0)
+    target_link_libraries(${target} PRIVATE
+        ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
+    add_test(NAME ${target}-is-caught
+        COMMAND ${target} --gtest_filter=${arg_CAUGHT_BY})
+    string(REPLACE "." "\\." caught "${arg_CAUGHT_BY}")
+    set_tests_properties(${target}-is-caught PROPERTIES
+        LABELS mutant
+        TIMEOUT 60
+        PASS_REGULAR_EXPRESSION "FAILED  \\] ${caught}")
+endfunction()
+
+# ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES...)
+#
+# A libFuzzer target, which needs clang whatever compiler the build uses. A
+# short run by default; give the program a corpus directory for a long one.
+function(ipidefer_fuzz name runs)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;INCLUDES")
+    find_program(IPIDEFER_FUZZ_CXX NAMES clang++-14 clang++
+        DOC "clang++ with libFuzzer")
+    if(NOT IPIDEFER_FUZZ_CXX)
+        add_test(NAME ${name} COMMAND sh -c
+            "echo 'no clang++ found: not fuzzing' && exit 77")
+    else()
+        list(TRANSFORM arg_INCLUDES PREPEND -I)
+        file(GLOB_RECURSE headers CONFIGURE_DEPENDS
+            ${CMAKE_CURRENT_SOURCE_DIR}/*.hpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+        add_custom_command(OUTPUT ${name}
+            COMMAND ${IPIDEFER_FUZZ_CXX} -std=c++20 -O1 -g
+                -fsanitize=fuzzer,address,undefined
+                -fno-sanitize-recover=all ${arg_INCLUDES} ${arg_SOURCES}
+                -o ${name}
+            DEPENDS ${arg_SOURCES} ${headers} ${IPIDEFER_ABI_HEADER}
+            WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
+            COMMENT "Building ${name} with clang"
+            VERBATIM)
+        add_custom_target(${name}-build ALL DEPENDS ${name})
+        add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_BINARY_DIR}/${name}
+            -runs=${runs} -seed=1 -max_len=320 -print_final_stats=1)
+    endif()
+    set_tests_properties(${name} PROPERTIES
+        LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 300)
+endfunction()

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Senders against a guest that enters and leaves its kernel all the time. Run
+// under ThreadSanitizer: the senders' changes are plain stores, so an ordering
+// that is missing (I5, I6) is a reported data race, whatever the timing.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "guest_layout.hpp"
+
+namespace ipidefer {
+namespace {
+
+using test::kFirstWork;
+using test::kUser;
+using test::kWatching;
+using test::kWorkMask;
+
+constexpr unsigned kSenders = 4;
+constexpr std::uint64_t kRounds = 2'000;
+constexpr std::uint8_t kFirstVector = 0xf1;
+constexpr auto kPatience = std::chrono::seconds{120};
+
+/// One kind of work, with the sender's and the target's side of it.
+struct Work {
+    std::uint64_t change = 0;  // plain, what the ordering must carry
+    std::atomic<std::uint64_t> done{0};
+    std::atomic<bool> interrupt{false};
+};
+
+/// The isolated vCPU: userspace, kernel entry with flush, kernel exit; and the
+/// handler of the real interrupt.
+class Target {
+  public:
+    explicit Target(unsigned kinds) : works_(kinds), seen_(kinds, 0) {}
+
+    std::uint32_t& word() { return word_; }
+    Work& work(unsigned kind) { return works_[kind]; }
+    [[nodiscard]] std::uint64_t bits_seen(unsigned kind) const
+    {
+        return seen_[kind];
+    }
+
+    /// Until `stop`, and once more, so that nothing recorded stays behind.
+    void run(const std::atomic<bool>& stop)
+    {
+        bool last = false;
+        while (!last) {
+            // Ordering: ACQUIRE, after which no sender records any more.
+            last = stop.load(std::memory_order_acquire);
+            std::this_thread::yield();  // userspace
+            enter_kernel_and_leave();
+        }
+    }
+
+  private:
+    void enter_kernel_and_leave()
+    {
+        const std::atomic_ref<std::uint32_t> word{word_};
+        // Ordering: ACQ_REL, as the guest's entry atomic is fully ordered;
+        //   pairs with the release CAS in context_word.hpp (I5).
+        const std::uint32_t entered =
+            word.fetch_add(kWatching, std::memory_order_acq_rel);
+        for (unsigned k = 0; k < works_.size(); ++k) {
+            if ((entered & kFirstWork << k) == 0) continue;
+            ++seen_[k];
+            flush(works_[k]);
+        }
+        for (Work& work : works_)
+            // Ordering: ACQUIRE pairs with the sender's release in ask().
+            if (work.interrupt.exchange(false, std::memory_order_acquire))
+                flush(work);
+        // I9: bits go at kernel exit, when nobody can set them.
+        // Ordering: RELEASE, as the guest's exit atomic.
+        word.fetch_sub(kWatching + (entered & kWorkMask),
+                       std::memory_order_release);
+    }
+
+    /// I9: do the work (read the change), then publish.
+    static void flush(Work& work)
+    {
+        const std::uint64_t change = work.change;
+        // Ordering: RELEASE pairs with the sender's acquire in ask().
+        work.done.store(change, std::memory_order_release);
+    }
+
+    std::uint32_t word_ = kUser;
+    std::vector<Work> works_;
+    std::vector<std::uint64_t> seen_;
+};
+
+class VmRace : public testing::Test {
+  protected:
+    void bind(Target& target, unsigned kinds)
+    {
+        ASSERT_EQ(ipidefer_set_isolated(vm_.get(), 0, true), IPIDEFER_OK);
+        std::vector<ipi_defer_binding> table;
+        std::vector<std::uint32_t*> words;
+        for (unsigned k = 0; k < kinds; ++k) {
+            table.push_back(test::make_binding(vector(k), kFirstWork << k));
+            words.push_back(&target.word());
+        }
+        ASSERT_EQ(ipidefer_bind(vm_.get(), 0, table.data(), words.data(), kinds,
+                                nullptr),
+                  IPIDEFER_OK);
+    }
+
+    static std::uint8_t vector(unsigned kind)
+    {
+        return static_cast<std::uint8_t>(kFirstVector + kind);
+    }
+
+    std::uint64_t counted(unsigned kind, ipidefer_verdict verdict)
+    {
+        return test::counted(vm_.get(), 0, vector(kind), verdict);
+    }
+
+    test::VmPtr vm_ = test::make_vm(1);
+};
+
+// I1, I5: each sender has a vector of its own, asks, and waits until done.
+TEST_F(VmRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
+{
+    Target target{kSenders};
+    ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    std::atomic<bool> stop{false};
+    std::atomic<unsigned> lost{0};
+    std::array<std::uint64_t, kSenders> delivered{};
+
+    std::thread guest{[&] { target.run(stop); }};
+    std::vector<std::thread> senders;
+    for (unsigned s = 0; s < kSenders; ++s)
+        senders.emplace_back([&, s] {
+            Work& work = target.work(s);
+            for (std::uint64_t n = 1; n <= kRounds; ++n) {
+                work.change = n;
+                const auto verdict = ipidefer_decide(vm_.get(), 0, vector(s));
+                if (!ipidefer_suppresses(verdict)) {
+                    ++delivered[s];
+                    // Ordering: RELEASE: an interrupt carries the change;
+                    //   pairs with the handler's exchange.
+                    work.interrupt.store(true, std::memory_order_release);
+                }
+                // Ordering: ACQUIRE pairs with flush(): the target is done
+                //   with the change before we make the next one.
+                while (work.done.load(std::memory_order_acquire) != n) {
+                    if (std::chrono::steady_clock::now() > deadline) {
+                        lost.fetch_add(1, std::memory_order_relaxed);
+                        return;
+                    }
+                    std::this_thread::yield();
+                }
+            }
+        });
+    for (auto& sender : senders) sender.join();
+    // Ordering: RELEASE: nothing is sent after this; pairs with run().
+    stop.store(true, std::memory_order_release);
+    guest.join();
+
+    EXPECT_EQ(lost.load(std::memory_order_relaxed), 0u);
+    for (unsigned s = 0; s < kSenders; ++s) {
+        // Waiting senders never find their own bit set.
+        EXPECT_EQ(counted(s, IPIDEFER_COALESCED), 0u);
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED), target.bits_seen(s));
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + delivered[s], kRounds);
+        EXPECT_EQ(test::counted_total(vm_.get(), 0, vector(s)), kRounds);
+    }
+}
+
+// Conservation: senders that share one bit and do not wait.
+TEST_F(VmRace, EachDeferredBitIsSeenByExactlyOneKernelEntry)
+{
+    Target target{1};
+    ASSERT_NO_FATAL_FAILURE(bind(target, 1));
+    std::atomic<bool> stop{false};
+    std::array<std::uint64_t, kSenders> recorded{};
+
+    std::thread guest{[&] { target.run(stop); }};
+    std::vector<std::thread> senders;
+    for (unsigned s = 0; s < kSenders; ++s)
+        senders.emplace_back([&, s] {
+            for (std::uint64_t n = 0; n < 10 * kRounds; ++n)
+                recorded[s] += ipidefer_suppresses(
+                    ipidefer_decide(vm_.get(), 0, vector(0)));
+        });
+    for (auto& sender : senders) sender.join();
+    // Ordering: RELEASE: nothing is sent after this; pairs with run().
+    stop.store(true, std::memory_order_release);
+    guest.join();
+
+    std::uint64_t all_recorded = 0;
+    for (const std::uint64_t n : recorded) all_recorded += n;
+    EXPECT_EQ(counted(0, IPIDEFER_DEFERRED), target.bits_seen(0));
+    EXPECT_EQ(counted(0, IPIDEFER_DEFERRED) + counted(0, IPIDEFER_COALESCED),
+              all_recorded);
+    EXPECT_EQ(test::counted_total(vm_.get(), 0, vector(0)),
+              10 * kRounds * kSenders);
+    EXPECT_EQ(target.word(), kUser);
+}
+
+// Policy may be changed and counters read while others decide; another vCPU
+// may register. TSan is the judge, the sum of the counters the witness.
+TEST_F(VmRace, PolicyRegistrationAndReadersDoNotDisturbDecisions)
+{
+    const auto vm = test::make_vm(2);
+    std::uint32_t word = kUser;
+    std::uint32_t other = kUser;
+    ASSERT_EQ(test::bind_isolated(vm.get(), 0, word), IPIDEFER_OK);
+
+    std::thread sender{[&] {
+        for (std::uint64_t n = 0; n < 10 * kRounds; ++n)
+            static_cast<void>(ipidefer_decide(vm.get(), 0, test::kVector));
+    }};
+    std::uint64_t before = 0;
+    for (std::uint64_t n = 0; n < kRounds; ++n) {
+        ipidefer_set_enabled(vm.get(), n % 2 == 0);
+        ipidefer_set_contexts(vm.get(), static_cast<std::uint32_t>(n));
+        ipidefer_set_vector_allowed(vm.get(), test::kVector, n % 3 != 0);
+        EXPECT_EQ(ipidefer_set_isolated(vm.get(), 0, n % 5 != 0), IPIDEFER_OK);
+        EXPECT_EQ(test::bind_isolated(vm.get(), 1, other), IPIDEFER_OK);
+        EXPECT_TRUE(ipidefer_typed(vm.get(), test::kVector));
+        ipidefer_unbind(vm.get(), 1);
+        const auto now = test::counted_total(vm.get(), 0, test::kVector);
+        EXPECT_GE(now, before);
+        before = now;
+    }
+    sender.join();
+    EXPECT_EQ(test::counted_total(vm.get(), 0, test::kVector), 10 * kRounds);
+}
+
+}  // namespace
+}  // namespace ipidefer

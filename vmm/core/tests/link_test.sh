@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Install into a fresh tree, then build and run a C program against it the way
+# a C project would: pkg-config and the C compiler, shared and fully static.
+# usage: link_test.sh BUILD_DIR CC SOURCE
+set -eu
+build=$1 cc=$2 source=$3
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+
+cmake --install "$build" --prefix "$tree" >"$tree/log" || {
+    cat "$tree/log"
+    exit 1
+}
+pc=$(find "$tree" -name ipidefer.pc)
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
+# The file is written for the configured prefix; the tree is elsewhere.
+config() { pkg-config --define-variable=prefix="$tree" "$@" ipidefer; }
+strict="-Wall -Wextra -Wpedantic -Wconversion -Werror -std=c11"
+
+$cc $strict "$source" $(config --cflags --libs) -o "$tree/shared"
+LD_LIBRARY_PATH=$(config --variable=libdir) "$tree/shared"
+
+$cc $strict -static "$source" $(config --static --cflags --libs) -o "$tree/static"
+"$tree/static"
