@@ -1,0 +1,294 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Build Debian's QEMU 10.0 with the ipi-defer series, or without it.
+# See README.md; --help shows the options.
+set -euo pipefail
+
+readonly SERIES=10.0
+readonly SOURCE_PACKAGE=qemu
+# What a build needs, as Debian packages. meson: from bookworm-backports.
+readonly PACKAGES=(gcc g++ cmake ninja-build meson python3 python3-venv
+    pkg-config flex bison patch dpkg-dev xz-utils libglib2.0-dev
+    libpixman-1-dev libfdt-dev libslirp-dev zlib1g-dev)
+readonly MESON_NEEDED=1.5.0
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/../.." && pwd)
+patches=$here/patches
+cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
+jobs=$(nproc)
+stock=false force=false print_path=false dsc=
+
+usage() {
+    cat <<EOF
+Usage: build.sh [OPTION]...
+Build qemu-system-x86_64 with the ipi-defer series, unless that has been done.
+Progress goes to standard error; the path of the binary to standard output.
+
+  --stock        build without the series
+  --print-path   build nothing, print where the binary is or would be;
+                 status 1 if it has not been built
+  --force        build even if it has been done
+  --source DSC   use this source package (default: the newest $SERIES.x
+                 that apt knows, else the newest that has been unpacked)
+  --cache DIR    keep sources and results here
+                 (default: \$IPIDEFER_CACHE or ~/.cache/ipidefer)
+  --jobs N       compile N files at a time (default: $jobs)
+EOF
+}
+
+start=$SECONDS
+step() { printf '[%4ds] qemu: %s\n' $((SECONDS - start)) "$*" >&2; }
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+while (($#)); do
+    case $1 in
+    --stock) stock=true ;;
+    --print-path) print_path=true ;;
+    --force) force=true ;;
+    --cache | --source | --jobs)
+        (($# > 1)) || die "$1 needs a value"
+        case $1 in
+        --cache) cache=$2 ;;
+        --source) dsc=$2 ;;
+        --jobs) jobs=$2 ;;
+        esac
+        shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) usage >&2; die "unknown option '$1'" ;;
+    esac
+    shift
+done
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+readonly root=$cache/qemu
+
+# The debug information alone would take a third of the build time.
+configure_flags=(--target-list=x86_64-softmmu --without-default-features
+    --enable-tcg --enable-kvm --enable-fdt=system --enable-slirp
+    --disable-docs --disable-user --disable-tools --disable-install-blobs
+    --disable-debug-info --enable-trace-backends=log
+    --firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
+$stock || configure_flags+=(--enable-ipi-defer)
+
+# Sets: version (without epoch).
+find_version() {
+    local known=
+    if [[ $dsc ]]; then
+        [[ -r $dsc ]] || die "--source: cannot read '$dsc'"
+        dsc=$(realpath "$dsc")
+        version=$(sed -n 's/^Version: *//p' "$dsc" | head -n1)
+        version=${version#*:}
+        [[ $version == "$SERIES".* ]] ||
+            die "--source: '$dsc' has version '$version', the series is for $SERIES.x"
+        return
+    fi
+    if command -v apt-cache >/dev/null; then
+        known=$(apt-cache showsrc "$SOURCE_PACKAGE" 2>/dev/null |
+            sed -n 's/^Version: *//p' | sed 's/^[0-9]*://' |
+            { grep "^${SERIES//./\\.}\\." || true; } | sort -V | tail -n1)
+    fi
+    if [[ -z $known ]]; then
+        known=$(find "$root/src" -mindepth 1 -maxdepth 1 -name "$SERIES.*" \
+            -printf '%f\n' 2>/dev/null | sort -V | tail -n1)
+    fi
+    [[ $known ]] || die "no source of QEMU $SERIES.x. Give one with --source, or
+let apt find it: put this into /etc/apt/sources.list.d/qemu-src.sources and run
+apt-get update:
+
+Types: deb-src
+URIs: http://deb.debian.org/debian
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
+    version=$known
+}
+
+# Names of the patches, in order.
+series() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$patches/series"; }
+
+# Everything that can change the result, one line each.
+fingerprint() {
+    printf 'source %s\n' "$version"
+    printf 'flag %s\n' "${configure_flags[@]}"
+    printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
+    $stock && return
+    series | while read -r name; do
+        printf 'patch %s\n' "$(sha256sum <"$patches/$name")"
+    done
+    cd "$repo"
+    { find vmm/abi vmm/core/include vmm/core/src cmake -type f
+      find vmm/core -maxdepth 1 -type f
+      echo CMakeLists.txt; } | LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
+}
+
+check_tools() {
+    local missing=() tool have
+    for tool in gcc g++ cmake ninja meson python3 pkg-config flex bison patch \
+        dpkg-source xz flock; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    for tool in glib-2.0 pixman-1 slirp; do
+        pkg-config --exists "$tool" 2>/dev/null || missing+=("$tool.pc")
+    done
+    [[ -e /usr/include/libfdt.h ]] || missing+=(libfdt.h)
+    if ((${#missing[@]})); then
+        die "missing: ${missing[*]}
+On Debian 12: apt-get install ${PACKAGES[*]}
+and meson from bookworm-backports: apt-get install -t bookworm-backports meson"
+    fi
+    have=$(meson --version)
+    [[ $(printf '%s\n' "$MESON_NEEDED" "$have" | sort -V | head -n1) == "$MESON_NEEDED" ]] ||
+        die "meson $have is too old, QEMU needs $MESON_NEEDED or later
+On Debian 12: apt-get install -t bookworm-backports meson"
+}
+
+# Run with output to the log; on failure show its end.
+logged() {
+    local what=$1
+    shift
+    if ! "$@" >>"$log" 2>&1; then
+        printf -- '---- the end of %s:\n' "$log" >&2
+        tail -n 25 "$log" >&2
+        die "$what failed, see $log"
+    fi
+}
+
+# The pristine source, unpacked once per version.
+unpack() {
+    local tmp
+    [[ -d $root/src/$version ]] && return
+    tmp=$(mktemp -d "$root/unpack.XXXXXX")
+    cleanup+=("$tmp")
+    if [[ -z $dsc ]]; then
+        step "fetching the source of $version"
+        local full
+        full=$(apt-cache showsrc "$SOURCE_PACKAGE" | sed -n 's/^Version: *//p' |
+            grep -F -- "$version" | head -n1)
+        [[ $full ]] || die "apt does not know the source of $version any more"
+        (cd "$tmp" && logged "fetching the source (apt-get source)" \
+            apt-get -q -o APT::Sandbox::User="$(id -un)" source --download-only "$SOURCE_PACKAGE=$full")
+        dsc=$(find "$tmp" -name '*.dsc')
+    fi
+    step "unpacking $version"
+    logged "unpacking the source" dpkg-source --no-check -x "$dsc" "$tmp/tree"
+    mkdir -p "$root/src"
+    mv -T "$tmp/tree" "$root/src/$version"
+}
+
+apply() {
+    local name n=0 out
+    while read -r name; do
+        [[ -r $patches/$name ]] || die "patches/series names '$name', which is not there"
+        out=$(patch -d "$work/src" -p1 --fuzz=0 --no-backup-if-mismatch \
+            --batch --forward <"$patches/$name" 2>&1) || {
+            printf '%s\n' "$out" | tee -a "$log" >&2
+            die "patch '$name' does not apply to QEMU $version; nothing was built"
+        }
+        printf '%s:\n%s\n' "$name" "$out" >>"$log"
+        n=$((n + 1))
+    done < <(series)
+    step "$n patches applied"
+}
+
+build_core() {
+    step "building libipidefer"
+    logged "configuring libipidefer" cmake -S "$repo" -B "$work/core" -G Ninja \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
+        -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF
+    logged "building libipidefer" cmake --build "$work/core" -j "$jobs" \
+        --target ipidefer-static ipidefer-shared
+    logged "installing libipidefer" cmake --install "$work/core/vmm/core"
+}
+
+build_qemu() {
+    local cc=gcc binary=$work/build/qemu-system-x86_64
+    if command -v ccache >/dev/null; then
+        cc='ccache gcc'
+        export CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
+    fi
+    step "configuring"
+    mkdir "$work/build"
+    cd "$work/build"
+    # /usr/bin/python3: the one Debian's meson is a module of.
+    PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} \
+        logged "configuring QEMU" "$work/src/configure" \
+        --python=/usr/bin/python3 --cc="$cc" --prefix="$result" "${configure_flags[@]}"
+    step "compiling, with $jobs jobs (minutes)"
+    logged "building QEMU" ninja -j "$jobs" qemu-system-x86_64
+    logged "starting the new QEMU" "$binary" --version
+    if ! $stock; then
+        logged "finding ipi-defer in the new QEMU" "$binary" -object ipi-defer,help
+    fi
+    cd "$root"
+}
+
+publish() {
+    local tmp
+    tmp=$(mktemp -d "$root/publish.XXXXXX")
+    cleanup+=("$tmp")
+    chmod 755 "$tmp"
+    mkdir "$tmp/bin"
+    cp "$work/build/qemu-system-x86_64" "$tmp/bin/"
+    cp "$work/fingerprint" "$tmp/"
+    # A process that runs the old binary keeps it.
+    [[ ! -e $result ]] || mv -T "$result" "$tmp/replaced"
+    mv -T "$tmp" "$result"
+    rm -rf "$result/replaced"
+}
+
+cleanup=()
+trap '((${#cleanup[@]} == 0)) || rm -rf "${cleanup[@]}"' EXIT
+
+version=
+find_version
+prints=$(fingerprint)
+hash=$(sha256sum <<<"$prints" | cut -c1-16)
+result=$root/$hash
+binary=$result/bin/qemu-system-x86_64
+
+if $print_path; then
+    printf '%s\n' "$binary"
+    [[ -x $binary ]]
+    exit
+fi
+if [[ -x $binary ]] && ! $force; then
+    step "cached: $binary"
+    printf '%s\n' "$binary"
+    exit 0
+fi
+
+check_tools
+mkdir -p "$root/log"
+log=$root/log/$hash.log
+# One build at a time, always in the same place: ccache likes that.
+exec 9>"$root/lock"
+if ! flock -n 9; then
+    step "waiting for another build"
+    flock 9
+fi
+if [[ -x $binary ]] && ! $force; then
+    step "cached: $binary"
+    printf '%s\n' "$binary"
+    exit 0
+fi
+
+: >"$log"
+readonly work=$root/work
+rm -rf "$work"
+mkdir "$work"
+cleanup+=("$work")
+printf '%s\n' "$prints" >"$work/fingerprint"
+unpack
+step "QEMU $version$($stock && echo ', unpatched'), log: $log"
+cp -a --reflink=auto "$root/src/$version" "$work/src"
+if ! $stock; then
+    apply
+    build_core
+fi
+build_qemu
+publish
+step "done: $binary"
+printf '%s\n' "$binary"
