@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the builds of QEMU, of the guest kernel and of the guest's root have in
+# common: progress, logs, patches, and results cached by what they were made of.
+#
+# The script that sources this sets `what` (a word for messages), and before
+# the functions that say so, `log` (a file), `root` (its folder in the cache).
+
+start=$SECONDS
+step() { printf '[%4ds] %s: %s\n' $((SECONDS - start)) "$what" "$*" >&2; }
+die() { printf '%s: %s\n' "$what" "$*" >&2; exit 1; }
+
+# Folders to remove on the way out, however that comes.
+cleanup=()
+trap '((${#cleanup[@]} == 0)) || rm -rf "${cleanup[@]}"' EXIT
+
+# logged WHAT COMMAND...: run with output to $log; on failure show its end.
+logged() {
+    local doing=$1
+    shift
+    if ! "$@" >>"$log" 2>&1; then
+        printf -- '---- the end of %s:\n' "$log" >&2
+        tail -n 25 "$log" >&2
+        die "$doing failed, see $log"
+    fi
+}
+
+# series DIR: the names of the patches in DIR, in order.
+series() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$1/series"; }
+
+# fingerprint_series DIR: a line for each patch.
+fingerprint_series() {
+    local name
+    series "$1" | while read -r name; do
+        printf 'patch %s\n' "$(sha256sum <"$1/$name")"
+    done
+}
+
+# apply_series DIR TREE TO: apply all patches of DIR to TREE, or say which one
+# does not apply to TO. Offsets are fine, fuzz is not.
+apply_series() {
+    local name n=0 out
+    while read -r name; do
+        [[ -r $1/$name ]] || die "$1/series names '$name', which is not there"
+        out=$(patch -d "$2" -p1 --fuzz=0 --no-backup-if-mismatch \
+            --batch --forward <"$1/$name" 2>&1) || {
+            printf '%s\n' "$out" | tee -a "$log" >&2
+            die "patch '$name' does not apply to $3; nothing was built"
+        }
+        printf '%s:\n%s\n' "$name" "$out" >>"$log"
+        n=$((n + 1))
+    done < <(series "$1")
+    step "$n patches applied"
+}
+
+# lock: one build at a time in $root.
+lock() {
+    exec 9>"$root/lock"
+    if ! flock -n 9; then
+        step "waiting for another build"
+        flock 9
+    fi
+}
+
+# publish TMP RESULT: let RESULT be the folder TMP, at once.
+publish() {
+    chmod 755 "$1"
+    # A process that runs from the old one keeps its files.
+    [[ ! -e $2 ]] || mv -T "$2" "$1/replaced"
+    mv -T "$1" "$2"
+    rm -rf "$2/replaced"
+}
+
+# hash_of TEXT: 16 hexadecimal digits.
+hash_of() { sha256sum <<<"$1" | cut -c1-16; }
