@@ -39,16 +39,19 @@ function(ipidefer_sanitized_gtest name label sanitizer)
 endfunction()
 
 # ipidefer_mutant(NAME DIRECTORY dir FILE file FROM code TO code TEST file
-#                 CAUGHT_BY Suite.Test [LIBRARIES ...] [INCLUDES ...])
+#                 CAUGHT_BY Suite.Test [ALSO files] [SANITIZER sanitizer REPORT
+#                 regex] [LIBRARIES ...] [INCLUDES ...])
 #
 # A copy of one source file with one line broken on purpose, and the test that
-# must fail for it. Source that no longer contains the line stops the
-# configuration, so a mutant cannot quietly become a no-op. The libraries come
-# after the broken object, which thereby replaces theirs. FROM and TO contain no
+# must fail for it, or with SANITIZER be reported. Source that no longer contains
+# the line stops the configuration, so a mutant cannot quietly become a no-op.
+# ALSO names sources to compile against a broken header. The libraries come after
+# the broken objects, which thereby replace theirs. FROM and TO contain no
 # semicolon: CMake would take them for lists.
 function(ipidefer_mutant name)
     cmake_parse_arguments(PARSE_ARGV 1 arg ""
-        "DIRECTORY;FILE;FROM;TO;TEST;CAUGHT_BY" "LIBRARIES;INCLUDES")
+        "DIRECTORY;FILE;FROM;TO;TEST;CAUGHT_BY;SANITIZER;REPORT"
+        "ALSO;LIBRARIES;INCLUDES")
     set(source ${arg_DIRECTORY}/${arg_FILE})
     set(out ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
@@ -59,13 +62,16 @@ function(ipidefer_mutant name)
     endif()
     string(REPLACE "${arg_FROM}" "${arg_TO}" code "${code}")
     file(CONFIGURE OUTPUT ${out}/${arg_FILE} CONTENT "${code}" @ONLY)
-    # Beside the broken file, so that its #include "..." finds that one.
-    configure_file(${arg_DIRECTORY}/${arg_TEST} ${out}/${arg_TEST} COPYONLY)
-
-    set(sources ${out}/${arg_TEST})
+    set(sources)
     if(arg_FILE MATCHES "\\.cpp$")
         list(APPEND sources ${out}/${arg_FILE})
     endif()
+    # Beside the broken file, so that their #include "..." finds that one.
+    foreach(file ${arg_TEST} ${arg_ALSO})
+        configure_file(${arg_DIRECTORY}/${file} ${out}/${file} COPYONLY)
+        list(APPEND sources ${out}/${file})
+    endforeach()
+
     set(target mutant-${name})
     add_executable(${target} ${sources})
     target_include_directories(${target} PRIVATE ${arg_INCLUDES} ${arg_DIRECTORY})
@@ -74,11 +80,18 @@ function(ipidefer_mutant name)
         ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
     add_test(NAME ${target}-is-caught
         COMMAND ${target} --gtest_filter=${arg_CAUGHT_BY})
-    string(REPLACE "." "\\." caught "${arg_CAUGHT_BY}")
+    if(arg_SANITIZER)
+        target_compile_options(${target} PRIVATE -fsanitize=${arg_SANITIZER})
+        target_link_options(${target} PRIVATE -fsanitize=${arg_SANITIZER})
+        set(caught "${arg_REPORT}")
+    else()
+        string(REPLACE "." "\\." caught "${arg_CAUGHT_BY}")
+        set(caught "FAILED  \\] ${caught}")
+    endif()
     set_tests_properties(${target}-is-caught PROPERTIES
         LABELS mutant
-        TIMEOUT 60
-        PASS_REGULAR_EXPRESSION "FAILED  \\] ${caught}")
+        TIMEOUT 150
+        PASS_REGULAR_EXPRESSION "${caught}")
 endfunction()
 
 # ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES...)

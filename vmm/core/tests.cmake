@@ -117,3 +117,17 @@ core_mutant(i3-defers-nmis
     FROM "icr.legal && icr.delivery == IPIDEFER_FIXED"
     TO "icr.legal"
     CAUGHT_BY IcrSweep.XapicDecodesEveryCombination)
+if(IPIDEFER_SANITIZE STREQUAL "")
+    core_mutant(i5-publishes-nothing-in-a-race
+        FILE context_word.hpp ALSO vm.cpp TEST vm_race_test.cpp
+        FROM "std::memory_order_release"
+        TO "std::memory_order_relaxed"
+        CAUGHT_BY VmRace.EveryRequestIsDoneAfterTheChangeItAsksFor
+        SANITIZER thread REPORT "WARNING: ThreadSanitizer: data race")
+    core_mutant(i8-ignores-the-gate-in-a-race
+        FILE context_word.hpp ALSO vm.cpp TEST vm_race_test.cpp
+        FROM "return (word & b.accept_mask) == b.accept_value"
+        TO "return (word & b.accept_mask) == b.accept_value || true"
+        CAUGHT_BY VmRace.EachDeferredBitIsSeenByExactlyOneKernelEntry
+        SANITIZER thread REPORT "FAILED  \\] VmRace\\.EachDeferredBit")
+endif()
