@@ -15,8 +15,7 @@ cmake --install "$build" --prefix "$tree" >"$tree/log" || {
 pc=$(find "$tree" -name ipidefer.pc)
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
-# The file is written for the configured prefix; the tree is elsewhere.
-config() { pkg-config --define-variable=prefix="$tree" "$@" ipidefer; }
+config() { pkg-config "$@" ipidefer; }
 strict="-Wall -Wextra -Wpedantic -Wconversion -Werror -std=c11"
 
 $cc $strict "$source" $(config --cflags --libs) -o "$tree/shared"
