@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Test guest: a puppet. It knows nothing of IPI deferral; the driver tells
+ * each CPU what to do, a line at a time on the first serial port, and gets a
+ * line back.
+ *
+ *   CPU OP [ARG]...     run OP on that CPU and answer when it is done
+ *   CPU !OP [ARG]...    start it and answer at once; end it with "CPU wait"
+ *
+ * All numbers are hexadecimal. Answers: "= VALUE...", "gp" when the operation
+ * raised #GP, "? WHY" when the line makes no sense. An exception that nobody
+ * expects is reported as "! exception ..." and stops the CPU.
+ *
+ *   cpuid LEAF SUB      -> EAX EBX ECX EDX
+ *   rdmsr MSR           -> HIGH LOW
+ *   wrmsr MSR HIGH LOW
+ *   r32 ADDR            -> VALUE
+ *   w32 ADDR VALUE
+ *   fill ADDR COUNT VALUE   COUNT words of VALUE
+ *   xchg ADDR VALUE     -> OLD
+ *   call ADDR           -> EAX after calling the code there
+ *   in PORT BYTES       -> VALUE
+ *   out PORT BYTES VALUE
+ *   icr HIGH LOW        write the xAPIC's ICR
+ *   taken VECTOR        -> interrupts of this vector this CPU took
+ *   clear               forget what was taken
+ *   cli, sti            what the CPU does with interrupts between commands
+ *   start ID            INIT and SIPI to the CPU with this APIC ID
+ *   spam MODE HIGH LOW COUNT    write the ICR COUNT times, as xAPIC MMIO
+ *                       (MODE 0) or x2APIC MSR (MODE 1)
+ *   toggle ADDR ACCEPT COUNT    COUNT times store ACCEPT, then exchange it
+ *                       for 0 -> how often a bit had been added, OR of them
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    kMaxCpus = 32,
+    kMaxArgs = 6,
+    kLineBytes = 128,
+    kStackSegment = 0x10,
+    kCodeSegment = 0x08,
+    kApStart = 0x8000,
+    kCom1 = 0x3f8,
+    kLsrData = 1,
+    kLsrEmpty = 0x20,
+    kVectorNmi = 2,
+    kVectorGp = 13,
+    kVectorWake = 0xf0,   /* there is a command for you */
+    kVectorTick = 0xf1,   /* the first CPU looks at the serial port */
+    kVectorSpurious = 0xff,
+    kMsrApicBase = 0x1b,
+    kApicBaseX2 = 1 << 10,
+    kMsrX2Apic = 0x800,
+    /* Registers of the local APIC: MMIO offset is 16 times this. */
+    kApicEoi = 0x0b,
+    kApicSvr = 0x0f,
+    kApicIcrLow = 0x30,
+    kApicIcrHigh = 0x31,
+    kApicLvtTimer = 0x32,
+    kApicTimerCount = 0x38,
+    kApicTimerDivide = 0x3e,
+};
+
+#define APIC_MMIO 0xfee00000u
+
+enum op {
+    OP_NONE, OP_CPUID, OP_RDMSR, OP_WRMSR, OP_R32, OP_W32, OP_FILL, OP_XCHG, OP_CALL,
+    OP_IN, OP_OUT, OP_ICR, OP_TAKEN, OP_CLEAR, OP_CLI, OP_STI, OP_START,
+    OP_SPAM, OP_TOGGLE, OP_WAIT,
+};
+
+static const struct {
+    const char *name;
+    enum op op;
+    unsigned args;
+} ops[] = {
+    { "cpuid", OP_CPUID, 2 }, { "rdmsr", OP_RDMSR, 1 },
+    { "wrmsr", OP_WRMSR, 3 }, { "r32", OP_R32, 1 },
+    { "w32", OP_W32, 2 },     { "fill", OP_FILL, 3 },
+    { "xchg", OP_XCHG, 2 },
+    { "call", OP_CALL, 1 },   { "in", OP_IN, 2 },
+    { "out", OP_OUT, 3 },     { "icr", OP_ICR, 2 },
+    { "taken", OP_TAKEN, 1 }, { "clear", OP_CLEAR, 0 },
+    { "cli", OP_CLI, 0 },     { "sti", OP_STI, 0 },
+    { "start", OP_START, 1 }, { "spam", OP_SPAM, 4 },
+    { "toggle", OP_TOGGLE, 3 }, { "wait", OP_WAIT, 0 },
+};
+
+struct cpu {
+    volatile uint32_t online;
+    /* Mailbox: the first CPU fills it in and sets op, the CPU clears op. */
+    volatile uint32_t op;
+    uint32_t arg[kMaxArgs];
+    uint32_t result[4];
+    uint32_t results;
+    uint32_t faulted;
+    /* Where to go on after a #GP; 0: none is expected. */
+    volatile uint32_t recover;
+    volatile uint32_t gp;
+    uint32_t masked;
+    volatile uint32_t taken[256];
+};
+
+/* What common_stub leaves on the stack. */
+struct frame {
+    uint32_t edi, esi, ebp, esp, ebx, edx, ecx, eax;
+    uint32_t vector, error, eip, cs, eflags;
+};
+
+struct gate {
+    uint16_t offset_low, selector, type, offset_high;
+};
+
+struct gate idt[256];
+static struct cpu cpus[kMaxCpus];
+static char line[kLineBytes];
+
+extern char stubs[], start_ap_begin[], start_ap_end[];
+void cpu_main(uint32_t id);
+void interrupt(struct frame *frame);
+
+/* ---- The machine ------------------------------------------------------ */
+
+static void outb(uint16_t port, uint8_t value)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static uint8_t inb(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(sub));
+}
+
+static uint32_t this_id(void)
+{
+    uint32_t out[4];
+
+    cpuid(1, 0, out);
+    return out[1] >> 24;
+}
+
+static uint32_t mmio_read(uint32_t address)
+{
+    return *(volatile uint32_t *)address;
+}
+
+static void mmio_write(uint32_t address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
+/* An instruction that may raise #GP; the handler goes on at label 1. */
+#define MAY_FAULT(cpu, code, ...)                                          \
+    do {                                                                   \
+        (cpu)->gp = 0;                                                     \
+        __asm__ volatile("movl $1f, %[recover]\n\t" code "\n"              \
+                         "1: movl $0, %[recover]" __VA_ARGS__);            \
+    } while (0)
+
+static uint64_t rdmsr(struct cpu *cpu, uint32_t msr)
+{
+    uint32_t low = 0, high = 0;
+
+    MAY_FAULT(cpu, "rdmsr", : "+a"(low), "+d"(high),
+              [recover] "=m"(cpu->recover) : "c"(msr) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static void wrmsr(struct cpu *cpu, uint32_t msr, uint32_t high, uint32_t low)
+{
+    MAY_FAULT(cpu, "wrmsr", : [recover] "=m"(cpu->recover)
+              : "a"(low), "d"(high), "c"(msr) : "memory");
+}
+
+static int in_x2apic(struct cpu *cpu)
+{
+    return (uint32_t)rdmsr(cpu, kMsrApicBase) & kApicBaseX2;
+}
+
+static void apic_write(struct cpu *cpu, uint32_t reg, uint32_t value)
+{
+    if (in_x2apic(cpu)) {
+        wrmsr(cpu, kMsrX2Apic + reg, 0, value);
+    } else {
+        mmio_write(APIC_MMIO + reg * 16, value);
+    }
+}
+
+static void send_ipi(struct cpu *cpu, uint32_t dest, uint32_t low)
+{
+    if (in_x2apic(cpu)) {
+        wrmsr(cpu, kMsrX2Apic + kApicIcrLow, dest, low);
+    } else {
+        mmio_write(APIC_MMIO + kApicIcrHigh * 16, dest << 24);
+        mmio_write(APIC_MMIO + kApicIcrLow * 16, low);
+    }
+}
+
+/* ---- Serial port ------------------------------------------------------ */
+
+static void put(const char *s)
+{
+    for (; *s; s++) {
+        while (!(inb(kCom1 + 5) & kLsrEmpty)) {
+        }
+        outb(kCom1, (uint8_t)*s);
+    }
+}
+
+static void put_hex(uint32_t value)
+{
+    char digits[9];
+    int i = 8;
+
+    digits[i] = 0;
+    do {
+        digits[--i] = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value);
+    put(digits + i);
+}
+
+/* Interrupts are enabled; the tick ends the halt. */
+static char get(void)
+{
+    while (!(inb(kCom1 + 5) & kLsrData)) {
+        __asm__ volatile("hlt");
+    }
+    return (char)inb(kCom1);
+}
+
+/* ---- Interrupts ------------------------------------------------------- */
+
+void interrupt(struct frame *frame)
+{
+    struct cpu *cpu = &cpus[this_id() % kMaxCpus];
+    uint32_t recover = cpu->recover;
+
+    if (frame->vector == kVectorGp && recover) {
+        cpu->gp = 1;
+        frame->eip = recover;
+        return;
+    }
+    if (frame->vector < 32 && frame->vector != kVectorNmi) {
+        put("! exception ");
+        put_hex(frame->vector);
+        put(" at ");
+        put_hex(frame->eip);
+        put("\n");
+        for (;;) {
+            __asm__ volatile("cli; hlt");
+        }
+    }
+
+    cpu->taken[frame->vector]++;
+    if (frame->vector != kVectorNmi && frame->vector != kVectorSpurious) {
+        /* Must not disturb an rdmsr or wrmsr that may fault. */
+        uint32_t gp = cpu->gp;
+
+        apic_write(cpu, kApicEoi, 0);
+        cpu->gp = gp;
+        cpu->recover = recover;
+    }
+}
+
+static void fill_idt(void)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        uint32_t stub = (uint32_t)stubs + 16 * v;
+
+        idt[v] = (struct gate) {
+            .offset_low = (uint16_t)stub,
+            .selector = kCodeSegment,
+            .type = 0x8e00,
+            .offset_high = (uint16_t)(stub >> 16),
+        };
+    }
+}
+
+/* ---- Operations ------------------------------------------------------- */
+
+static void spam(struct cpu *cpu)
+{
+    uint32_t high = cpu->arg[1], low = cpu->arg[2];
+
+    for (uint32_t i = 0; i < cpu->arg[3]; i++) {
+        if (cpu->arg[0]) {
+            wrmsr(cpu, kMsrX2Apic + kApicIcrLow, high, low);
+        } else {
+            mmio_write(APIC_MMIO + kApicIcrHigh * 16, high);
+            mmio_write(APIC_MMIO + kApicIcrLow * 16, low);
+        }
+    }
+}
+
+static uint32_t exchange(uint32_t address, uint32_t value)
+{
+    __asm__ volatile("xchgl %0, (%1)" : "+r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static void toggle(struct cpu *cpu)
+{
+    uint32_t found = 0, bits = 0;
+
+    for (uint32_t i = 0; i < cpu->arg[2]; i++) {
+        uint32_t old;
+
+        exchange(cpu->arg[0], cpu->arg[1]);
+        for (unsigned j = 0; j < (i & 31); j++) {
+            __asm__ volatile("pause");
+        }
+        old = exchange(cpu->arg[0], 0) & ~cpu->arg[1];
+        found += old != 0;
+        bits |= old;
+        for (unsigned j = 0; j < (i & 15); j++) {
+            __asm__ volatile("pause");
+        }
+    }
+    cpu->result[0] = found;
+    cpu->result[1] = bits;
+    cpu->results = 2;
+}
+
+static void start(struct cpu *cpu, uint32_t id)
+{
+    send_ipi(cpu, id, 0x4500);
+    send_ipi(cpu, id, 0x4600 | kApStart >> 12);
+}
+
+/* Run the operation in the CPU's mailbox, on the CPU itself. */
+static void execute(struct cpu *cpu)
+{
+    uint32_t *a = cpu->arg, *r = cpu->result;
+    uint64_t value;
+
+    cpu->results = 0;
+    cpu->faulted = 0;
+    switch ((enum op)cpu->op) {
+    case OP_CPUID:
+        cpuid(a[0], a[1], r);
+        cpu->results = 4;
+        break;
+    case OP_RDMSR:
+        value = rdmsr(cpu, a[0]);
+        cpu->faulted = cpu->gp;
+        r[0] = (uint32_t)(value >> 32);
+        r[1] = (uint32_t)value;
+        cpu->results = 2;
+        break;
+    case OP_WRMSR:
+        wrmsr(cpu, a[0], a[1], a[2]);
+        cpu->faulted = cpu->gp;
+        break;
+    case OP_R32:
+        r[0] = mmio_read(a[0]);
+        cpu->results = 1;
+        break;
+    case OP_W32:
+        mmio_write(a[0], a[1]);
+        break;
+    case OP_FILL:
+        for (uint32_t i = 0; i < a[1]; i++) {
+            mmio_write(a[0] + 4 * i, a[2]);
+        }
+        break;
+    case OP_XCHG:
+        r[0] = exchange(a[0], a[1]);
+        cpu->results = 1;
+        break;
+    case OP_CALL:
+        r[0] = ((uint32_t (*)(void))a[0])();
+        cpu->results = 1;
+        break;
+    case OP_IN:
+        if (a[1] == 4) {
+            __asm__ volatile("inl %w1, %0" : "=a"(r[0]) : "Nd"(a[0]));
+        } else {
+            r[0] = inb((uint16_t)a[0]);
+        }
+        cpu->results = 1;
+        break;
+    case OP_OUT:
+        if (a[1] == 4) {
+            __asm__ volatile("outl %0, %w1" : : "a"(a[2]), "Nd"(a[0]));
+        } else {
+            outb((uint16_t)a[0], (uint8_t)a[2]);
+        }
+        break;
+    case OP_ICR:
+        mmio_write(APIC_MMIO + kApicIcrHigh * 16, a[0]);
+        mmio_write(APIC_MMIO + kApicIcrLow * 16, a[1]);
+        break;
+    case OP_TAKEN:
+        r[0] = cpu->taken[a[0] & 255];
+        cpu->results = 1;
+        break;
+    case OP_CLEAR:
+        for (unsigned v = 0; v < 256; v++) {
+            cpu->taken[v] = 0;
+        }
+        break;
+    case OP_CLI:
+        cpu->masked = 1;
+        break;
+    case OP_STI:
+        cpu->masked = 0;
+        break;
+    case OP_START:
+        start(cpu, a[0]);
+        break;
+    case OP_SPAM:
+        spam(cpu);
+        break;
+    case OP_TOGGLE:
+        toggle(cpu);
+        break;
+    case OP_NONE:
+    case OP_WAIT:
+        break;
+    }
+    __asm__ volatile("" : : : "memory");
+    cpu->op = OP_NONE;
+}
+
+/* ---- The first CPU: lines --------------------------------------------- */
+
+static const char *number(const char *s, uint32_t *out)
+{
+    const char *begin = s;
+
+    *out = 0;
+    for (;; s++) {
+        if (*s >= '0' && *s <= '9') {
+            *out = *out << 4 | (uint32_t)(*s - '0');
+        } else if (*s >= 'a' && *s <= 'f') {
+            *out = *out << 4 | (uint32_t)(*s - 'a' + 10);
+        } else {
+            return s == begin || (*s && *s != ' ') ? NULL : s;
+        }
+    }
+}
+
+static const char *blanks(const char *s)
+{
+    while (*s == ' ') {
+        s++;
+    }
+    return s;
+}
+
+/* Length of the name at s, or 0. */
+static unsigned matches(const char *s, const char *name)
+{
+    unsigned n = 0;
+
+    while (name[n] && s[n] == name[n]) {
+        n++;
+    }
+    return name[n] || (s[n] && s[n] != ' ') ? 0 : n;
+}
+
+static void wait_for(struct cpu *self, struct cpu *cpu)
+{
+    while (cpu->op != OP_NONE) {
+        if (cpu == self) {
+            execute(cpu);
+        } else {
+            __asm__ volatile("hlt");
+        }
+    }
+}
+
+static void answer(const struct cpu *cpu)
+{
+    if (cpu->faulted) {
+        put("gp\n");
+        return;
+    }
+    put("=");
+    for (unsigned i = 0; i < cpu->results; i++) {
+        put(" ");
+        put_hex(cpu->result[i]);
+    }
+    put("\n");
+}
+
+/* @return NULL, or what is wrong with the line. */
+static const char *obey(struct cpu *self, const char *s)
+{
+    uint32_t id, arg[kMaxArgs];
+    unsigned i, length = 0;
+    struct cpu *cpu;
+    int later;
+
+    s = number(blanks(s), &id);
+    if (!s || id >= kMaxCpus) {
+        return "no such CPU";
+    }
+    cpu = &cpus[id];
+    s = blanks(s);
+    later = *s == '!';
+    s += later;
+    for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        length = matches(s, ops[i].name);
+        if (length) {
+            break;
+        }
+    }
+    if (!length) {
+        return "no such operation";
+    }
+    s += length;
+    for (unsigned n = 0; n < ops[i].args; n++) {
+        s = number(blanks(s), &arg[n]);
+        if (!s) {
+            return "bad or missing number";
+        }
+    }
+    if (*blanks(s)) {
+        return "too many numbers";
+    }
+    if (!cpu->online) {
+        return "CPU is not running";
+    }
+
+    if (ops[i].op != OP_WAIT) {
+        if (cpu->op != OP_NONE) {
+            return "CPU is busy";
+        }
+        for (unsigned n = 0; n < ops[i].args; n++) {
+            cpu->arg[n] = arg[n];
+        }
+        __asm__ volatile("" : : : "memory");
+        cpu->op = ops[i].op;
+        if (cpu != self) {
+            send_ipi(self, id, 0x4000 | kVectorWake);
+        }
+    }
+    if (later) {
+        put("=\n");
+        return NULL;
+    }
+    wait_for(self, cpu);
+    answer(cpu);
+    return NULL;
+}
+
+static void serve(struct cpu *self)
+{
+    put("ready\n");
+    for (;;) {
+        const char *why;
+        unsigned n = 0;
+        char c;
+
+        while ((c = get()) != '\n') {
+            if (n < sizeof(line) - 1) {
+                line[n++] = c;
+            }
+        }
+        line[n] = 0;
+        why = obey(self, line);
+        if (why) {
+            put("? ");
+            put(why);
+            put("\n");
+        }
+    }
+}
+
+static void start_others(struct cpu *self)
+{
+    for (char *from = start_ap_begin, *to = (char *)kApStart;
+         from < start_ap_end; from++, to++) {
+        *to = *from;
+    }
+    /* All but self. */
+    send_ipi(self, 0, 0xc4500);
+    send_ipi(self, 0, 0xc4600 | kApStart >> 12);
+}
+
+void cpu_main(uint32_t id)
+{
+    struct cpu *self = &cpus[id];
+    int first = (uint32_t)rdmsr(self, kMsrApicBase) >> 8 & 1;
+
+    if (first) {
+        outb(0x21, 0xff);
+        outb(0xa1, 0xff);
+        outb(kCom1 + 2, 1);     /* FIFO: else a tick per character */
+        fill_idt();
+    }
+    apic_write(self, kApicSvr, 0x100 | kVectorSpurious);
+    self->op = OP_NONE;
+    self->masked = 0;
+    self->online = 1;
+
+    if (first) {
+        start_others(self);
+        /* About a millisecond. */
+        apic_write(self, kApicTimerDivide, 0xb);
+        apic_write(self, kApicLvtTimer, 0x20000 | kVectorTick);
+        apic_write(self, kApicTimerCount, 1000000);
+        __asm__ volatile("sti");
+        serve(self);
+    }
+
+    for (;;) {
+        __asm__ volatile("cli");
+        if (self->op == OP_NONE) {
+            if (self->masked) {
+                __asm__ volatile("pause");
+            } else {
+                /* No interrupt between the two. */
+                __asm__ volatile("sti; hlt");
+            }
+            continue;
+        }
+        if (!self->masked) {
+            __asm__ volatile("sti");
+        }
+        execute(self);
+    }
+}
