@@ -1,0 +1,168 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Does the series keep kernel style, and compile where its parts are switched
+# off? Reviewers of its ancestors met builds that failed without SMP.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+series_dir=$here/..
+repo=$(cd "$here/../../.." && pwd)
+what=series
+# shellcheck source=../../../setup/build-lib.sh
+. "$repo/setup/build-lib.sh"
+
+usage() {
+    cat <<EOF
+Usage: check-series.sh [--each] [--cache DIR] [--force]
+Run checkpatch over the series, and compile what it touches in configurations
+that switch off what it needs. Results are kept by what they were made of.
+
+  --each         compile after every patch, too, in the lab's configuration
+  --cache DIR    (default: \$IPIDEFER_CACHE or ~/.cache/ipidefer)
+  --force        do it again
+EOF
+}
+
+cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
+source=/usr/src/linux-source-6.12.tar.xz
+each=false force=false
+while (($#)); do
+    case $1 in
+    --each) each=true ;;
+    --force) force=true ;;
+    --cache) cache=${2:?--cache needs a value}; shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) usage >&2; die "unknown option '$1'" ;;
+    esac
+    shift
+done
+if [[ ! -r $source ]]; then
+    echo "skipped: no $source (Debian package linux-source-6.12)"
+    exit 77
+fi
+readonly root=$cache/series
+mkdir -p "$root"
+log=$root/log
+
+# What the series touches, and what includes the headers that it changes; after
+# a colon, the option that kbuild builds it for.
+readonly OBJECTS=(kernel/context_tracking.o:CONTEXT_TRACKING kernel/rcu/:
+    kernel/cpu.o: kernel/entry/: kernel/jump_label.o:JUMP_LABEL kernel/sched/:
+    arch/x86/kernel/irq.o: arch/x86/kernel/idt.o: arch/x86/kernel/alternative.o:
+    arch/x86/kernel/kprobes/:KPROBES arch/x86/kernel/module.o:MODULES
+    arch/x86/kernel/ipi_defer.o:IPI_DEFER arch/x86/entry/:)
+
+# name: the options that it changes in the lab's configuration
+readonly VARIANTS=(
+    'lab:'
+    'no-ipi-defer: IPI_DEFER=n'
+    'no-faults: IPI_DEFER_FAULTS=n'
+    'uniprocessor: SMP=n'
+    'no-nohz-full: NO_HZ_FULL=n NO_HZ_IDLE=y'
+    'no-modules: MODULES=n'
+    'no-debugfs: DEBUG_FS=n'
+    'no-tracing: FTRACE=n'
+    'no-kprobes: KPROBES=n'
+    'no-kexec: KEXEC=n CRASH_DUMP=n'
+    'fred: X86_FRED=y'
+    'paranoid: RCU_EQS_DEBUG=y DEBUG_ENTRY=y DEBUG_PREEMPT=y PROVE_LOCKING=y PREEMPT=y'
+    'torture: RCU_WATCHING_BITS=2'
+    '32-bit: 64BIT=n KVM=n'
+)
+
+prints=$(dpkg-query -W linux-source-6.12 2>/dev/null || sha256sum <"$source"
+    fingerprint_series "$series_dir/patches"
+    cat "$series_dir/config/lab.config" "${BASH_SOURCE[0]}" | sha256sum
+    gcc -dumpfullversion; $each && echo each || true)
+hash=$(hash_of "$prints")
+if [[ -e $root/$hash ]] && ! $force; then
+    echo "passed before with the same source, patches, config and compiler:"
+    cat "$root/$hash"
+    exit 0
+fi
+: >"$log"
+lock
+readonly work=$root/work
+rm -rf "$work"
+mkdir "$work"
+cleanup+=("$work")
+step "unpacking, log: $log"
+logged "unpacking $source" tar -C "$work" --strip-components=1 -xf "$source"
+
+cc=gcc
+command -v ccache >/dev/null && cc='ccache gcc'
+make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc")
+report=$(mktemp "$root/report.XXXXXX")
+cleanup+=("$report")
+failed=0
+
+# compile NAME: what is configured must compile, without a warning.
+compile() {
+    local entry option present=() from
+    for entry in "${OBJECTS[@]}"; do
+        option=${entry#*:}
+        [[ -z $option ]] || grep -q "^CONFIG_$option=y" "$work/.config" || continue
+        present+=("${entry%%:*}")
+    done
+    from=$(($(wc -l <"$log") + 1))
+    if "${make[@]}" -j "$(nproc)" prepare >>"$log" 2>&1 &&
+        "${make[@]}" -j "$(nproc)" "${present[@]}" >>"$log" 2>&1 &&
+        ! tail -n +"$from" "$log" | grep -qE 'warning:'; then
+        echo "compiles: $1" | tee -a "$report" >&2
+    else
+        tail -n +"$from" "$log" | grep -E 'error|warning|Error' | head -n 10 >&2
+        echo "FAILS: $1" | tee -a "$report" >&2
+        failed=1
+    fi
+}
+
+configure() {
+    local option
+    logged "make tinyconfig" "${make[@]}" tinyconfig
+    (cd "$work" && logged "merging" ./scripts/kconfig/merge_config.sh -m .config \
+        "$series_dir/config/lab.config")
+    for option in "$@"; do
+        case $option in
+        *=n) "$work/scripts/config" --file "$work/.config" -d "${option%=n}" ;;
+        *=y) "$work/scripts/config" --file "$work/.config" -e "${option%=y}" ;;
+        *) "$work/scripts/config" --file "$work/.config" --set-val "${option%%=*}" "${option#*=}" ;;
+        esac
+    done
+    logged "make olddefconfig" "${make[@]}" olddefconfig
+    # The variant must be what it says, or it shows nothing.
+    for option in "$@"; do
+        case $option in
+        *=n) ! grep -q "^CONFIG_${option%=n}=" "$work/.config" ;;
+        *) grep -qxF "CONFIG_$option" "$work/.config" ;;
+        esac || die "the configuration does not keep $option"
+    done
+}
+
+patches=()
+while read -r name; do patches+=("$series_dir/patches/$name"); done \
+    < <(series "$series_dir/patches")
+for patch in "${patches[@]}"; do
+    if out=$(cd "$work" && ./scripts/checkpatch.pl --no-tree --ignore FILE_PATH_CHANGES "$patch"); then
+        echo "checkpatch: ${patch##*/}" >>"$report"
+    else
+        printf '%s\n' "$out" >&2
+        echo "FAILS checkpatch: ${patch##*/}" | tee -a "$report" >&2
+        failed=1
+    fi
+    if $each; then
+        patch -d "$work" -p1 --fuzz=0 -s <"$patch" >>"$log" || die "${patch##*/} does not apply"
+        configure
+        compile "after ${patch##*/}"
+    fi
+done
+$each || apply_series "$series_dir/patches" "$work" "$source"
+
+for variant in "${VARIANTS[@]}"; do
+    read -ra options <<<"${variant#*:}"
+    configure ${options[@]+"${options[@]}"}
+    compile "${variant%%:*}"
+done
+((failed == 0)) || exit 1
+cp "$report" "$root/$hash"
+step "all of $(wc -l <"$report") hold"

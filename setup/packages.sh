@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# The Debian packages that each command needs, in one place.
+
+# To build the C++ code and to run experiments.
+readonly PACKAGES_LAB=(
+    g++ gcc make cmake ninja-build pkg-config patch xz-utils git
+    libboost1.81-dev libboost-filesystem1.81-dev libcli11-dev
+    nlohmann-json3-dev libbenchmark-dev libgtest-dev libgmock-dev
+    busybox-static seabios qemu-system-data ipxe-qemu
+    # QEMU
+    dpkg-dev python3 python3-venv flex bison libglib2.0-dev libpixman-1-dev
+    libfdt-dev libslirp-dev zlib1g-dev ccache
+    # the kernel
+    linux-source-6.12 bc libelf-dev libssl-dev cpio kmod rsync
+)
+
+# To run the tests as well.
+readonly PACKAGES_CHECK=(
+    spin clang libclang-rt-14-dev librapidcheck-dev binutils
+)
+
+# From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
+readonly PACKAGES_BACKPORTS=(meson)
+readonly MESON_NEEDED=1.5.0

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Bring a Debian 12 machine to where ./lab and ./check can start: packages, the
+# patched QEMU, the guest kernel, the C++ build. What is there is reused.
+#
+# Usage: prepare.sh lab|check
+# Progress goes to standard error, variables for a shell to standard output.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/.." && pwd)
+what=setup
+# shellcheck source=build-lib.sh
+. "$here/build-lib.sh"
+# shellcheck source=packages.sh
+. "$here/packages.sh"
+
+purpose=${1-}
+case $purpose in
+lab | check) ;;
+*) die "usage: prepare.sh lab|check" ;;
+esac
+cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
+mkdir -p "$cache"
+log=$cache/setup.log
+: >"$log"
+
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+meson_is_new() {
+    local have
+    have=$(dpkg-query -W -f '${Version}' meson 2>/dev/null) || return
+    dpkg --compare-versions "$have" ge "$MESON_NEEDED"
+}
+
+# The prefix that makes us root, or nothing if we cannot be.
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+can_be_root() { ((EUID == 0)) || sudo -n true 2>/dev/null; }
+
+readonly SOURCES=/etc/apt/sources.list.d/ipidefer.sources
+readonly PREFERENCES=/etc/apt/preferences.d/ipidefer
+
+# Sources of their own, pinned below everything: nothing else moves.
+write_sources() {
+    step "adding bookworm-backports and the sources of trixie to apt, pinned low"
+    as_root tee "$SOURCES" >/dev/null <<'EOF'
+# Written by ipidefer's setup/prepare.sh: meson, and the source of QEMU 10.
+Types: deb
+URIs: http://deb.debian.org/debian
+Suites: bookworm-backports
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb-src
+URIs: http://deb.debian.org/debian
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+EOF
+    as_root tee "$PREFERENCES" >/dev/null <<'EOF'
+# Written by ipidefer's setup/prepare.sh.
+Package: *
+Pin: release n=bookworm-backports
+Pin-Priority: 50
+
+Package: *
+Pin: release n=trixie
+Pin-Priority: 10
+EOF
+}
+
+has_qemu_source() { apt-cache showsrc qemu 2>/dev/null | grep -q '^Version: .*:10\.0\.'; }
+
+install_packages() {
+    local wanted=("${PACKAGES_LAB[@]}") missing=() backports=() name
+    [[ $purpose == lab ]] || wanted+=("${PACKAGES_CHECK[@]}")
+    for name in "${wanted[@]}"; do
+        installed "$name" || missing+=("$name")
+    done
+    meson_is_new || backports=("${PACKAGES_BACKPORTS[@]}")
+    # A QEMU that has been built needs no source any more.
+    if ((${#missing[@]} + ${#backports[@]} == 0)) &&
+        { has_qemu_source || "$repo/vmm/qemu/build.sh" --print-path >/dev/null 2>&1; }; then
+        return
+    fi
+
+    . /etc/os-release
+    [[ ${VERSION_CODENAME-} == bookworm ]] ||
+        die "this is ${PRETTY_NAME:-no Debian}; packages can only be installed on Debian 12"
+    can_be_root || die "packages are missing, and this is neither root nor sudo. As root:
+  $here/prepare.sh $purpose
+or, with bookworm-backports and a deb-src entry for trixie in apt's sources:
+  apt-get install --no-install-recommends ${missing[*]-}
+  apt-get install --no-install-recommends -t bookworm-backports ${backports[*]-}"
+
+    if ! has_qemu_source || ((${#backports[@]})); then
+        write_sources
+    fi
+    step "updating apt's lists"
+    logged "apt-get update" as_root apt-get -q update
+    if ((${#missing[@]})); then
+        step "installing ${#missing[@]} packages: ${missing[*]}"
+        logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qy install --no-install-recommends "${missing[@]}"
+    fi
+    if ((${#backports[@]})); then
+        step "installing from bookworm-backports: ${backports[*]}"
+        logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qy install --no-install-recommends -t bookworm-backports \
+            "${backports[@]}"
+    fi
+    has_qemu_source || die "apt has no source of QEMU 10.0, see $SOURCES"
+}
+
+build_tools() {
+    step "building ipidefer"
+    cd "$repo"
+    logged "configuring ipidefer" cmake --preset release -G Ninja
+    if [[ $purpose == check ]]; then
+        logged "building ipidefer" cmake --build build/release
+    else
+        logged "building ipidefer" cmake --build build/release --target lab
+    fi
+}
+
+install_packages
+qemu=$("$repo/vmm/qemu/build.sh" --cache "$cache")
+kernel=$("$repo/guest-patches/linux-6.12/build.sh" --cache "$cache")
+printf 'IPIDEFER_QEMU=%q\nIPIDEFER_KERNEL=%q\n' "$qemu" "$kernel"
+if [[ $purpose == check ]]; then
+    stock=$("$repo/vmm/qemu/build.sh" --cache "$cache" --stock)
+    cloud=$("$here/cloud-kernel.sh" --cache "$cache")
+    printf 'IPIDEFER_QEMU_STOCK=%q\nIPIDEFER_CLOUD_KERNEL=%q\n' "$stock" "$cloud"
+fi
+build_tools
+step "ready"
