@@ -125,6 +125,11 @@ class Machine:
                 stream.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def maps(self, path):
+        """Does QEMU have this file in its memory?"""
+        with open(f"/proc/{self.process.pid}/maps") as maps:
+            return any(line.rstrip("\n").endswith(path) for line in maps)
+
     # -- QMP ----------------------------------------------------------------
 
     def qmp_reply(self, execute, **arguments):
@@ -182,6 +187,17 @@ class Machine:
                 raise Failed(f"migration {info}")
             time.sleep(0.02)
         raise Failed("migration does not end")
+
+    def spread(self, *cpus):
+        """Bind vCPUs to different host CPUs, as far as there are any.
+
+        Left alone, two busy ones often share one for a whole time slice.
+        """
+        threads = {c["cpu-index"]: c["thread-id"]
+                   for c in self.qmp("query-cpus-fast")}
+        hosts = sorted(os.sched_getaffinity(0))
+        for i, cpu in enumerate(cpus):
+            os.sched_setaffinity(threads[cpu], {hosts[i % len(hosts)]})
 
     # -- The guest ----------------------------------------------------------
 

@@ -109,6 +109,13 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
 # Names of the patches, in order.
 series() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$patches/series"; }
 
+# The root project with no part but the core: what is done elsewhere in the
+# repository neither breaks nor repeats this build.
+core_project() {
+    sed '/^[[:space:]]*add_subdirectory(/d' "$repo/CMakeLists.txt"
+    echo 'add_subdirectory(vmm/core)'
+}
+
 # Everything that can change the result, one line each.
 fingerprint() {
     printf 'source %s\n' "$version"
@@ -118,10 +125,11 @@ fingerprint() {
     series | while read -r name; do
         printf 'patch %s\n' "$(sha256sum <"$patches/$name")"
     done
+    printf 'core %s\n' "$(core_project | sha256sum)"
     cd "$repo"
     { find vmm/abi vmm/core/include vmm/core/src cmake -type f
-      find vmm/core -maxdepth 1 -type f
-      echo CMakeLists.txt; } | LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
+      find vmm/core -maxdepth 1 -type f ! -name '*.md'; } |
+        LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
 }
 
 check_tools() {
@@ -195,7 +203,10 @@ apply() {
 
 build_core() {
     step "building libipidefer"
-    logged "configuring libipidefer" cmake -S "$repo" -B "$work/core" -G Ninja \
+    mkdir "$work/core-src"
+    core_project >"$work/core-src/CMakeLists.txt"
+    ln -s "$repo/vmm" "$repo/cmake" "$work/core-src"
+    logged "configuring libipidefer" cmake -S "$work/core-src" -B "$work/core" -G Ninja \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
         -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF
     logged "building libipidefer" cmake --build "$work/core" -j "$jobs" \

@@ -28,8 +28,9 @@
  *   start ID            INIT and SIPI to the CPU with this APIC ID
  *   spam MODE HIGH LOW COUNT    write the ICR COUNT times, as xAPIC MMIO
  *                       (MODE 0) or x2APIC MSR (MODE 1)
- *   toggle ADDR ACCEPT COUNT    COUNT times store ACCEPT, then exchange it
- *                       for 0 -> how often a bit had been added, OR of them
+ *   toggle ADDR ACCEPT STOP     store ACCEPT, then exchange it for 0, again
+ *                       and again until the word at STOP is not 0 -> rounds,
+ *                       how often a bit had been added, OR of them
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -301,6 +302,10 @@ static void spam(struct cpu *cpu)
             mmio_write(APIC_MMIO + kApicIcrHigh * 16, high);
             mmio_write(APIC_MMIO + kApicIcrLow * 16, low);
         }
+        /* Leave the target some time to get on, now more, now less. */
+        for (unsigned j = 0; j < (i & 1023); j++) {
+            __asm__ volatile("" : : : "memory");
+        }
     }
 }
 
@@ -312,25 +317,27 @@ static uint32_t exchange(uint32_t address, uint32_t value)
 
 static void toggle(struct cpu *cpu)
 {
-    uint32_t found = 0, bits = 0;
+    uint32_t found = 0, bits = 0, i;
 
-    for (uint32_t i = 0; i < cpu->arg[2]; i++) {
+    for (i = 0; !mmio_read(cpu->arg[2]); i++) {
         uint32_t old;
 
+        /* Stay in each state for different times. */
         exchange(cpu->arg[0], cpu->arg[1]);
         for (unsigned j = 0; j < (i & 31); j++) {
-            __asm__ volatile("pause");
+            __asm__ volatile("" : : : "memory");
         }
         old = exchange(cpu->arg[0], 0) & ~cpu->arg[1];
         found += old != 0;
         bits |= old;
         for (unsigned j = 0; j < (i & 15); j++) {
-            __asm__ volatile("pause");
+            __asm__ volatile("" : : : "memory");
         }
     }
-    cpu->result[0] = found;
-    cpu->result[1] = bits;
-    cpu->results = 2;
+    cpu->result[0] = i;
+    cpu->result[1] = found;
+    cpu->result[2] = bits;
+    cpu->results = 3;
 }
 
 static void start(struct cpu *cpu, uint32_t id)
@@ -599,7 +606,8 @@ void cpu_main(uint32_t id)
     if (first) {
         outb(0x21, 0xff);
         outb(0xa1, 0xff);
-        outb(kCom1 + 2, 1);     /* FIFO: else a tick per character */
+        /* FIFO, 14 bytes: QEMU fills it that far; else a tick per byte. */
+        outb(kCom1 + 2, 0xc1);
         fill_idt();
     }
     apic_write(self, kApicSvr, 0x100 | kVectorSpurious);
