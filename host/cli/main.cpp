@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command line: ipidefer lab run, ipidefer bench core.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "bench_core.hpp"
+#include "failure.hpp"
+#include "lab_run.hpp"
+#include "options.hpp"
+#include "version.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ipidefer::lab::Exit;
+using ipidefer::lab::Failure;
+
+fs::path own_folder()
+{
+    return fs::read_symlink("/proc/self/exe").parent_path();
+}
+
+/// Beside the program in a build, in libexec once installed.
+fs::path guest_programs()
+{
+    const fs::path here = own_folder();
+    for (const fs::path& folder :
+         {here / "guest", here.parent_path() / "libexec" / "ipidefer"})
+        if (fs::exists(folder / "lab-agent")) return folder;
+    throw Failure{Exit::kCannotRun,
+                  "no lab-agent in " + (here / "guest").string() + " or " +
+                      (here.parent_path() / "libexec/ipidefer").string()};
+}
+
+int run(int argc, char** argv)
+{
+    CLI::App app{"ipidefer: hypervisor-side deferral of x86 IPIs", "ipidefer"};
+    app.set_version_flag("--version",
+                         std::string{"ipidefer "} + ipidefer::lab::kVersion);
+    app.require_subcommand(1);
+
+    auto* lab = app.add_subcommand("lab", "experiments with guests");
+    lab->require_subcommand(1);
+    auto* lab_run = lab->add_subcommand(
+        "run",
+        "boot a guest per mode, run workloads, and show what is aimed at its "
+        "isolated vCPUs and what reaches them");
+    ipidefer::lab::RawOptions options;
+    ipidefer::lab::add_options(*lab_run, options);
+    lab_run->footer(
+        "Exit status: 0 done, 1 could not run, 2 the run shows a defect,\n"
+        "77 not possible here.");
+
+    auto* bench = app.add_subcommand("bench", "benchmarks");
+    bench->require_subcommand(1);
+    auto* bench_core = bench->add_subcommand(
+        "core", "what a decision costs, in units of a bare lock cmpxchg");
+    std::vector<std::string> benchmark_arguments;
+    bench_core->add_option("arguments", benchmark_arguments,
+                           "for Google Benchmark, after --");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? static_cast<int>(Exit::kDone)
+                                    : static_cast<int>(Exit::kCannotRun);
+    }
+
+    if (*bench_core)
+        return ipidefer::cli::bench_core(own_folder() / "ipidefer-bench-core",
+                                         benchmark_arguments);
+    if (options.list_workloads) {
+        for (const auto& name :
+             ipidefer::lab::built_in_workloads(guest_programs()))
+            std::cout << name << '\n';
+        return static_cast<int>(Exit::kDone);
+    }
+    return ipidefer::lab::lab_run(options, guest_programs(),
+                                  {argv, argv + argc});
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    try {
+        return run(argc, argv);
+    } catch (const Failure& failure) {
+        std::cerr << "ipidefer: " << failure.what() << '\n' << failure.detail();
+        return static_cast<int>(failure.exit());
+    } catch (const std::exception& error) {
+        std::cerr << "ipidefer: " << error.what() << '\n';
+        return static_cast<int>(Exit::kCannotRun);
+    }
+}

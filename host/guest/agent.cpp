@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The lab's init process: sets the guest up, then does what the host asks for
+// over the second serial port (protocol.hpp).
+#include <sys/klog.h>
+#include <sys/reboot.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+#include "files.hpp"
+#include "loops.hpp"
+#include "mounts.hpp"
+#include "port.hpp"
+#include "protocol.hpp"
+#include "tracing.hpp"
+#include "workload.hpp"
+
+namespace ipidefer::lab::agent {
+namespace {
+
+using nlohmann::json;
+using Cpus = std::vector<unsigned>;
+
+constexpr char kStatsFile[] = "/sys/kernel/debug/x86/ipi_defer/stats";
+
+/// Lines of the kernel's log that mention ipi_defer, but not the command line.
+std::vector<std::string> kernel_messages()
+{
+    constexpr int kReadAll = 3;
+    constexpr int kSize = 10;
+    const int size = ::klogctl(kSize, nullptr, 0);
+    if (size <= 0) return {};
+    std::string text(static_cast<std::size_t>(size), '\0');
+    const int got = ::klogctl(kReadAll, text.data(), size);
+    text.resize(static_cast<std::size_t>(std::max(got, 0)));
+    std::vector<std::string> lines;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);)
+        if (line.find("ipi_defer: ") != std::string::npos)
+            lines.push_back(line);
+    return lines;
+}
+
+class Agent {
+  public:
+    Agent() : missing_{set_up_root()}, port_{protocol::kPort} {}
+
+    void serve()
+    {
+        utsname system{};
+        ::uname(&system);
+        send({{protocol::kReady, true},
+              {protocol::kRelease, system.release},
+              {protocol::kVersion, system.version},
+              {protocol::kCommandLine,
+               read_file("/proc/cmdline").value_or("")}});
+        for (;;) {
+            json reply;
+            try {
+                reply = obey(json::parse(port_.read_line()));
+            } catch (const std::exception& error) {
+                reply = {{protocol::kError, error.what()}};
+            }
+            send(reply);
+        }
+    }
+
+  private:
+    void send(const json& message)
+    {
+        // Kernel text is ASCII, a workload's output need not even be UTF-8.
+        port_.write_line(
+            message.dump(-1, ' ', true, json::error_handler_t::replace));
+    }
+
+    json obey(const json& request)
+    {
+        const std::string command = request.at(protocol::kCommand);
+        if (command == protocol::kPrepare) return prepare(request);
+        if (command == protocol::kStartLoops) return start_loops(request);
+        if (command == protocol::kMarkLoops) return mark_loops();
+        if (command == protocol::kStopLoops) return stop_loops();
+        if (command == protocol::kStats) return {{protocol::kStats, stats()}};
+        if (command == protocol::kSnapshot) return snapshot();
+        if (command == protocol::kRun) return run(request);
+        if (command == protocol::kPowerOff) {
+            ::sync();
+            ::reboot(RB_POWER_OFF);
+        }
+        throw std::runtime_error{"unknown command '" + command + "'"};
+    }
+
+    json prepare(const json& request)
+    {
+        isolated_ = request.at(protocol::kIsolated).get<Cpus>();
+        housekeeping_ = request.at(protocol::kHousekeeping).get<Cpus>();
+        pin_to(housekeeping_);
+        // It would end the undisturbed loops every second (Linux 6.12).
+        for (const unsigned cpu : isolated_) {
+            const auto why =
+                write_file("/sys/kernel/debug/sched/fair_server/cpu" +
+                               std::to_string(cpu) + "/runtime",
+                           "0");
+            if (!why.empty())
+                missing_.push_back("stopping the fair server: " + why);
+        }
+        std::vector<Tracing::Event> events;
+        for (const auto& event : request.at(protocol::kEvents))
+            events.push_back({event.at(protocol::kName),
+                              event.at(protocol::kEvent),
+                              event.at(protocol::kTrigger)});
+        for (auto& why : tracing_.start(events))
+            missing_.push_back(std::move(why));
+        if (!read_file(kStatsFile))
+            missing_.push_back(std::string{kStatsFile} + ": not there");
+        return {{protocol::kMissing, missing_},
+                {protocol::kMessages, kernel_messages()}};
+    }
+
+    json start_loops(const json& request)
+    {
+        loops_.reset();
+        loops_ = std::make_unique<Loops>(
+            isolated_, request.at(protocol::kThresholdNs).get<std::uint64_t>());
+        return json::object();
+    }
+
+    json mark_loops()
+    {
+        running_loops().mark();
+        return json::object();
+    }
+
+    json stop_loops()
+    {
+        running_loops().stop();
+        return json::object();
+    }
+
+    Loops& running_loops()
+    {
+        if (!loops_) throw std::runtime_error{"there are no loops"};
+        return *loops_;
+    }
+
+    static json stats()
+    {
+        const auto text = read_file(kStatsFile);
+        return text ? json(*text) : json(nullptr);
+    }
+
+    json snapshot()
+    {
+        json loops = json::array();
+        if (loops_)
+            for (const auto& seen : loops_->seen())
+                loops.push_back({{protocol::kCpu, seen.cpu},
+                                 {protocol::kGaps, seen.interruptions},
+                                 {protocol::kLongestCycles, seen.longest_cycles},
+                                 {protocol::kLongestNs, seen.longest_ns}});
+        return {{protocol::kStats, stats()},
+                {protocol::kInterrupts,
+                 read_file("/proc/interrupts").value_or("")},
+                {protocol::kHists, tracing_.read()},
+                {protocol::kLoops, loops}};
+    }
+
+    json run(const json& request)
+    {
+        const std::string file = std::string{protocol::kWorkloads} + "/" +
+                                 request.at(protocol::kWorkload).get<std::string>();
+        const auto ended =
+            run_program({protocol::kBusybox, "sh", file}, housekeeping_);
+        return {{protocol::kStatus, ended.status},
+                {protocol::kOutput, ended.output}};
+    }
+
+    std::vector<std::string> missing_;
+    Port port_;
+    Cpus isolated_;
+    Cpus housekeeping_;
+    Tracing tracing_;
+    std::unique_ptr<Loops> loops_;
+};
+
+}  // namespace
+}  // namespace ipidefer::lab::agent
+
+int main()
+{
+    try {
+        ipidefer::lab::agent::Agent{}.serve();
+    } catch (const std::exception& error) {
+        // The end of init is a panic, which the host sees on the console.
+        std::fprintf(stderr, "lab-agent: %s\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The isolated application: on each isolated vCPU a process that never leaves
+// userspace, and sees by the TSC when it was kept from running.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace ipidefer::lab::agent {
+
+struct LoopPage;
+
+class Loops {
+  public:
+    struct Seen {
+        unsigned cpu;
+        std::uint64_t interruptions;
+        std::uint64_t longest_cycles;
+        std::uint64_t longest_ns;
+    };
+
+    /// One loop on each of `cpus`; returns when all of them spin. A gap longer
+    /// than `threshold_ns` counts as an interruption. Throws.
+    Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns);
+    /// Ends the processes.
+    ~Loops();
+    Loops(const Loops&) = delete;
+    Loops& operator=(const Loops&) = delete;
+
+    /// Count from zero again, in each loop.
+    void mark();
+    /// Leave the loops: each process makes a system call, and then sleeps.
+    void stop();
+    [[nodiscard]] std::vector<Seen> seen() const;
+
+  private:
+    struct Loop {
+        unsigned cpu;
+        pid_t pid;
+        LoopPage* page;
+    };
+
+    std::vector<Loop> loops_;
+    double cycles_per_ns_;
+};
+
+}  // namespace ipidefer::lab::agent

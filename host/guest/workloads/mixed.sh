@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Some of everything that this kernel can do.
+here=$(dirname "$0") ran=0
+run() {
+    LAB_ROUNDS=$2 sh "$here/$1.sh"
+    case $? in
+    0) ran=$((ran + 1)) ;;
+    77) ;;
+    *) echo "$1 failed"; exit 1 ;;
+    esac
+}
+run static-keys 20
+run kprobes 3
+run ftrace 3
+run bpf 2
+run modules 3
+[ $ran -gt 0 ] || exit 77

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "agreement.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "events.hpp"
+#include "typed_work.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+std::string str(std::uint64_t n)
+{
+    return std::to_string(n);
+}
+
+/// The binding for a work: the guest registers them in the order of its
+/// statistics.
+const VmmBinding* binding_of(const Snapshot& snapshot, unsigned cpu,
+                             const std::string& work)
+{
+    if (!snapshot.vmm || !snapshot.stats) return nullptr;
+    const auto found = snapshot.vmm->find(cpu);
+    if (found == snapshot.vmm->end()) return nullptr;
+    const auto& works = snapshot.stats->works;
+    const auto at = static_cast<std::size_t>(
+        std::ranges::find(works, work) - works.begin());
+    const auto& bindings = found->second.bindings;
+    return at < bindings.size() ? &bindings[at] : nullptr;
+}
+
+WorkStats row_of(const Snapshot& snapshot, unsigned cpu,
+                 const std::string& work)
+{
+    if (!snapshot.stats) return {};
+    const auto found = snapshot.stats->rows.find({cpu, work});
+    return found == snapshot.stats->rows.end() ? WorkStats{} : found->second;
+}
+
+std::uint64_t interrupts_of(const Snapshot& snapshot, unsigned cpu,
+                            std::string_view row)
+{
+    const auto found = snapshot.interrupts.rows.find(std::string{row});
+    if (found == snapshot.interrupts.rows.end()) return 0;
+    const auto taken = found->second.taken.find(cpu);
+    return taken == found->second.taken.end() ? 0 : taken->second;
+}
+
+Verdicts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
+{
+    if (!snapshot.vmm) return {};
+    const auto found = snapshot.vmm->find(cpu);
+    if (found == snapshot.vmm->end()) return {};
+    const auto counted = found->second.by_vector.find(vector);
+    return counted == found->second.by_vector.end() ? Verdicts{}
+                                                    : counted->second;
+}
+
+/// All checks of one vCPU and one kind of work, from A to C.
+class Checks {
+  public:
+    Checks(const Snapshots& at, unsigned cpu, const std::string& work,
+           std::vector<std::string>& found)
+        : at_{at},
+          cpu_{cpu},
+          work_{work},
+          found_{found},
+          first_{row_of(at.a, cpu, work)},
+          last_{row_of(at.c, cpu, work)}
+    {
+    }
+
+    [[nodiscard]] std::uint64_t requested() const
+    {
+        return last_.requested - first_.requested;
+    }
+    [[nodiscard]] std::uint64_t delivered() const
+    {
+        return last_.delivered - first_.delivered;
+    }
+    [[nodiscard]] std::uint64_t flushed() const
+    {
+        return last_.flushed - first_.flushed;
+    }
+
+    /// The guest against itself: statistics, interrupts and trace events are
+    /// three counts of the same.
+    void guest()
+    {
+        if (const auto typed = typed_work(work_);
+            typed && at_.c.interrupts.rows.contains(std::string{typed->row}))
+            equal(delivered(), "delivered by its statistics",
+                  interrupts_of(at_.c, cpu_, typed->row) -
+                      interrupts_of(at_.a, cpu_, typed->row),
+                  "taken by /proc/interrupts");
+        if (counts_requests(at_.c)) {
+            const auto traced = traced_requests(at_.a, at_.c);
+            const auto mine = traced.find({cpu_, work_});
+            equal(requested(), "requested by its statistics",
+                  mine == traced.end() ? 0 : mine->second,
+                  "by its trace events");
+        }
+        // One event stands for all kinds of work: comparable if there is one.
+        if (counts_flushes(at_.c) && at_.c.stats->works.size() == 1) {
+            const auto traced = traced_flushes(at_.a, at_.c);
+            const auto mine = traced.find(cpu_);
+            equal(flushed(), "flushed by its statistics",
+                  mine == traced.end() ? 0 : mine->second,
+                  "by its trace events");
+        }
+    }
+
+    /// I5: what was asked for is done, or it is recorded and will be.
+    void nothing_owed()
+    {
+        const std::uint64_t requests = last_.seq - first_.seq;
+        // A request that this vCPU sent itself is not one that it publishes,
+        // so only if all of them were aimed at it is the last one its own.
+        if (requests == 0 || requested() != requests) return;
+        if (last_.done >= last_.seq || pending(at_.c, cpu_, work_)) return;
+        say("owes work: request " + str(last_.seq) + " is not done (done: " +
+            str(last_.done) + "), and it is not recorded either (I5)");
+    }
+
+    /// The loops were in userspace from A to B.
+    void loop_undisturbed()
+    {
+        const auto typed = typed_work(work_);
+        const std::uint64_t taken =
+            typed ? interrupts_of(at_.b, cpu_, typed->row) -
+                        interrupts_of(at_.a, cpu_, typed->row)
+                  : row_of(at_.b, cpu_, work_).delivered - first_.delivered;
+        if (taken != 0)
+            say("took " + str(taken) + " typed interrupts while it ran the "
+                "undisturbed loop, 0 were to be expected");
+    }
+
+    /// The sender counts what it records, the target what it takes (I1).
+    void guest_mode()
+    {
+        const auto suppressed =
+            static_cast<std::uint64_t>(last_.suppressed - first_.suppressed);
+        equal(requested(), "requested", suppressed + delivered(),
+              "suppressed and delivered");
+    }
+
+    void hv_mode()
+    {
+        const VmmBinding* binding = binding_of(at_.c, cpu_, work_);
+        if (binding == nullptr) {
+            say("has nothing registered with the VMM");
+            return;
+        }
+        const Verdicts vmm = verdicts_of(at_.c, cpu_, binding->vector) -
+                             verdicts_of(at_.a, cpu_, binding->vector);
+        equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
+              "deferred, coalesced and delivered by the VMM (I1)");
+        equal(delivered(), "taken", vmm.delivered(), "delivered by the VMM (I1)");
+        // Of the bits set since A, those that C does not show were flushed; a
+        // bit that A shows was too.
+        const std::uint64_t set = vmm.count[IPIDEFER_DEFERRED] +
+                                  (pending(at_.a, cpu_, work_) ? 1u : 0u);
+        equal(flushed() + (pending(at_.c, cpu_, work_) ? 1u : 0u),
+              "flushed or pending", set, "deferred by the VMM or pending before (I9)");
+    }
+
+  private:
+    void say(const std::string& what)
+    {
+        found_.push_back("vCPU " + std::to_string(cpu_) + ", " + work_ + ": " +
+                         what);
+    }
+
+    void equal(std::uint64_t one, const std::string& what, std::uint64_t other,
+               const std::string& what_else)
+    {
+        if (one == other) return;
+        say(str(one) + " " + what + ", but " + str(other) + " " + what_else);
+    }
+
+    const Snapshots& at_;
+    unsigned cpu_;
+    const std::string& work_;
+    std::vector<std::string>& found_;
+    WorkStats first_;
+    WorkStats last_;
+};
+
+/// Without a registration the VMM has nothing to decide (I3).
+void vmm_stays_out(const Snapshots& at, std::vector<std::string>& found)
+{
+    if (!at.c.vmm) return;
+    for (const auto& [cpu, now] : *at.c.vmm)
+        for (const auto& [vector, verdicts] : now.by_vector) {
+            const auto gained = verdicts - verdicts_of(at.a, cpu, vector);
+            if (const auto sum = gained.recorded() + gained.delivered();
+                sum != 0)
+                found.push_back("vCPU " + std::to_string(cpu) + ", vector " +
+                                std::to_string(vector) + ": the VMM decided " +
+                                str(sum) +
+                                " times, though this guest does not use it");
+        }
+}
+
+}  // namespace
+
+bool pending(const Snapshot& snapshot, unsigned cpu, const std::string& work)
+{
+    const VmmBinding* binding = binding_of(snapshot, cpu, work);
+    return binding != nullptr &&
+           binding->pending(row_of(snapshot, cpu, work).state);
+}
+
+std::vector<std::string> disagreements(Mode mode, const Snapshots& at,
+                                       const CpuSet& isolated)
+{
+    std::vector<std::string> found;
+    for (const auto& [snapshot, which] :
+         {std::pair{&at.a, "before the workload"}, {&at.b, "after the workload"},
+          {&at.c, "after the loops"}})
+        if (!snapshot->consistent)
+            found.push_back(
+                std::string{"typed IPIs kept coming "} + which +
+                ": guest and VMM cannot be compared at one moment");
+    if (mode != Mode::kHv) vmm_stays_out(at, found);
+    if (!at.a.stats || !at.c.stats) return found;
+
+    for (const unsigned cpu : isolated)
+        for (const auto& work : at.c.stats->works) {
+            Checks checks{at, cpu, work, found};
+            checks.guest();
+            checks.nothing_owed();
+            switch (mode) {
+                case Mode::kOff:
+                    break;
+                case Mode::kGuest:
+                    checks.loop_undisturbed();
+                    checks.guest_mode();
+                    break;
+                case Mode::kHv:
+                    checks.loop_undisturbed();
+                    checks.hv_mode();
+                    break;
+            }
+        }
+    return found;
+}
+
+}  // namespace ipidefer::lab

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Do guest and VMM tell the same story, and is it a good one? Pure: from the
+// snapshots of a run to what is wrong with it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cpulist.hpp"
+#include "mode.hpp"
+#include "snapshot.hpp"
+
+namespace ipidefer::lab {
+
+/// One sentence for each thing that is wrong, naming the vCPU and both numbers;
+/// empty when all is well. `mode` is what the guest runs as. Cites the
+/// invariants of the design that would be broken.
+[[nodiscard]] std::vector<std::string> disagreements(Mode mode,
+                                                     const Snapshots& at,
+                                                     const CpuSet& isolated);
+
+/// Typed work of `cpu` that is recorded in its context word, not yet done.
+[[nodiscard]] bool pending(const Snapshot& snapshot, unsigned cpu,
+                           const std::string& work);
+
+}  // namespace ipidefer::lab

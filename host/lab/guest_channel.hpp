@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The host's end of the line to the agent in the guest; see protocol.hpp.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <nlohmann/json.hpp>
+
+#include "json_lines.hpp"
+
+namespace ipidefer::lab {
+
+class GuestChannel {
+  public:
+    explicit GuestChannel(boost::asio::local::stream_protocol::socket socket);
+
+    /// Waits for the agent's first words.
+    [[nodiscard]] boost::asio::awaitable<nlohmann::json> ready();
+
+    /// One command, and its answer. Throws a Failure when the answer is that it
+    /// failed.
+    [[nodiscard]] boost::asio::awaitable<nlohmann::json> ask(
+        nlohmann::json request);
+
+    /// A command that has no answer.
+    [[nodiscard]] boost::asio::awaitable<void> tell(nlohmann::json request);
+
+    void close() { lines_.close(); }
+
+  private:
+    JsonLines lines_;
+};
+
+}  // namespace ipidefer::lab

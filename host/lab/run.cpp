@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "run.hpp"
+
+#include "agreement.hpp"
+#include "events.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+std::uint64_t taken_on(const Interrupts& interrupts, const std::string& row,
+                       const CpuSet& cpus)
+{
+    const auto found = interrupts.rows.find(row);
+    if (found == interrupts.rows.end()) return 0;
+    std::uint64_t sum = 0;
+    for (const auto& [cpu, taken] : found->second.taken)
+        if (cpus.contains(cpu)) sum += taken;
+    return sum;
+}
+
+std::map<unsigned, Verdicts> verdicts_on(const VmmReport& report,
+                                         const CpuSet& cpus)
+{
+    std::map<unsigned, Verdicts> sums;
+    for (const auto& [cpu, seen] : report)
+        if (cpus.contains(cpu))
+            for (const auto& [vector, verdicts] : seen.by_vector)
+                sums[vector] += verdicts;
+    return sums;
+}
+
+}  // namespace
+
+Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
+             const Snapshots& at)
+{
+    Run run;
+    run.mode = mode;
+    run.workload = workload;
+    run.isolated = isolated;
+    if (at.c.stats) run.guest_mode = mode_of(at.c.stats->mode);
+    run.events = events_between(at.a, at.b);
+    for (const auto& [row, seen] : at.b.interrupts.rows) {
+        run.interrupts[row] = taken_on(at.b.interrupts, row, isolated) -
+                              taken_on(at.a.interrupts, row, isolated);
+        run.descriptions[row] = seen.description;
+    }
+    run.loops = at.b.loops;
+    if (at.a.vmm && at.b.vmm) {
+        const auto before = verdicts_on(*at.a.vmm, isolated);
+        run.verdicts.emplace();
+        for (const auto& [vector, after] : verdicts_on(*at.b.vmm, isolated)) {
+            const auto base = before.find(vector);
+            run.verdicts->emplace(
+                vector,
+                after - (base == before.end() ? Verdicts{} : base->second));
+        }
+    }
+    run.disagreements =
+        disagreements(run.guest_mode.value_or(Mode::kOff), at, isolated);
+    return run;
+}
+
+}  // namespace ipidefer::lab

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What came of one workload in one mode, and of all of them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cpulist.hpp"
+#include "mode.hpp"
+#include "snapshot.hpp"
+
+namespace ipidefer::lab {
+
+struct Run {
+    Mode mode = Mode::kOff;
+    std::string workload;
+    CpuSet isolated;
+    /// What the guest says it runs as; nothing when it has no ipi_defer.
+    std::optional<Mode> guest_mode;
+    /// Callback or typed work -> events aimed at isolated vCPUs.
+    std::map<std::string, std::uint64_t> events;
+    /// Row of /proc/interrupts -> taken on isolated vCPUs.
+    std::map<std::string, std::uint64_t> interrupts;
+    /// Row -> what the kernel calls it.
+    std::map<std::string, std::string> descriptions;
+    std::map<unsigned, LoopReport> loops;
+    /// Vector -> verdicts for isolated vCPUs; nothing without the object.
+    std::optional<std::map<unsigned, Verdicts>> verdicts;
+    std::vector<std::string> disagreements;
+    std::chrono::milliseconds took{};
+};
+
+/// Everything from A to B, and what A to C says about it.
+[[nodiscard]] Run evaluate(Mode mode, const std::string& workload,
+                           const CpuSet& isolated, const Snapshots& at);
+
+/// One boot.
+struct Guest {
+    Mode mode = Mode::kOff;
+    std::string release;
+    std::string version;
+    std::string kernel_command_line;
+    std::string qemu_version;
+    std::vector<std::string> qemu_command_line;
+    std::vector<std::string> messages;  // of the kernel, on ipi_defer
+    std::vector<std::string> missing;   // that the lab would have liked
+};
+
+/// A run that had to be given up.
+struct GivenUp {
+    Mode mode = Mode::kOff;
+    std::string reason;
+    std::string console;
+};
+
+struct Report {
+    std::vector<Guest> guests;
+    std::vector<Run> runs;
+    std::optional<GivenUp> given_up;
+    nlohmann::json provenance;
+};
+
+}  // namespace ipidefer::lab

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What guest and VMM say at one moment.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "guest_report.hpp"
+#include "verdict_report.hpp"
+
+namespace ipidefer::lab {
+
+/// How an undisturbed loop fared since it was last marked.
+struct LoopReport {
+    std::uint64_t interruptions = 0;
+    std::uint64_t longest_cycles = 0;
+    std::uint64_t longest_ns = 0;
+};
+
+struct Snapshot {
+    /// Nothing when the kernel has no ipi_defer.
+    std::optional<GuestStats> stats;
+    Interrupts interrupts;
+    /// By the names in tracing.hpp; only what this kernel can count.
+    std::map<std::string, Histogram> hists;
+    std::map<unsigned, LoopReport> loops;
+    /// Nothing when the VMM has no ipi-defer object.
+    std::optional<VmmReport> vmm;
+    /// Nothing typed happened while guest and VMM were asked.
+    bool consistent = true;
+};
+
+/// A: the loops spin, the workload has not begun. B: it has ended, the loops
+/// spin still. C: each loop has made a system call.
+struct Snapshots {
+    Snapshot a;
+    Snapshot b;
+    Snapshot c;
+};
+
+}  // namespace ipidefer::lab
