@@ -206,8 +206,6 @@ class Machine:
         while not self.serial.receive(
                 max(0, deadline - time.monotonic())).endswith("ready"):
             pass
-        # The other CPUs come up on their own.
-        self.online = self.online_cpus()
 
     def online_cpus(self):
         return len([c for c in self.qmp("query-cpus-fast")])

@@ -829,7 +829,6 @@ class Memory(Base):
         """The word is the operand of an instruction that has run."""
         self.start()
         # mov $imm32, %eax; ret, with the operand aligned.
-        self.m.write(CODE + 3, b"")
         self.m.w32(CODE, 0xb8909090)
         self.m.w32(CODE + 4, ACCEPT)
         self.m.w32(CODE + 8, 0x000000c3)
