@@ -7,14 +7,14 @@ set -euo pipefail
 
 readonly SERIES=10.0
 readonly SOURCE_PACKAGE=qemu
-# What a build needs, as Debian packages. meson: from bookworm-backports.
-readonly PACKAGES=(gcc g++ cmake ninja-build meson python3 python3-venv
-    pkg-config flex bison patch dpkg-dev xz-utils libglib2.0-dev
-    libpixman-1-dev libfdt-dev libslirp-dev zlib1g-dev)
-readonly MESON_NEEDED=1.5.0
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
+what=qemu
+# shellcheck source=../../setup/build-lib.sh
+. "$repo/setup/build-lib.sh"
+# shellcheck source=../../setup/packages.sh
+. "$repo/setup/packages.sh"
 patches=$here/patches
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
@@ -37,10 +37,6 @@ Progress goes to standard error; the path of the binary to standard output.
   --jobs N       compile N files at a time (default: $jobs)
 EOF
 }
-
-start=$SECONDS
-step() { printf '[%4ds] qemu: %s\n' $((SECONDS - start)) "$*" >&2; }
-die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 
 while (($#)); do
     case $1 in
@@ -106,9 +102,6 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
     version=$known
 }
 
-# Names of the patches, in order.
-series() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$patches/series"; }
-
 # The root project with no part but the core: what is done elsewhere in the
 # repository neither breaks nor repeats this build.
 core_project() {
@@ -122,13 +115,13 @@ fingerprint() {
     printf 'flag %s\n' "${configure_flags[@]}"
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     $stock && return
-    series | while read -r name; do
-        printf 'patch %s\n' "$(sha256sum <"$patches/$name")"
-    done
+    fingerprint_series "$patches"
     printf 'core %s\n' "$(core_project | sha256sum)"
     cd "$repo"
-    { find vmm/abi vmm/core/include vmm/core/src cmake -type f
-      find vmm/core -maxdepth 1 -type f ! -name '*.md'; } |
+    { find vmm/abi vmm/core/include vmm/core/src -type f \
+          ! -name '*_test.cpp' ! -name '*_fuzz.cpp'
+      echo cmake/IpideferBuild.cmake
+      find vmm/core -maxdepth 1 -type f ! -name '*.md' ! -name tests.cmake; } |
         LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
 }
 
@@ -144,24 +137,13 @@ check_tools() {
     [[ -e /usr/include/libfdt.h ]] || missing+=(libfdt.h)
     if ((${#missing[@]})); then
         die "missing: ${missing[*]}
-On Debian 12: apt-get install ${PACKAGES[*]}
+On Debian 12: apt-get install ${PACKAGES_LAB[*]}
 and meson from bookworm-backports: apt-get install -t bookworm-backports meson"
     fi
     have=$(meson --version)
     [[ $(printf '%s\n' "$MESON_NEEDED" "$have" | sort -V | head -n1) == "$MESON_NEEDED" ]] ||
         die "meson $have is too old, QEMU needs $MESON_NEEDED or later
 On Debian 12: apt-get install -t bookworm-backports meson"
-}
-
-# Run with output to the log; on failure show its end.
-logged() {
-    local what=$1
-    shift
-    if ! "$@" >>"$log" 2>&1; then
-        printf -- '---- the end of %s:\n' "$log" >&2
-        tail -n 25 "$log" >&2
-        die "$what failed, see $log"
-    fi
 }
 
 # The pristine source, unpacked once per version.
@@ -184,21 +166,6 @@ unpack() {
     logged "unpacking the source" dpkg-source --no-check -x "$dsc" "$tmp/tree"
     mkdir -p "$root/src"
     mv -T "$tmp/tree" "$root/src/$version"
-}
-
-apply() {
-    local name n=0 out
-    while read -r name; do
-        [[ -r $patches/$name ]] || die "patches/series names '$name', which is not there"
-        out=$(patch -d "$work/src" -p1 --fuzz=0 --no-backup-if-mismatch \
-            --batch --forward <"$patches/$name" 2>&1) || {
-            printf '%s\n' "$out" | tee -a "$log" >&2
-            die "patch '$name' does not apply to QEMU $version; nothing was built"
-        }
-        printf '%s:\n%s\n' "$name" "$out" >>"$log"
-        n=$((n + 1))
-    done < <(series)
-    step "$n patches applied"
 }
 
 build_core() {
@@ -236,27 +203,10 @@ build_qemu() {
     cd "$root"
 }
 
-publish() {
-    local tmp
-    tmp=$(mktemp -d "$root/publish.XXXXXX")
-    cleanup+=("$tmp")
-    chmod 755 "$tmp"
-    mkdir "$tmp/bin"
-    cp "$work/build/qemu-system-x86_64" "$tmp/bin/"
-    cp "$work/fingerprint" "$tmp/"
-    # A process that runs the old binary keeps it.
-    [[ ! -e $result ]] || mv -T "$result" "$tmp/replaced"
-    mv -T "$tmp" "$result"
-    rm -rf "$result/replaced"
-}
-
-cleanup=()
-trap '((${#cleanup[@]} == 0)) || rm -rf "${cleanup[@]}"' EXIT
-
 version=
 find_version
 prints=$(fingerprint)
-hash=$(sha256sum <<<"$prints" | cut -c1-16)
+hash=$(hash_of "$prints")
 result=$root/$hash
 binary=$result/bin/qemu-system-x86_64
 
@@ -275,11 +225,7 @@ check_tools
 mkdir -p "$root/log"
 log=$root/log/$hash.log
 # One build at a time, always in the same place: ccache likes that.
-exec 9>"$root/lock"
-if ! flock -n 9; then
-    step "waiting for another build"
-    flock 9
-fi
+lock
 if [[ -x $binary ]] && ! $force; then
     step "cached: $binary"
     printf '%s\n' "$binary"
@@ -296,10 +242,15 @@ unpack
 step "QEMU $version$($stock && echo ', unpatched'), log: $log"
 cp -a --reflink=auto "$root/src/$version" "$work/src"
 if ! $stock; then
-    apply
+    apply_series "$patches" "$work/src" "QEMU $version"
     build_core
 fi
 build_qemu
-publish
+tmp=$(mktemp -d "$root/publish.XXXXXX")
+cleanup+=("$tmp")
+mkdir "$tmp/bin"
+cp "$work/build/qemu-system-x86_64" "$tmp/bin/"
+cp "$work/fingerprint" "$tmp/"
+publish "$tmp" "$result"
 step "done: $binary"
 printf '%s\n' "$binary"

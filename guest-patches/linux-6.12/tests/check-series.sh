@@ -66,7 +66,7 @@ readonly VARIANTS=(
     'no-kprobes: KPROBES=n'
     'no-kexec: KEXEC=n CRASH_DUMP=n'
     'fred: X86_FRED=y'
-    'paranoid: RCU_EQS_DEBUG=y DEBUG_ENTRY=y DEBUG_PREEMPT=y PROVE_LOCKING=y PREEMPT=y'
+    'paranoid: PREEMPT_VOLUNTARY=n PREEMPT=y DEBUG_PREEMPT=y RCU_EQS_DEBUG=y DEBUG_ENTRY=y PROVE_LOCKING=y'
     'torture: RCU_WATCHING_BITS=2'
     '32-bit: 64BIT=n KVM=n'
 )
