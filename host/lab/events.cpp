@@ -18,6 +18,9 @@ constexpr char kFlush[] = "flush";
 /// The IPI that makes its target look for queued function calls.
 constexpr std::string_view kCsdCarrier =
     "generic_smp_call_function_single_interrupt";
+/// Of the IPI that makes its target reschedule, which has none.
+constexpr std::string_view kNoCallback = "0x0";
+constexpr char kReschedule[] = "reschedule";
 /// Handlers of typed vectors have names that begin so.
 constexpr std::string_view kTypedCarrier = "sysvec_ipi_defer_";
 
@@ -96,7 +99,8 @@ std::map<std::string, std::uint64_t> events_between(const Snapshot& from,
         for (const auto& entry : gained(counter, from, to))
             if (const auto callback = key_of(entry, "callback");
                 !is_carrier(callback))
-                events[callback] += entry.hits;
+                events[callback == kNoCallback ? kReschedule : callback] +=
+                    entry.hits;
     for (const auto& [target, count] : traced_requests(from, to))
         events[kTypedPrefix + target.second] += count;
     return events;

@@ -193,11 +193,12 @@ struct Machine::State : std::enable_shared_from_this<State> {
             co_return;
         const std::string status =
             "QEMU ended with status " + std::to_string(child.exit_code());
-        if (!connected)
-            fail(Failure{Exit::kCannotRun, status,
-                         read_whole(spec.logs / "qemu.log")});
+        const std::string said = read_whole(spec.logs / "qemu.log");
+        // Until it runs the guest, it is QEMU that does not like something.
+        if (!running)
+            fail(Failure{Exit::kCannotRun, status, said});
         else
-            fail_on_console(status);
+            fail_on_console(said.empty() ? status : status + ": " + said);
     }
 
     asio::awaitable<void> watch_patience()
@@ -220,7 +221,9 @@ struct Machine::State : std::enable_shared_from_this<State> {
                        asio::detached);
         guest.emplace(co_await guest_at.async_accept(asio::use_awaitable));
         qmp.emplace(co_await qmp_at.async_accept(asio::use_awaitable));
-        co_return co_await qmp->negotiate();
+        json version = co_await qmp->negotiate();
+        running = true;
+        co_return version;
     }
 
     /// Any operation, unless something goes wrong first.
@@ -255,6 +258,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
     std::optional<Failure> failure;
     std::string doing = "starting QEMU";
     bool connected = false;
+    bool running = false;
     bool powering_off = false;
 };
 

@@ -17,8 +17,7 @@ ProgramResult run_program(const std::filesystem::path& program,
         bp::ipstream output;
         bp::child child{bp::exe = program.string(), bp::args = arguments,
                         bp::std_in < bp::null,
-                        (bp::std_out & bp::std_err) > output,
-                        bp::limit_handles};
+                        (bp::std_out & bp::std_err) > output};
         std::ostringstream text;
         text << output.rdbuf();
         child.wait();
