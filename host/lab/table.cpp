@@ -24,9 +24,15 @@ class Table {
 
     void section(const std::string& title) { rows_.push_back({title, {}}); }
 
+    /// A row below a section.
     void row(const std::string& label, const Cell& cell)
     {
-        Row row{"  " + label, {}};
+        summary("  " + label, cell);
+    }
+
+    void summary(const std::string& label, const Cell& cell)
+    {
+        Row row{label, {}};
         for (const Run* run : runs_)
             row.cells.push_back(cell(*run).value_or(kNone));
         rows_.push_back(std::move(row));
@@ -212,12 +218,12 @@ std::string render(const std::string& workload, const Runs& runs)
     Table table{runs};
     table.section("workload " + workload + ", isolated vCPUs " +
                   format_cpulist(runs.front()->isolated));
-    table.row("", mode_title);
+    table.summary("", mode_title);
     add_events(table, runs);
     add_interrupts(table, runs);
     add_verdicts(table, runs);
     add_loops(table, runs);
-    table.row("guest and VMM agree", [](const Run& run) {
+    table.summary("guest and VMM agree", [](const Run& run) {
         return run.disagreements.empty() ? "yes" : "NO";
     });
     return table.text();

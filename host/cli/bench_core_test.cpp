@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bench_core.hpp"
+
+#include <gtest/gtest.h>
+
+#include "failure.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+TEST(RatioTable, TimesAreOverTheBareCmpxchgOfTheSameRun)
+{
+    const auto table = ratio_table(R"({"benchmarks": [
+        {"name": "BareCmpxchg", "cpu_time": 4.0},
+        {"name": "Deferred", "cpu_time": 10.0},
+        {"name": "Paired/iterations:500", "cpu_time": 99.0,
+         "ratio_p10": 1.5, "ratio_median": 2.25, "ratio_p90": 3.0}]})");
+    EXPECT_EQ(table,
+              "decision                        ns       over bare cmpxchg\n"
+              "BareCmpxchg                   4.00                    1.00\n"
+              "Deferred                     10.00                    2.50\n"
+              "Paired                                 2.25 (1.50 to 3.00)\n");
+}
+
+TEST(RatioTable, WithoutTheBaseThereAreNoRatios)
+{
+    const auto table = ratio_table(
+        R"({"benchmarks": [{"name": "Deferred", "cpu_time": 10.0}]})");
+    EXPECT_NE(table.find("10.00                       -\n"), std::string::npos);
+}
+
+TEST(RatioTable, OtherOutputIsRefused)
+{
+    EXPECT_THROW((void)ratio_table("no JSON"), lab::Failure);
+    EXPECT_THROW((void)ratio_table("{}"), lab::Failure);
+}
+
+}  // namespace
+}  // namespace ipidefer::cli

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A good run, and each way to break it: what is said is what was broken.
+#include "agreement.hpp"
+
+#include <gtest/gtest.h>
+
+#include "lab_testing.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+using test::good_run;
+using test::kIsolated;
+using test::kVector;
+using Sentences = std::vector<std::string>;
+
+WorkStats& row(Snapshot& at, unsigned cpu)
+{
+    return at.stats->rows.at({cpu, "sync_core"});
+}
+
+std::uint64_t& verdict(Snapshot& at, unsigned cpu, ipidefer_verdict which)
+{
+    return at.vmm->at(cpu).by_vector[kVector].count[which];
+}
+
+Sentences check(Mode mode, const Snapshots& at)
+{
+    return disagreements(mode, at, kIsolated);
+}
+
+class AgreementInEachMode : public testing::TestWithParam<Mode> {};
+
+TEST_P(AgreementInEachMode, GoodRunHasNothingToSay)
+{
+    EXPECT_EQ(check(GetParam(), good_run(GetParam())), Sentences{});
+}
+
+TEST_P(AgreementInEachMode, SnapshotThatWasNotConsistentIsSaid)
+{
+    auto at = good_run(GetParam());
+    at.b.consistent = false;
+    EXPECT_EQ(check(GetParam(), at),
+              Sentences{"typed IPIs kept coming after the workload: guest and "
+                        "VMM cannot be compared at one moment"});
+}
+
+TEST_P(AgreementInEachMode, InterruptsThatTheStatisticsMissAreSaid)
+{
+    auto at = good_run(GetParam());
+    // After the loop, where a typed interrupt is nothing bad.
+    at.c.interrupts.rows["DSC"].taken[2] += 4;
+    EXPECT_EQ(check(GetParam(), at),
+              Sentences{"vCPU 2, sync_core: 0 delivered by its statistics, but "
+                        "4 taken by /proc/interrupts"});
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, AgreementInEachMode,
+                         testing::ValuesIn(kModes),
+                         [](const auto& info) {
+                             return std::string{name(info.param)};
+                         });
+
+TEST(Agreement, KernelWithoutIpiDeferHasNothingToCompare)
+{
+    auto at = good_run(Mode::kOff);
+    for (Snapshot* snapshot : {&at.a, &at.b, &at.c}) snapshot->stats.reset();
+    EXPECT_EQ(check(Mode::kOff, at), Sentences{});
+}
+
+TEST(Agreement, LostIpiIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    --verdict(at.c, 3, IPIDEFER_COALESCED);
+    EXPECT_EQ(check(Mode::kHv, at),
+              Sentences{"vCPU 3, sync_core: 10 requested, but 9 deferred, "
+                        "coalesced and delivered by the VMM (I1)"});
+}
+
+TEST(Agreement, IpiThatWasRecordedAndDeliveredIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    row(at.c, 2).delivered += 1;
+    at.c.interrupts.rows["DSC"].taken[2] += 1;
+    EXPECT_EQ(check(Mode::kHv, at),
+              Sentences{"vCPU 2, sync_core: 1 taken, but 0 delivered by the "
+                        "VMM (I1)"});
+}
+
+TEST(Agreement, FlushThatDidNotHappenIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    row(at.c, 2).flushed -= 1;
+    row(at.c, 2).done = 7;
+    at.c.hists.erase("flush");
+    EXPECT_EQ(check(Mode::kHv, at),
+              (Sentences{"vCPU 2, sync_core: owes work: request 17 is not done "
+                         "(done: 7), and it is not recorded either (I5)",
+                         "vCPU 2, sync_core: 0 flushed or pending, but 1 "
+                         "deferred by the VMM or pending before (I9)"}));
+}
+
+TEST(Agreement, WorkThatIsStillRecordedIsNotOwed)
+{
+    auto at = good_run(Mode::kHv);
+    for (const unsigned cpu : kIsolated) {
+        row(at.c, cpu).flushed -= 1;
+        row(at.c, cpu).done = 7;
+        row(at.c, cpu).state = test::kUserPending;
+    }
+    at.c.hists.erase("flush");
+    EXPECT_EQ(check(Mode::kHv, at), Sentences{});
+}
+
+TEST(Agreement, WorkThatWasPendingBeforeIsFlushedToo)
+{
+    auto at = good_run(Mode::kHv);
+    for (const unsigned cpu : kIsolated) {
+        row(at.a, cpu).state = test::kUserPending;
+        // All ten were coalesced with what was pending.
+        verdict(at.c, cpu, IPIDEFER_DEFERRED) = 0;
+        verdict(at.c, cpu, IPIDEFER_COALESCED) = 10;
+    }
+    EXPECT_EQ(check(Mode::kHv, at), Sentences{});
+}
+
+TEST(Agreement, RequestsThatTheVcpuSentItselfAreNotItsToPublish)
+{
+    auto at = good_run(Mode::kHv);
+    row(at.c, 2).seq += 3;
+    EXPECT_EQ(check(Mode::kHv, at), Sentences{});
+}
+
+TEST(Agreement, VcpuWithoutARegistrationIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    at.c.vmm->at(2).bindings.clear();
+    EXPECT_EQ(check(Mode::kHv, at),
+              Sentences{"vCPU 2, sync_core: has nothing registered with the "
+                        "VMM"});
+}
+
+TEST(Agreement, VerdictsThatAnIsolatedVcpuCannotHaveAreSaid)
+{
+    auto at = good_run(Mode::kHv);
+    verdict(at.c, 2, IPIDEFER_DELIVERED_NOT_ISOLATED) = 2;
+    row(at.c, 2).delivered += 2;
+    row(at.c, 2).requested += 2;
+    row(at.c, 2).seq += 2;
+    row(at.c, 2).done += 2;
+    at.c.interrupts.rows["DSC"].taken[2] += 2;
+    at.c.hists.erase("request");
+    EXPECT_EQ(check(Mode::kHv, at),
+              Sentences{"vCPU 2, sync_core: the VMM's verdict was 2 times "
+                        "delivered-not-isolated"});
+}
+
+TEST(Agreement, TypedInterruptOfALoopInUserspaceIsSaid)
+{
+    auto at = good_run(Mode::kGuest);
+    for (Snapshot* snapshot : {&at.b, &at.c}) {
+        row(*snapshot, 2).delivered += 2;
+        row(*snapshot, 2).suppressed -= 2;
+        snapshot->interrupts.rows["DSC"].taken[2] += 2;
+        snapshot->interrupts.rows["CAL"].taken[2] += 1;
+    }
+    EXPECT_EQ(check(Mode::kGuest, at),
+              Sentences{"vCPU 2, sync_core: its loop was interrupted in "
+                        "userspace: 2 typed interrupts, but only 1 others that "
+                        "can have taken it into the kernel"});
+}
+
+TEST(Agreement, TypedInterruptDuringAnotherOneIsAllowed)
+{
+    auto at = good_run(Mode::kGuest);
+    for (Snapshot* snapshot : {&at.b, &at.c}) {
+        row(*snapshot, 2).delivered += 1;
+        row(*snapshot, 2).suppressed -= 1;
+        snapshot->interrupts.rows["DSC"].taken[2] += 1;
+        snapshot->interrupts.rows["CAL"].taken[2] += 1;
+    }
+    EXPECT_EQ(check(Mode::kGuest, at), Sentences{});
+}
+
+TEST(Agreement, RequestThatTheSenderLostIsSaid)
+{
+    auto at = good_run(Mode::kGuest);
+    row(at.c, 3).suppressed -= 1;
+    EXPECT_EQ(check(Mode::kGuest, at),
+              Sentences{"vCPU 3, sync_core: 10 requested, but 9 suppressed and "
+                        "delivered"});
+}
+
+TEST(Agreement, TraceEventsAreAThirdCount)
+{
+    auto at = good_run(Mode::kGuest);
+    at.c.hists["request"].entries[0].hits -= 1;
+    at.c.hists["flush"].entries[1].hits += 1;
+    EXPECT_EQ(check(Mode::kGuest, at),
+              (Sentences{"vCPU 2, sync_core: 10 requested by its statistics, "
+                         "but 9 by its trace events",
+                         "vCPU 3, sync_core: 1 flushed by its statistics, but "
+                         "2 by its trace events"}));
+}
+
+TEST(Agreement, TraceEventsThatWereDroppedAreNotCompared)
+{
+    auto at = good_run(Mode::kGuest);
+    at.c.hists["request"].entries[0].hits -= 1;
+    at.c.hists["request"].dropped = 1;
+    EXPECT_EQ(check(Mode::kGuest, at), Sentences{});
+}
+
+TEST(Agreement, VmmThatDecidesForAGuestInAnotherModeIsSaid)
+{
+    auto at = good_run(Mode::kGuest);
+    at.a.vmm.emplace();
+    at.c.vmm.emplace();
+    (*at.c.vmm)[0].by_vector[kVector].count[IPIDEFER_DEFERRED] = 3;
+    EXPECT_EQ(check(Mode::kGuest, at),
+              Sentences{"vCPU 0, vector 245: the VMM decided 3 times, though "
+                        "this guest does not use it"});
+}
+
+}  // namespace
+}  // namespace ipidefer::lab

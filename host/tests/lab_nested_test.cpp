@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The lab on real guests: what a good run shows, and that a bad one is seen.
+// One case per call: lab_nested_test IPIDEFER CASE. Each one is bounded by the
+// lab's own --timeout, and by ctest.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "cpio.hpp"
+#include "failure.hpp"
+#include "program.hpp"
+#include "scratch.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ipidefer::lab::Exit;
+using ipidefer::lab::ProgramResult;
+using ipidefer::lab::Scratch;
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+constexpr int kSkipped = 77;
+/// What the lab promises of its default workload.
+constexpr std::uint64_t kLeastEvents = 500;
+
+struct Skip : std::runtime_error {
+    using runtime_error::runtime_error;
+};
+
+void expect(bool good, const std::string& what, const std::string& output)
+{
+    if (!good) throw std::runtime_error{what + "\n---- output:\n" + output};
+}
+
+class Lab {
+  public:
+    explicit Lab(fs::path program) : program_{std::move(program)} {}
+
+    /// `ipidefer lab run` with a report; whatever else it was given.
+    ProgramResult run(Arguments more)
+    {
+        Arguments arguments{"lab", "run", "--json", report_file().string()};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        auto result = ipidefer::lab::run_program(program_, arguments);
+        std::cout << result.output << std::flush;
+        return result;
+    }
+
+    [[nodiscard]] fs::path report_file() const
+    {
+        return scratch_.path() / "report.json";
+    }
+    [[nodiscard]] json report() const
+    {
+        return json::parse(ipidefer::lab::read_whole(report_file()));
+    }
+    [[nodiscard]] const fs::path& program() const { return program_; }
+    [[nodiscard]] const fs::path& scratch() const { return scratch_.path(); }
+
+  private:
+    fs::path program_;
+    Scratch scratch_;
+};
+
+void expect_status(const ProgramResult& result, int status)
+{
+    expect(result.status == status,
+           "exit status " + std::to_string(result.status) + ", not " +
+               std::to_string(status),
+           result.output);
+}
+
+void expect_status(const ProgramResult& result, Exit status)
+{
+    expect_status(result, static_cast<int>(status));
+}
+
+void expect_said(const ProgramResult& result, const std::string& text)
+{
+    expect(result.output.find(text) != std::string::npos,
+           "'" + text + "' was not said", result.output);
+}
+
+std::uint64_t events(const json& run, const std::string& callback)
+{
+    return run["guest"]["events"].value(callback, std::uint64_t{0});
+}
+
+/// The seed's table: off sends function calls, the others send nothing that
+/// reaches userspace, and all counts agree.
+void table(Lab& lab)
+{
+    const auto result = lab.run({"--timeout", "100"});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    const std::string text = report.dump(2);
+    expect(report["schema"] == "ipidefer-lab/1", "another schema", text);
+    expect(report["runs"].size() == 3, "not three runs", text);
+    for (const auto& run : report["runs"]) {
+        const std::string mode = run["mode"];
+        expect(run["agree"] == true, mode + ": disagreement", text);
+        expect(run["guest"]["mode"] == mode, mode + ": ran as another", text);
+        if (mode == "off") {
+            expect(events(run, "do_sync_core") >= kLeastEvents,
+                   "off: too few events", text);
+            continue;
+        }
+        expect(events(run, "do_sync_core") == 0, mode + ": function calls",
+               text);
+        expect(events(run, "typed:sync_core") >= kLeastEvents,
+               mode + ": too few requests", text);
+    }
+    // Two counts of the same, by guest and by VMM.
+    const json& hv = report["runs"][2];
+    std::uint64_t verdicts = 0;
+    for (const auto& [vector, by] : hv["vmm"]["verdicts"].items()) {
+        verdicts += by["deferred"].get<std::uint64_t>() +
+                    by["coalesced"].get<std::uint64_t>();
+        for (const auto& [reason, count] : by["delivered"].items())
+            verdicts += count.get<std::uint64_t>();
+    }
+    expect(verdicts == events(hv, "typed:sync_core"),
+           "hv: the VMM decided " + std::to_string(verdicts) + " times", text);
+}
+
+/// Nothing else sends them into the kernel here, so nothing typed may arrive.
+void static_keys_undisturbed(Lab& lab)
+{
+    const auto result = lab.run({"--modes", "guest,hv", "--workload",
+                                 "static-keys", "--timeout", "100"});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    for (const auto& run : report["runs"]) {
+        const std::string mode = run["mode"];
+        expect(events(run, "typed:sync_core") > 0, mode + ": no requests",
+               report.dump(2));
+        std::uint64_t others = 0;
+        for (const auto& [row, taken] : run["guest"]["interrupts"].items())
+            if (row != "DSC") others += taken.get<std::uint64_t>();
+        // A typed interrupt needs another one to be in the kernel for.
+        expect(run["guest"]["interrupts"]["DSC"].get<std::uint64_t>() <= others,
+               mode + ": typed interrupts", report.dump(2));
+    }
+}
+
+void dropped_flush(Lab& lab)
+{
+    const auto result = lab.run({"--modes", "hv", "--append",
+                                 "ipi_defer_fault=drop_flush", "--workload",
+                                 "static-keys", "--timeout", "60"});
+    expect_status(result, Exit::kDefect);
+    expect_said(result, "owes work");
+    expect(lab.report()["runs"][0]["agree"] == false, "it agrees",
+           result.output);
+}
+
+void dropped_ipi(Lab& lab)
+{
+    const auto result = lab.run({"--modes", "hv", "--append",
+                                 "ipi_defer_fault=drop_ipi", "--timeout",
+                                 "60"});
+    expect_status(result, Exit::kDefect);
+    expect_said(result, "has not answered");
+}
+
+void falls_back(Lab& lab)
+{
+    const char* stock = std::getenv("IPIDEFER_QEMU_STOCK");
+    if (stock == nullptr || *stock == '\0')
+        throw Skip{"IPIDEFER_QEMU_STOCK names no QEMU without ipi-defer"};
+    const auto result = lab.run({"--qemu", stock, "--modes", "hv", "--timeout",
+                                 "60"});
+    expect_status(result, Exit::kDone);
+    expect_said(result, "has no ipi-defer object");
+    expect_said(result, "running as ipi_defer=off");
+    const json run = lab.report()["runs"][0];
+    expect(run["guest"]["mode"] == "off", "it did not fall back",
+           result.output);
+    expect(run["vmm"].is_null(), "a stock QEMU has verdicts", result.output);
+    expect(events(run, "do_sync_core") >= kLeastEvents, "too few events",
+           result.output);
+}
+
+/// A script of the user's that is run as a workload.
+std::string script(const Lab& lab, const std::string& text)
+{
+    const fs::path file = lab.scratch() / "workload.sh";
+    std::ofstream{file} << text;
+    return file.string();
+}
+
+void panic(Lab& lab)
+{
+    const auto result =
+        lab.run({"--modes", "off", "--timeout", "60", "--workload",
+                 script(lab, "echo c >/proc/sysrq-trigger\n")});
+    expect_status(result, Exit::kDefect);
+    expect_said(result, "panic");
+    expect_said(result, "---- the last lines:");
+    const json report = lab.report();
+    expect(report["given_up"]["console"].get<std::string>().find(
+               "sysrq triggered crash") != std::string::npos,
+           "no console in the report", report.dump(2));
+}
+
+void hang(Lab& lab)
+{
+    const auto result =
+        lab.run({"--modes", "off", "--timeout", "20", "--workload",
+                 script(lab, "while :; do sleep 1; done\n")});
+    expect_status(result, Exit::kDefect);
+    expect_said(result, "20 seconds (--timeout) are over");
+    expect_said(result, "while running workload workload.sh");
+}
+
+void refused_command_line(Lab& lab)
+{
+    const auto result = lab.run({"--modes", "off", "--isolated", "2-4"});
+    expect_status(result, Exit::kCannotRun);
+    expect_said(result, "no CPU 4, the last one is 3");
+}
+
+void workload_fails(Lab& lab)
+{
+    const auto result =
+        lab.run({"--modes", "off", "--timeout", "60", "--workload",
+                 script(lab, "echo this went wrong; exit 3\n")});
+    expect_status(result, Exit::kCannotRun);
+    expect_said(result, "workload workload.sh ended with status 3");
+    expect_said(result, "this went wrong");
+}
+
+/// SIGTERM in the middle: no QEMU and no folder stays behind.
+void interrupted(Lab& lab)
+{
+    const fs::path temporary = lab.scratch() / "tmp";
+    fs::create_directory(temporary);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::setenv("TMPDIR", temporary.c_str(), 1);
+        ::execl(lab.program().c_str(), "ipidefer", "lab", "run", nullptr);
+        ::_exit(127);
+    }
+    // Long enough for a guest to run, short enough for it not to be done.
+    std::this_thread::sleep_for(std::chrono::seconds{6});
+    expect(!fs::is_empty(temporary), "nothing has begun", "");
+    ::kill(child, SIGTERM);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    expect(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM,
+           "wait status " + std::to_string(status), "");
+    expect(fs::is_empty(temporary), "it left files behind", "");
+    // QEMU's command line has the sockets below that folder.
+    for (const auto& entry : fs::directory_iterator{"/proc"}) {
+        std::ifstream file{entry.path() / "cmdline", std::ios::binary};
+        const std::string line{std::istreambuf_iterator<char>{file}, {}};
+        expect(line.find(temporary.string()) == std::string::npos,
+               "it left a process behind", line);
+    }
+}
+
+const std::map<std::string, std::function<void(Lab&)>> kCases{
+    {"table", table},
+    {"static-keys-undisturbed", static_keys_undisturbed},
+    {"dropped-flush", dropped_flush},
+    {"dropped-ipi", dropped_ipi},
+    {"falls-back-on-a-qemu-without-the-object", falls_back},
+    {"panic", panic},
+    {"hang", hang},
+    {"refused-command-line", refused_command_line},
+    {"interrupted", interrupted},
+    {"workload-fails", workload_fails},
+};
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    if (argc != 3 || !kCases.contains(argv[2])) {
+        std::cerr << "usage: lab_nested_test IPIDEFER CASE\n";
+        return 1;
+    }
+    try {
+        for (const char* needed : {"IPIDEFER_QEMU", "IPIDEFER_KERNEL"})
+            if (const char* value = std::getenv(needed);
+                value == nullptr || *value == '\0')
+                throw Skip{std::string{needed} + " is not set"};
+        Lab lab{argv[1]};
+        kCases.at(argv[2])(lab);
+    } catch (const Skip& skip) {
+        std::cout << "skipped: " << skip.what() << '\n';
+        return kSkipped;
+    } catch (const std::exception& error) {
+        std::cerr << "FAILED: " << error.what() << '\n';
+        return 1;
+    }
+}
