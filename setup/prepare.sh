@@ -26,7 +26,7 @@ mkdir -p "$cache"
 log=$cache/setup.log
 : >"$log"
 
-installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 meson_is_new() {
     local have
     have=$(dpkg-query -W -f '${Version}' meson 2>/dev/null) || return
@@ -75,7 +75,8 @@ Pin-Priority: 10
 EOF
 }
 
-has_qemu_source() { apt-cache showsrc qemu 2>/dev/null | grep -q '^Version: .*:10\.0\.'; }
+# grep without -q reads to the end, or pipefail would see apt-cache's SIGPIPE.
+has_qemu_source() { apt-cache showsrc qemu 2>/dev/null | grep '^Version: .*:10\.0\.' >/dev/null; }
 
 install_packages() {
     local wanted=("${PACKAGES_LAB[@]}") missing=() backports=() name

@@ -9,7 +9,7 @@ the guest's ELF file; IPIDEFER_QEMU_STOCK, an unpatched build of the same
 QEMU, for the comparisons (skipped without). Status: 0 passed, 1 failed, 77
 nothing could be run.
 
-I1-I7 are the invariants of docs/ARCHITECTURE.md.
+I1-I7 are the invariants of docs/ORDERING.md.
 """
 import os
 import socket
@@ -846,7 +846,7 @@ class Memory(Base):
         self.m.spread(1, 3)
         self.m.tell(3, "!toggle", word(3), ACCEPT, stop)
         high = 3 if mode else 3 << 24
-        self.m.tell(1, "!spam", mode, high, ASSERT | VECTOR, rounds)
+        self.m.tell(1, "!spam", mode, high, ASSERT | VECTOR, rounds, 1023)
         self.m.tell(1, "wait")
         self.m.w32(stop, 1)
         turns, found, bits = self.m.tell(3, "wait")

@@ -108,10 +108,10 @@ compile() {
     from=$(($(wc -l <"$log") + 1))
     if "${make[@]}" -j "$(nproc)" prepare >>"$log" 2>&1 &&
         "${make[@]}" -j "$(nproc)" "${present[@]}" >>"$log" 2>&1 &&
-        ! tail -n +"$from" "$log" | grep -qE 'warning:'; then
+        ! tail -n +"$from" "$log" | grep 'warning:' >/dev/null; then
         echo "compiles: $1" | tee -a "$report" >&2
     else
-        tail -n +"$from" "$log" | grep -E 'error|warning|Error' | head -n 10 >&2
+        tail -n +"$from" "$log" | grep -E 'error|warning|Error' | sed 10q >&2 || true
         echo "FAILS: $1" | tee -a "$report" >&2
         failed=1
     fi

@@ -84,7 +84,7 @@ static const struct {
     { "out", OP_OUT, 3 },     { "icr", OP_ICR, 2 },
     { "taken", OP_TAKEN, 1 }, { "clear", OP_CLEAR, 0 },
     { "cli", OP_CLI, 0 },     { "sti", OP_STI, 0 },
-    { "start", OP_START, 1 }, { "spam", OP_SPAM, 4 },
+    { "start", OP_START, 1 }, { "spam", OP_SPAM, 5 },
     { "toggle", OP_TOGGLE, 3 }, { "wait", OP_WAIT, 0 },
 };
 
@@ -303,7 +303,7 @@ static void spam(struct cpu *cpu)
             mmio_write(APIC_MMIO + kApicIcrLow * 16, low);
         }
         /* Leave the target some time to get on, now more, now less. */
-        for (unsigned j = 0; j < (i & 1023); j++) {
+        for (unsigned j = 0; j < (i & cpu->arg[4]); j++) {
             __asm__ volatile("" : : : "memory");
         }
     }
