@@ -54,11 +54,12 @@ class Agent {
     {
         utsname system{};
         ::uname(&system);
+        std::string command_line = read_file("/proc/cmdline").value_or("");
+        while (command_line.ends_with('\n')) command_line.pop_back();
         send({{protocol::kReady, true},
               {protocol::kRelease, system.release},
               {protocol::kVersion, system.version},
-              {protocol::kCommandLine,
-               read_file("/proc/cmdline").value_or("")}});
+              {protocol::kCommandLine, command_line}});
         for (;;) {
             json reply;
             try {

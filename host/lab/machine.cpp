@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
@@ -107,9 +108,11 @@ struct Machine::State : std::enable_shared_from_this<State> {
                 bp::std_in < bp::null,
                 (bp::std_out & bp::std_err) > (spec.logs / "qemu.log").string(),
                 bp::limit_handles,
-                // Not even a killed lab leaves a guest behind.
+                // Not even a killed lab leaves a guest behind, and Ctrl-C is
+                // for the lab alone.
                 bp::extend::on_exec_setup = [](auto&) {
                     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+                    ::setpgid(0, 0);
                 }};
         } catch (const bp::process_error& error) {
             throw Failure{Exit::kCannotRun, "cannot run " + spec.qemu.string() +

@@ -42,7 +42,8 @@ json fingerprint(const fs::path& folder)
     const fs::path file = folder / kFingerprint;
     if (!fs::is_regular_file(file, error)) return nullptr;
     json lines = json::array();
-    for (const auto line : lines_of(read_whole(file)))
+    const std::string text = read_whole(file);
+    for (const auto line : lines_of(text))
         lines.push_back(std::string{line});
     return lines;
 }

@@ -9,6 +9,7 @@
 
 #include "cpio.hpp"
 #include "lab_testing.hpp"
+#include "provenance.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -136,6 +137,7 @@ TEST(ReportJson, EveryMemberIsDocumented)
 {
     Report report = good_report();
     report.given_up = GivenUp{};
+    report.provenance = provenance(Options{}, {"ipidefer"});
     Json json = to_json(report);
     // Not members but data: callbacks, rows, vCPUs, vectors.
     for (auto& run : json["runs"]) {
