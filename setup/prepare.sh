@@ -126,7 +126,7 @@ build_tools() {
     if [[ $purpose == check ]]; then
         logged "building ipidefer" cmake --build build/release
     else
-        logged "building ipidefer" cmake --build build/release --target lab
+        logged "building ipidefer" cmake --build build/release --target ipidefer
     fi
 }
 
