@@ -42,12 +42,14 @@ std::string ratio_table(std::string_view text)
 
     std::ostringstream out;
     out << std::left << std::setw(24) << "decision" << std::right
-        << std::setw(10) << "ns" << std::setw(24) << "over bare cmpxchg" << '\n';
+        << std::setw(10) << "ns" << std::setw(24) << "over bare cmpxchg"
+        << '\n';
     for (const auto& b : results["benchmarks"]) {
         const std::string name = b.value("name", "?");
         const double ns = b.value("cpu_time", 0.0);
-        out << std::left << std::setw(24) << name.substr(0, name.find("/iterations"))
-            << std::right << std::setw(10);
+        out << std::left << std::setw(24)
+            << name.substr(0, name.find("/iterations")) << std::right
+            << std::setw(10);
         if (name.starts_with(kPaired))
             out << "" << std::setw(24)
                 << fixed(b.value("ratio_median", 0.0), 2) + " (" +
@@ -77,9 +79,10 @@ int bench_core(const std::filesystem::path& benchmark,
                       result.output};
     // Its remarks on the machine come first.
     const auto begin = result.output.find("\n{\n");
-    std::cout << ratio_table(begin == std::string::npos
-                                 ? std::string_view{result.output}
-                                 : std::string_view{result.output}.substr(begin));
+    std::cout << ratio_table(
+        begin == std::string::npos
+            ? std::string_view{result.output}
+            : std::string_view{result.output}.substr(begin));
     return static_cast<int>(Exit::kDone);
 }
 

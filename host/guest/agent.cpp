@@ -160,21 +160,23 @@ class Agent {
         json loops = json::array();
         if (loops_)
             for (const auto& seen : loops_->seen())
-                loops.push_back({{protocol::kCpu, seen.cpu},
-                                 {protocol::kGaps, seen.interruptions},
-                                 {protocol::kLongestCycles, seen.longest_cycles},
-                                 {protocol::kLongestNs, seen.longest_ns}});
-        return {{protocol::kStats, stats()},
-                {protocol::kInterrupts,
-                 read_file("/proc/interrupts").value_or("")},
-                {protocol::kHists, tracing_.read()},
-                {protocol::kLoops, loops}};
+                loops.push_back(
+                    {{protocol::kCpu, seen.cpu},
+                     {protocol::kGaps, seen.interruptions},
+                     {protocol::kLongestCycles, seen.longest_cycles},
+                     {protocol::kLongestNs, seen.longest_ns}});
+        return {
+            {protocol::kStats, stats()},
+            {protocol::kInterrupts, read_file("/proc/interrupts").value_or("")},
+            {protocol::kHists, tracing_.read()},
+            {protocol::kLoops, loops}};
     }
 
     json run(const json& request)
     {
-        const std::string file = std::string{protocol::kWorkloads} + "/" +
-                                 request.at(protocol::kWorkload).get<std::string>();
+        const std::string file =
+            std::string{protocol::kWorkloads} + "/" +
+            request.at(protocol::kWorkload).get<std::string>();
         const auto ended =
             run_program({protocol::kBusybox, "sh", file}, housekeeping_);
         return {{protocol::kStatus, ended.status},

@@ -134,8 +134,9 @@ Loops::Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns)
     await("spinning on the isolated CPUs", [this] {
         return std::ranges::all_of(loops_, [](const Loop& loop) {
             if (loop.page->failed.load(kRelaxed))
-                throw std::runtime_error{"cannot pin and lock a process on CPU " +
-                                         std::to_string(loop.cpu)};
+                throw std::runtime_error{
+                    "cannot pin and lock a process on CPU " +
+                    std::to_string(loop.cpu)};
             return loop.page->spinning.load(kRelaxed);
         });
     });

@@ -23,10 +23,7 @@ Port::Port(const char* device)
     if (::tcsetattr(fd_, TCSAFLUSH, &tty) != 0) throw last_error(device);
 }
 
-Port::~Port()
-{
-    ::close(fd_);
-}
+Port::~Port() { ::close(fd_); }
 
 std::string Port::read_line()
 {

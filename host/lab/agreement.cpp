@@ -10,10 +10,7 @@
 namespace ipidefer::lab {
 namespace {
 
-std::string str(std::uint64_t n)
-{
-    return std::to_string(n);
-}
+std::string str(std::uint64_t n) { return std::to_string(n); }
 
 /// The binding for a work: the guest registers them in the order of its
 /// statistics.
@@ -24,8 +21,8 @@ const VmmBinding* binding_of(const Snapshot& snapshot, unsigned cpu,
     const auto found = snapshot.vmm->find(cpu);
     if (found == snapshot.vmm->end()) return nullptr;
     const auto& works = snapshot.stats->works;
-    const auto at = static_cast<std::size_t>(
-        std::ranges::find(works, work) - works.begin());
+    const auto at = static_cast<std::size_t>(std::ranges::find(works, work) -
+                                             works.begin());
     const auto& bindings = found->second.bindings;
     return at < bindings.size() ? &bindings[at] : nullptr;
 }
@@ -163,7 +160,8 @@ class Checks {
                              verdicts_of(at_.a, cpu_, binding->vector);
         equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
               "deferred, coalesced and delivered by the VMM (I1)");
-        equal(delivered(), "taken", vmm.delivered(), "delivered by the VMM (I1)");
+        equal(delivered(), "taken", vmm.delivered(),
+              "delivered by the VMM (I1)");
         // Isolated, bound and allowed: then only the word decides.
         for (const auto verdict :
              {IPIDEFER_DELIVERED_NOT_ISOLATED, IPIDEFER_DELIVERED_NOT_BOUND,
@@ -176,7 +174,8 @@ class Checks {
         const std::uint64_t set = vmm.count[IPIDEFER_DEFERRED] +
                                   (pending(at_.a, cpu_, work_) ? 1u : 0u);
         equal(flushed() + (pending(at_.c, cpu_, work_) ? 1u : 0u),
-              "flushed or pending", set, "deferred by the VMM or pending before (I9)");
+              "flushed or pending", set,
+              "deferred by the VMM or pending before (I9)");
     }
 
   private:
@@ -237,12 +236,12 @@ std::vector<std::string> disagreements(Mode mode, const Snapshots& at,
 {
     std::vector<std::string> found;
     for (const auto& [snapshot, which] :
-         {std::pair{&at.a, "before the workload"}, {&at.b, "after the workload"},
+         {std::pair{&at.a, "before the workload"},
+          {&at.b, "after the workload"},
           {&at.c, "after the loops"}})
         if (!snapshot->consistent)
-            found.push_back(
-                std::string{"typed IPIs kept coming "} + which +
-                ": guest and VMM cannot be compared at one moment");
+            found.push_back(std::string{"typed IPIs kept coming "} + which +
+                            ": guest and VMM cannot be compared at one moment");
     if (mode != Mode::kHv) vmm_stays_out(at, found);
     if (!at.a.stats || !at.c.stats) return found;
 

@@ -55,8 +55,7 @@ TEST_P(AgreementInEachMode, InterruptsThatTheStatisticsMissAreSaid)
                         "4 taken by /proc/interrupts"});
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, AgreementInEachMode,
-                         testing::ValuesIn(kModes),
+INSTANTIATE_TEST_SUITE_P(Modes, AgreementInEachMode, testing::ValuesIn(kModes),
                          [](const auto& info) {
                              return std::string{name(info.param)};
                          });

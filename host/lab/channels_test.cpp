@@ -107,8 +107,7 @@ TEST_F(ChannelsTest, AgentThatFailsSaysWhy)
         (void)wait_for(guest.ask(request));
         FAIL();
     } catch (const Failure& failure) {
-        EXPECT_STREQ(failure.what(),
-                     "the agent cannot run: \"no such file\"");
+        EXPECT_STREQ(failure.what(), "the agent cannot run: \"no such file\"");
     }
 }
 

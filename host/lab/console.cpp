@@ -52,11 +52,9 @@ std::optional<std::string_view> defect_in(std::string_view line)
     return std::nullopt;
 }
 
-Console::Console(const std::filesystem::path& log)
-    : log_{log, std::ios::binary}
+Console::Console(const std::filesystem::path& log) : log_{log, std::ios::binary}
 {
-    if (!log_)
-        throw Failure{Exit::kCannotRun, "cannot write " + log.string()};
+    if (!log_) throw Failure{Exit::kCannotRun, "cannot write " + log.string()};
 }
 
 void Console::feed(std::string_view bytes)

@@ -97,10 +97,7 @@ void CpioWriter::tree(const fs::path& from, std::string_view to)
                       "reading " + from.string() + ": " + error.message()};
 }
 
-void CpioWriter::finish()
-{
-    write({.path = kTrailer});
-}
+void CpioWriter::finish() { write({.path = kTrailer}); }
 
 void CpioWriter::parents(std::string_view path)
 {
@@ -115,8 +112,8 @@ void CpioWriter::write(const Entry& entry)
     const auto name_size = static_cast<std::uint32_t>(entry.path.size() + 1);
     const auto size = static_cast<std::uint32_t>(entry.content.size());
     const std::array<std::uint32_t, 13> fields{
-        ++inode_, entry.mode, 0, 0, 1, 0, size, 0, 0, entry.major, entry.minor,
-        name_size, 0};
+        ++inode_, entry.mode, 0,           0,           1,         0, size,
+        0,        0,          entry.major, entry.minor, name_size, 0};
     std::string header = "070701";
     for (const std::uint32_t field : fields) {
         std::array<char, 9> hex;
@@ -141,7 +138,8 @@ std::string read_whole(const fs::path& path)
     std::ifstream in{path, std::ios::binary};
     std::ostringstream text;
     // Of an empty file operator<< takes nothing, and says so by failing.
-    if (in && in.peek() != std::ifstream::traits_type::eof()) text << in.rdbuf();
+    if (in && in.peek() != std::ifstream::traits_type::eof())
+        text << in.rdbuf();
     if (in.bad() || !in.is_open() || text.fail())
         throw Failure{Exit::kCannotRun, "cannot read " + path.string()};
     return std::move(text).str();

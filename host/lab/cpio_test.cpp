@@ -43,10 +43,9 @@ std::vector<std::pair<std::string, Entry>> unpack(const std::string& archive)
         const std::string name = archive.substr(at + 110, name_size - 1);
         EXPECT_EQ(archive[at + 110 + name_size - 1], '\0');
         const std::size_t content = aligned(at + 110 + name_size);
-        const Entry entry{static_cast<unsigned>(field(1)),
-                          static_cast<unsigned>(field(9)),
-                          static_cast<unsigned>(field(10)),
-                          archive.substr(content, size)};
+        const Entry entry{
+            static_cast<unsigned>(field(1)), static_cast<unsigned>(field(9)),
+            static_cast<unsigned>(field(10)), archive.substr(content, size)};
         at = aligned(content + size);
         if (name == "TRAILER!!!") {
             EXPECT_EQ(at, archive.size());
@@ -101,8 +100,8 @@ TEST(Cpio, FoldersOnTheWayComeFirstAndOnce)
     cpio.finish();
     std::vector<std::string> names;
     for (const auto& [name, entry] : unpack(out.str())) names.push_back(name);
-    EXPECT_EQ(names, (std::vector<std::string>{"a", "a/b", "a/b/one",
-                                               "a/b/two"}));
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"a", "a/b", "a/b/one", "a/b/two"}));
 }
 
 TEST(Cpio, TreeIsCopiedWithItsPermissionsAndLinks)

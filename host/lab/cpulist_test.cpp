@@ -18,10 +18,7 @@ std::string refusal(std::string_view text, unsigned limit)
     return "";
 }
 
-TEST(CpuList, OneCpu)
-{
-    EXPECT_EQ(parse_cpulist("3", 4), (CpuSet{3}));
-}
+TEST(CpuList, OneCpu) { EXPECT_EQ(parse_cpulist("3", 4), (CpuSet{3})); }
 
 TEST(CpuList, RangesAndSingleCpusInAnyOrder)
 {
@@ -53,7 +50,8 @@ TEST(CpuList, NonsenseIsNamed)
               "CPU list '1,': a number is missing at the end");
     EXPECT_EQ(refusal("x", 4), "CPU list 'x': no number at 'x'");
     EXPECT_EQ(refusal("1 ", 4), "CPU list '1 ': unexpected ' '");
-    EXPECT_EQ(refusal("3-1", 4), "CPU list '3-1': the range 3-1 runs backwards");
+    EXPECT_EQ(refusal("3-1", 4),
+              "CPU list '3-1': the range 3-1 runs backwards");
     EXPECT_EQ(refusal("99999999999", 4),
               "CPU list '99999999999': a number is too large at '99999999999'");
     EXPECT_EQ(refusal("0-3:0/2", 4),

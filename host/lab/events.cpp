@@ -26,8 +26,8 @@ constexpr std::string_view kTypedCarrier = "sysvec_ipi_defer_";
 
 bool is_carrier(std::string_view callback)
 {
-    return callback == kCsdCarrier || callback.find(kTypedCarrier) !=
-                                          std::string_view::npos;
+    return callback == kCsdCarrier ||
+           callback.find(kTypedCarrier) != std::string_view::npos;
 }
 
 std::string key_of(const Histogram::Entry& entry, const std::string& key)
@@ -76,8 +76,7 @@ std::vector<EventCounter> event_counters(const CpuSet& isolated)
 {
     const std::string cpus = "CPUS{" + format_cpulist(isolated) + "}";
     return {
-        {kCsd, "csd/csd_queue_cpu",
-         "hist:keys=func.sym,cpu if cpu & " + cpus},
+        {kCsd, "csd/csd_queue_cpu", "hist:keys=func.sym,cpu if cpu & " + cpus},
         {kIpi, "ipi/ipi_send_cpu",
          "hist:keys=callback.sym,cpu if cpu & " + cpus},
         {kIpiMask, "ipi/ipi_send_cpumask",
@@ -114,10 +113,9 @@ PerCpuWork traced_requests(const Snapshot& from, const Snapshot& to)
         const auto number = number_of<std::size_t>(key_of(entry, "work"));
         if (!cpu || !number) continue;
         // The statistics list the works in the order of their numbers.
-        const std::string work =
-            to.stats && *number < to.stats->works.size()
-                ? to.stats->works[*number]
-                : std::to_string(*number);
+        const std::string work = to.stats && *number < to.stats->works.size()
+                                     ? to.stats->works[*number]
+                                     : std::to_string(*number);
         requests[{*cpu, work}] += entry.hits;
     }
     return requests;

@@ -38,10 +38,7 @@ asio::awaitable<void> sleep_for(std::chrono::milliseconds time)
     co_await timer.async_wait(asio::use_awaitable);
 }
 
-json command(const char* name)
-{
-    return {{protocol::kCommand, name}};
-}
+json command(const char* name) { return {{protocol::kCommand, name}}; }
 
 std::optional<GuestStats> stats_in(const json& answer)
 {
@@ -141,10 +138,10 @@ class Session {
         const int status = answer.at(protocol::kStatus);
         const std::string output = answer.at(protocol::kOutput);
         if (status == kWorkloadNotPossible)
-            throw Failure{Exit::kNotPossible,
-                          "workload " + workload.name +
-                              " cannot run on this kernel",
-                          output};
+            throw Failure{
+                Exit::kNotPossible,
+                "workload " + workload.name + " cannot run on this kernel",
+                output};
         if (status != 0)
             throw Failure{Exit::kCannotRun,
                           "workload " + workload.name + " ended with status " +
@@ -170,8 +167,9 @@ class Session {
     {
         std::optional<std::uint64_t> before;
         for (int i = 0; i < kQuietTries; ++i) {
-            const auto now = interrupts_taken(co_await machine_.ask_guest(
-                command(protocol::kSnapshot), "waiting for the loops to settle"));
+            const auto now = interrupts_taken(
+                co_await machine_.ask_guest(command(protocol::kSnapshot),
+                                            "waiting for the loops to settle"));
             if (before == now) co_return;
             before = now;
             co_await sleep_for(kQuiet);
@@ -229,10 +227,9 @@ void explain_fallback(const Guest& guest, const Run& run, Progress& progress)
 {
     if (run.guest_mode == run.mode) return;
     std::string why = std::string{"mode "} + std::string{name(run.mode)} + ": ";
-    why += run.guest_mode
-               ? "the guest runs as ipi_defer=" +
-                     std::string{name(*run.guest_mode)}
-               : "this kernel has no ipi_defer, it runs as ever";
+    why += run.guest_mode ? "the guest runs as ipi_defer=" +
+                                std::string{name(*run.guest_mode)}
+                          : "this kernel has no ipi_defer, it runs as ever";
     for (const auto& message : guest.messages) why += "\n  " + message;
     progress.note(why);
 }
@@ -277,8 +274,8 @@ asio::awaitable<void> run_experiment(const Options& options,
                                      Progress& progress, Report& report)
 {
     const bool ipi_defer = has_ipi_defer(options.qemu);
-    if (!ipi_defer && std::ranges::find(options.modes, Mode::kHv) !=
-                          options.modes.end())
+    if (!ipi_defer &&
+        std::ranges::find(options.modes, Mode::kHv) != options.modes.end())
         progress.note(options.qemu.string() +
                       " has no ipi-defer object: in mode hv the guest finds "
                       "nobody who defers, and falls back to ipi_defer=off");
@@ -303,10 +300,10 @@ asio::awaitable<void> run_experiment(const Options& options,
             if (failure.exit() == Exit::kDefect)
                 report.given_up =
                     GivenUp{mode, failure.what(), failure.detail()};
-            throw Failure{failure.exit(),
-                          "mode " + std::string{name(mode)} + ": " +
-                              failure.what(),
-                          failure.detail()};
+            throw Failure{
+                failure.exit(),
+                "mode " + std::string{name(mode)} + ": " + failure.what(),
+                failure.detail()};
         } catch (const json::exception& error) {
             throw Failure{Exit::kCannotRun,
                           "mode " + std::string{name(mode)} +

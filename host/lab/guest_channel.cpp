@@ -21,8 +21,9 @@ asio::awaitable<json> GuestChannel::ready()
 {
     json message = co_await lines_.read();
     if (!message.contains(protocol::kReady))
-        throw Failure{Exit::kCannotRun,
-                      "the agent begins with something else: " + message.dump()};
+        throw Failure{
+            Exit::kCannotRun,
+            "the agent begins with something else: " + message.dump()};
     co_return message;
 }
 

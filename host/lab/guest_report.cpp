@@ -84,8 +84,7 @@ Interrupts parse_interrupts(std::string_view text)
     std::vector<unsigned> cpus;
     for (const auto column : words_of(lines[0])) {
         if (!column.starts_with("CPU")) refuse(kWhat, lines[0]);
-        cpus.push_back(
-            number_in<unsigned>(kWhat, lines[0], column.substr(3)));
+        cpus.push_back(number_in<unsigned>(kWhat, lines[0], column.substr(3)));
     }
     for (std::size_t i = 1; i < lines.size(); ++i) {
         const auto words = words_of(lines[i]);
@@ -100,8 +99,8 @@ Interrupts parse_interrupts(std::string_view text)
         for (std::size_t w = cpus.size() + 1; w < words.size(); ++w)
             row.description.append(row.description.empty() ? "" : " ")
                 .append(words[w]);
-        interrupts.rows[std::string{
-            words[0].substr(0, words[0].size() - 1)}] = std::move(row);
+        interrupts.rows[std::string{words[0].substr(0, words[0].size() - 1)}] =
+            std::move(row);
     }
     return interrupts;
 }
@@ -125,17 +124,15 @@ Histogram parse_histogram(std::string_view text)
                 if (colon == std::string_view::npos) refuse(kWhat, line);
                 entry.keys[std::string{trimmed(key.substr(0, colon))}] =
                     symbol_name(trimmed(key.substr(colon + 1)));
-                keys.remove_prefix(comma == std::string_view::npos
-                                       ? keys.size()
-                                       : comma + 1);
+                keys.remove_prefix(comma == std::string_view::npos ? keys.size()
+                                                                   : comma + 1);
             }
             entry.hits = number_in<std::uint64_t>(
                 kWhat, line, trimmed(line.substr(line.rfind(':') + 1)));
             histogram.entries.push_back(std::move(entry));
         } else if (const auto words = words_of(line);
                    words.size() == 2 && words[0] == "Dropped:") {
-            histogram.dropped =
-                number_in<std::uint64_t>(kWhat, line, words[1]);
+            histogram.dropped = number_in<std::uint64_t>(kWhat, line, words[1]);
         }
     }
     return histogram;

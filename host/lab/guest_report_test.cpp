@@ -21,8 +21,8 @@ TEST(GuestStats, EveryColumnIsWhereItBelongs)
 {
     const auto stats = parse_stats(kStats);
     EXPECT_EQ(stats.mode, "hv");
-    EXPECT_EQ(stats.works, (std::vector<std::string>{"sync_core",
-                                                     "kernel_tlbi"}));
+    EXPECT_EQ(stats.works,
+              (std::vector<std::string>{"sync_core", "kernel_tlbi"}));
     EXPECT_EQ(stats.rows.at({2, "sync_core"}),
               (WorkStats{75, 60, 15, 3, 17, 78, 0x575706}));
 }

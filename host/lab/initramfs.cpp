@@ -13,10 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Paths in an archive have no slash in front.
-std::string in_root(const char* path)
-{
-    return path + 1;
-}
+std::string in_root(const char* path) { return path + 1; }
 
 void add_program(CpioWriter& cpio, const fs::path& from, const std::string& to)
 {

@@ -55,9 +55,8 @@ bool has(const std::string& archive, const std::string& path)
 TEST_F(InitramfsTest, LabIsThereWithItsAgent)
 {
     const auto made = archive();
-    for (const char* path :
-         {"lab/agent", "lab/busybox", "lab/bin", "lab/lab-bpf-attach", "proc",
-          "dev/console"})
+    for (const char* path : {"lab/agent", "lab/busybox", "lab/bin",
+                             "lab/lab-bpf-attach", "proc", "dev/console"})
         EXPECT_TRUE(has(made, path)) << path;
 }
 

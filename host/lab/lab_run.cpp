@@ -46,16 +46,16 @@ void check_kvm(const Options& options)
                       "tcg, or --modes off,guest"};
     const int fd = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (fd < 0)
-        throw Failure{Exit::kNotPossible,
-                      std::string{"--accel kvm: /dev/kvm: "} +
-                          std::strerror(errno)};
+        throw Failure{
+            Exit::kNotPossible,
+            std::string{"--accel kvm: /dev/kvm: "} + std::strerror(errno)};
     const int version = ::ioctl(fd, KVM_GET_API_VERSION, 0);
     ::close(fd);
     if (version != KVM_API_VERSION)
-        throw Failure{Exit::kNotPossible,
-                      "--accel kvm: KVM has API version " +
-                          std::to_string(version) + ", not " +
-                          std::to_string(KVM_API_VERSION)};
+        throw Failure{Exit::kNotPossible, "--accel kvm: KVM has API version " +
+                                              std::to_string(version) +
+                                              ", not " +
+                                              std::to_string(KVM_API_VERSION)};
 }
 
 /// Ends with nothing, or with what stopped the experiment.

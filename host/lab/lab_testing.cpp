@@ -59,8 +59,8 @@ Snapshots good_run(Mode mode)
     at.a = moment(mode, 0, 0, kUser, 0);
     at.b = moment(mode, requests, 0, used ? kUserPending : kUser,
                   used ? 0 : kRequests);
-    at.c = moment(mode, requests, used ? 1 : 0, kInKernel,
-                  used ? 0 : kRequests);
+    at.c =
+        moment(mode, requests, used ? 1 : 0, kInKernel, used ? 0 : kRequests);
     if (!used)
         for (const unsigned cpu : kIsolated)
             for (Snapshot* snapshot : {&at.b, &at.c})

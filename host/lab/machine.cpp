@@ -86,12 +86,15 @@ struct Machine::State : std::enable_shared_from_this<State> {
         : executor{on},
           spec{given},
           console{given.logs / "console.log"},
-          console_at{on, stream_protocol::endpoint{
-                             (given.sockets / kConsoleSocket).string()}},
-          guest_at{on, stream_protocol::endpoint{
-                           (given.sockets / kGuestSocket).string()}},
-          qmp_at{on, stream_protocol::endpoint{
-                         (given.sockets / kQmpSocket).string()}},
+          console_at{on,
+                     stream_protocol::endpoint{
+                         (given.sockets / kConsoleSocket).string()}},
+          guest_at{on,
+                   stream_protocol::endpoint{
+                       (given.sockets / kGuestSocket).string()}},
+          qmp_at{
+              on,
+              stream_protocol::endpoint{(given.sockets / kQmpSocket).string()}},
           console_socket{on},
           console_ended{on},
           ended{on},
@@ -103,26 +106,28 @@ struct Machine::State : std::enable_shared_from_this<State> {
     void start()
     {
         try {
-            child = bp::child{
-                bp::exe = spec.qemu.string(), bp::args = spec.arguments,
-                bp::std_in < bp::null,
-                (bp::std_out & bp::std_err) > (spec.logs / "qemu.log").string(),
-                bp::limit_handles,
-                // Not even a killed lab leaves a guest behind, and Ctrl-C is
-                // for the lab alone.
-                bp::extend::on_exec_setup = [](auto&) {
-                    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-                    ::setpgid(0, 0);
-                }};
+            child = bp::child{bp::exe = spec.qemu.string(),
+                              bp::args = spec.arguments,
+                              bp::std_in<bp::null, (bp::std_out & bp::std_err)>(
+                                  spec.logs / "qemu.log")
+                                  .string(),
+                              bp::limit_handles,
+                              // Not even a killed lab leaves a guest behind,
+                              // and Ctrl-C is for the lab alone.
+                              bp::extend::on_exec_setup = [](auto&) {
+                                  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+                                  ::setpgid(0, 0);
+                              }};
         } catch (const bp::process_error& error) {
             throw Failure{Exit::kCannotRun, "cannot run " + spec.qemu.string() +
                                                 ": " + error.code().message()};
         }
         const auto self = shared_from_this();
-        asio::co_spawn(executor, [self] { return self->watch_process(); },
-                       asio::detached);
-        asio::co_spawn(executor, [self] { return self->watch_patience(); },
-                       asio::detached);
+        asio::co_spawn(
+            executor, [self] { return self->watch_process(); }, asio::detached);
+        asio::co_spawn(
+            executor, [self] { return self->watch_patience(); },
+            asio::detached);
     }
 
     void stop()
@@ -192,8 +197,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
             co_await (console_ended.wait() || sleep_for(kDrain) ||
                       stopping.wait());
         ended.set();
-        if (stopping.is_set() || (powering_off && !console.defect()))
-            co_return;
+        if (stopping.is_set() || (powering_off && !console.defect())) co_return;
         const std::string status =
             "QEMU ended with status " + std::to_string(child.exit_code());
         const std::string said = read_whole(spec.logs / "qemu.log");
@@ -217,11 +221,10 @@ struct Machine::State : std::enable_shared_from_this<State> {
     {
         console_socket = co_await console_at.async_accept(asio::use_awaitable);
         connected = true;
-        asio::co_spawn(executor,
-                       [self = shared_from_this()] {
-                           return self->watch_console();
-                       },
-                       asio::detached);
+        asio::co_spawn(
+            executor,
+            [self = shared_from_this()] { return self->watch_console(); },
+            asio::detached);
         guest.emplace(co_await guest_at.async_accept(asio::use_awaitable));
         qmp.emplace(co_await qmp_at.async_accept(asio::use_awaitable));
         json version = co_await qmp->negotiate();
@@ -271,10 +274,7 @@ Machine::Machine(const asio::any_io_executor& executor, const MachineSpec& spec)
     state_->start();
 }
 
-Machine::~Machine()
-{
-    state_->stop();
-}
+Machine::~Machine() { state_->stop(); }
 
 asio::awaitable<std::string> Machine::connect()
 {

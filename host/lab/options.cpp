@@ -26,10 +26,7 @@ constexpr char kDefaultWorkload[] = "mixed";
     throw Failure{Exit::kCannotRun, option + ": " + why};
 }
 
-std::string in_quotes(const std::string& text)
-{
-    return "'" + text + "'";
-}
+std::string in_quotes(const std::string& text) { return "'" + text + "'"; }
 
 std::vector<Mode> check_modes(const std::string& text)
 {
@@ -40,7 +37,8 @@ std::vector<Mode> check_modes(const std::string& text)
         const std::string word{left.substr(0, comma)};
         const auto mode = mode_of(word);
         if (!mode)
-            refuse("--modes", in_quotes(word) + " is not one of off, guest, hv");
+            refuse("--modes",
+                   in_quotes(word) + " is not one of off, guest, hv");
         if (std::ranges::find(modes, *mode) != modes.end())
             refuse("--modes", in_quotes(word) + " is there twice");
         modes.push_back(*mode);
@@ -52,13 +50,14 @@ std::vector<Mode> check_modes(const std::string& text)
 std::string check_memory(const std::string& text)
 {
     const bool gigabytes = text.ends_with('G');
-    const auto number =
-        gigabytes || text.ends_with('M')
-            ? number_of<unsigned>(std::string_view{text}.substr(0, text.size() - 1))
-            : std::nullopt;
+    const auto number = gigabytes || text.ends_with('M')
+                            ? number_of<unsigned>(std::string_view{text}.substr(
+                                  0, text.size() - 1))
+                            : std::nullopt;
     if (!number)
-        refuse("--mem", in_quotes(text) + " is not a number of megabytes or "
-                                       "gigabytes, as in 512M or 2G");
+        refuse("--mem", in_quotes(text) +
+                            " is not a number of megabytes or "
+                            "gigabytes, as in 512M or 2G");
     if (*number > kMostMemoryMb ||
         (gigabytes ? *number * 1024 : *number) < kLeastMemoryMb ||
         (gigabytes ? *number * 1024 : *number) > kMostMemoryMb)
@@ -133,9 +132,9 @@ std::vector<Workload> check_workloads(const std::vector<std::string>& given,
             if (!fs::is_regular_file(text, error)) {
                 std::string names;
                 for (const auto& name : built_in) names += ' ' + name;
-                refuse("--workload", in_quotes(text) +
-                                         " is neither a file nor one of:" +
-                                         names);
+                refuse(
+                    "--workload",
+                    in_quotes(text) + " is neither a file nor one of:" + names);
             }
             readable("--workload", text);
         }
@@ -217,7 +216,8 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     const fs::path kernel =
         or_environment(raw.kernel, "IPIDEFER_KERNEL", "--kernel");
     const bool is_folder = fs::is_directory(kernel);
-    options.kernel = readable("--kernel", is_folder ? kernel / "bzImage" : kernel);
+    options.kernel =
+        readable("--kernel", is_folder ? kernel / "bzImage" : kernel);
     options.initrd = if_given("--initrd", raw.initrd, readable);
     options.modules = if_given("--modules", raw.modules, folder);
     if (!options.modules && is_folder && fs::is_directory(kernel / "modules"))
@@ -231,8 +231,7 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)
-        refuse("--timeout", std::to_string(raw.timeout) +
-                                " is not within " +
+        refuse("--timeout", std::to_string(raw.timeout) + " is not within " +
                                 std::to_string(kShortestTimeout) + " and " +
                                 std::to_string(kLongestTimeout) + " seconds");
     options.timeout = raw.timeout;

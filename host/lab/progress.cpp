@@ -13,10 +13,7 @@ Progress::Progress()
 {
 }
 
-Progress::~Progress()
-{
-    clear();
-}
+Progress::~Progress() { clear(); }
 
 void Progress::show(const std::string& what)
 {

@@ -28,7 +28,8 @@ json sha256(const fs::path& file)
 {
     constexpr std::size_t kDigits = 64;
     try {
-        const auto sum = run_program("/usr/bin/sha256sum", {"--", file.string()});
+        const auto sum =
+            run_program("/usr/bin/sha256sum", {"--", file.string()});
         if (sum.status == 0 && sum.output.size() > kDigits)
             return sum.output.substr(0, kDigits);
     } catch (const Failure&) {
@@ -43,8 +44,7 @@ json fingerprint(const fs::path& folder)
     if (!fs::is_regular_file(file, error)) return nullptr;
     json lines = json::array();
     const std::string text = read_whole(file);
-    for (const auto line : lines_of(text))
-        lines.push_back(std::string{line});
+    for (const auto line : lines_of(text)) lines.push_back(std::string{line});
     return lines;
 }
 
@@ -58,8 +58,8 @@ json host()
 
 std::string now()
 {
-    const std::time_t time = std::chrono::system_clock::to_time_t(
-        std::chrono::system_clock::now());
+    const std::time_t time =
+        std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
     std::tm utc{};
     ::gmtime_r(&time, &utc);
     char text[32];

@@ -13,7 +13,7 @@ namespace ipidefer::lab {
 /// Versions, hashes of kernel and QEMU and of what they were built from, the
 /// command line, the host. Takes the time to hash; throws nothing, what cannot
 /// be found out is null.
-[[nodiscard]] nlohmann::json provenance(const Options& options,
-                                        const std::vector<std::string>& command);
+[[nodiscard]] nlohmann::json provenance(
+    const Options& options, const std::vector<std::string>& command);
 
 }  // namespace ipidefer::lab

@@ -22,8 +22,9 @@ TEST(Provenance, KernelIsHashedAndItsFingerprintRead)
         << "source linux-source-6.12 6.12.1\nconfig 0123\n";
     const json kernel = provenance(options, {"ipidefer"})["kernel"];
     // FIPS 180-4's own example.
-    EXPECT_EQ(kernel["sha256"],
-              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(
+        kernel["sha256"],
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     EXPECT_EQ(kernel["built_from"],
               json({"source linux-source-6.12 6.12.1", "config 0123"}));
 }

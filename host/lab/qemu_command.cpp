@@ -46,35 +46,36 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
 {
     const bool tcg = options.accel == Accel::kTcg;
     std::vector<std::string> arguments{"-nodefaults", "-no-user-config",
-                                       "-display", "none"};
+                                       "-no-reboot"};
+    const auto add = [&](const char* option, std::string value) {
+        arguments.emplace_back(option);
+        arguments.push_back(std::move(value));
+    };
+    add("-display", "none");
+    add("-nic", "none");
     for (const char* folder : kFirmware)
-        if (fs::is_directory(folder))
-            arguments.insert(arguments.end(), {"-L", folder});
-    arguments.insert(
-        arguments.end(),
-        {"-accel", tcg ? "tcg,thread=multi" : "kvm",
-         "-cpu", tcg ? "max" : "host",
-         "-smp", std::to_string(options.cpus),
-         "-m", options.memory,
-         "-nic", "none", "-no-reboot",
-         "-chardev", client_socket("console", sockets / kConsoleSocket),
-         "-serial", "chardev:console",
-         "-chardev", client_socket("guest", sockets / kGuestSocket),
-         "-serial", "chardev:guest",
-         "-chardev", client_socket("qmp", sockets / kQmpSocket),
-         "-mon", "chardev=qmp,mode=control"});
+        if (fs::is_directory(folder)) add("-L", folder);
+    add("-accel", tcg ? "tcg,thread=multi" : "kvm");
+    add("-cpu", tcg ? "max" : "host");
+    add("-smp", std::to_string(options.cpus));
+    add("-m", options.memory);
+    add("-chardev", client_socket("console", sockets / kConsoleSocket));
+    add("-serial", "chardev:console");
+    add("-chardev", client_socket("guest", sockets / kGuestSocket));
+    add("-serial", "chardev:guest");
+    add("-chardev", client_socket("qmp", sockets / kQmpSocket));
+    add("-mon", "chardev=qmp,mode=control");
     // With KVM QEMU does not see IPIs, and the object says so by refusing.
     if (ipi_defer && tcg) {
         // A list of ranges is one key for each of them.
         std::string object = "ipi-defer,id=defer0,isolated-cpus=";
         for (const char c : format_cpulist(options.isolated))
             object += c == ',' ? ",isolated-cpus=" : std::string{c};
-        arguments.insert(arguments.end(), {"-object", object});
+        add("-object", object);
     }
-    arguments.insert(arguments.end(),
-                     {"-kernel", options.kernel.string(),
-                      "-initrd", initramfs.string(),
-                      "-append", kernel_command_line(options, mode)});
+    add("-kernel", options.kernel.string());
+    add("-initrd", initramfs.string());
+    add("-append", kernel_command_line(options, mode));
     return arguments;
 }
 

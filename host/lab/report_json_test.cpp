@@ -49,9 +49,8 @@ TEST(ReportJson, TopLevel)
 TEST(ReportJson, Run)
 {
     const Json run = to_json(good_report())["runs"][2];
-    EXPECT_EQ(keys(run),
-              (Keys{"mode", "workload", "isolated", "milliseconds", "guest",
-                    "vmm", "agree", "disagreements"}));
+    EXPECT_EQ(keys(run), (Keys{"mode", "workload", "isolated", "milliseconds",
+                               "guest", "vmm", "agree", "disagreements"}));
     EXPECT_EQ(run["mode"], "hv");
     EXPECT_EQ(run["workload"], "mixed");
     EXPECT_EQ(run["isolated"], Json({2, 3}));
@@ -106,9 +105,9 @@ TEST(ReportJson, WhatWasGivenUp)
 {
     Report report = good_report();
     report.given_up = GivenUp{Mode::kHv, "a panic", "console"};
-    EXPECT_EQ(to_json(report)["given_up"], Json({{"mode", "hv"},
-                                                 {"reason", "a panic"},
-                                                 {"console", "console"}}));
+    EXPECT_EQ(
+        to_json(report)["given_up"],
+        Json({{"mode", "hv"}, {"reason", "a panic"}, {"console", "console"}}));
 }
 
 TEST(ReportJson, Provenance)

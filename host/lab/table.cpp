@@ -7,14 +7,13 @@
 #include <set>
 #include <sstream>
 
-
-
 namespace ipidefer::lab {
 namespace {
 
 using Runs = std::vector<const Run*>;
 using Cell = std::function<std::optional<std::string>(const Run&)>;
 
+constexpr char kNothing[] = "  none";
 /// What a mode cannot have.
 constexpr char kNone[] = "-";
 
@@ -70,10 +69,7 @@ class Table {
     std::vector<Row> rows_;
 };
 
-std::string number(std::uint64_t n)
-{
-    return std::to_string(n);
-}
+std::string number(std::uint64_t n) { return std::to_string(n); }
 
 std::string hex_vector(unsigned vector)
 {
@@ -114,10 +110,9 @@ void add_events(Table& table, const Runs& runs)
     const auto keys =
         keys_by_size(runs, [](const Run& run) { return run.events; });
     for (const auto& key : keys)
-        table.row(key, [&](const Run& run) {
-            return number_at(run.events, key);
-        });
-    if (keys.empty()) table.row("none", [](const Run&) { return ""; });
+        table.row(key,
+                  [&](const Run& run) { return number_at(run.events, key); });
+    if (keys.empty()) table.section(kNothing);
 }
 
 void add_interrupts(Table& table, const Runs& runs)
@@ -132,7 +127,7 @@ void add_interrupts(Table& table, const Runs& runs)
         table.row(key + "  " + descriptions[key], [&](const Run& run) {
             return number_at(run.interrupts, key);
         });
-    if (keys.empty()) table.row("none", [](const Run&) { return ""; });
+    if (keys.empty()) table.section(kNothing);
 }
 
 void add_verdicts(Table& table, const Runs& runs)
@@ -158,16 +153,16 @@ void add_verdicts(Table& table, const Runs& runs)
                     return count(*run).value_or(0) != 0;
                 }))
                 continue;
-            table.row(hex_vector(vector) + "  " +
-                          ipidefer_verdict_name(
-                              static_cast<ipidefer_verdict>(v)),
-                      [&](const Run& run) -> std::optional<std::string> {
-                          const auto n = count(run);
-                          if (!n) return std::nullopt;
-                          return number(*n);
-                      });
+            table.row(
+                hex_vector(vector) + "  " +
+                    ipidefer_verdict_name(static_cast<ipidefer_verdict>(v)),
+                [&](const Run& run) -> std::optional<std::string> {
+                    const auto n = count(run);
+                    if (!n) return std::nullopt;
+                    return number(*n);
+                });
         }
-    if (vectors.empty()) table.row("none", [](const Run&) { return ""; });
+    if (vectors.empty()) table.section(kNothing);
 }
 
 std::string milliseconds(std::uint64_t ns)
@@ -223,9 +218,13 @@ std::string render(const std::string& workload, const Runs& runs)
     add_interrupts(table, runs);
     add_verdicts(table, runs);
     add_loops(table, runs);
-    table.summary("guest and VMM agree", [](const Run& run) {
-        return run.disagreements.empty() ? "yes" : "NO";
-    });
+    table.summary("guest and VMM agree",
+                  [](const Run& run) -> std::optional<std::string> {
+                      if (!run.disagreements.empty()) return "NO";
+                      // A kernel without ipi_defer has nothing to compare.
+                      if (!run.guest_mode) return std::nullopt;
+                      return "yes";
+                  });
     return table.text();
 }
 
@@ -244,7 +243,8 @@ std::string render_tables(const std::vector<Run>& runs)
         text += render(first.workload, same);
         for (const Run* run : same)
             for (const auto& what : run->disagreements)
-                text += "  " + std::string{name(run->mode)} + ": " + what + '\n';
+                text +=
+                    "  " + std::string{name(run->mode)} + ": " + what + '\n';
     }
     return text;
 }

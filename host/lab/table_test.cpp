@@ -8,17 +8,13 @@
 namespace ipidefer::lab {
 namespace {
 
-TEST(Table, NoRunsNoTable)
-{
-    EXPECT_EQ(render_tables({}), "");
-}
+TEST(Table, NoRunsNoTable) { EXPECT_EQ(render_tables({}), ""); }
 
 TEST(Table, OneColumnForEachMode)
 {
-    const auto text =
-        render_tables({test::good_result(Mode::kOff),
-                       test::good_result(Mode::kGuest),
-                       test::good_result(Mode::kHv)});
+    const auto text = render_tables({test::good_result(Mode::kOff),
+                                     test::good_result(Mode::kGuest),
+                                     test::good_result(Mode::kHv)});
     EXPECT_EQ(text,
               "workload mixed, isolated vCPUs 2-3\n"
               "                                  off  guest    hv\n"
@@ -61,9 +57,8 @@ TEST(Table, WorkloadsHaveTablesOfTheirOwn)
 {
     auto other = test::good_result(Mode::kOff);
     other.workload = "bpf";
-    const auto text =
-        render_tables({test::good_result(Mode::kOff), other,
-                       test::good_result(Mode::kGuest)});
+    const auto text = render_tables({test::good_result(Mode::kOff), other,
+                                     test::good_result(Mode::kGuest)});
     const auto second = text.find("\n\nworkload bpf");
     EXPECT_EQ(text.find("workload mixed"), 0u);
     ASSERT_NE(second, std::string::npos);

@@ -157,9 +157,9 @@ void static_keys_undisturbed(Lab& lab)
 
 void dropped_flush(Lab& lab)
 {
-    const auto result = lab.run({"--modes", "hv", "--append",
-                                 "ipi_defer_fault=drop_flush", "--workload",
-                                 "static-keys", "--timeout", "60"});
+    const auto result =
+        lab.run({"--modes", "hv", "--append", "ipi_defer_fault=drop_flush",
+                 "--workload", "static-keys", "--timeout", "60"});
     expect_status(result, Exit::kDefect);
     expect_said(result, "owes work");
     expect(lab.report()["runs"][0]["agree"] == false, "it agrees",
@@ -168,9 +168,9 @@ void dropped_flush(Lab& lab)
 
 void dropped_ipi(Lab& lab)
 {
-    const auto result = lab.run({"--modes", "hv", "--append",
-                                 "ipi_defer_fault=drop_ipi", "--timeout",
-                                 "60"});
+    const auto result =
+        lab.run({"--modes", "hv", "--append", "ipi_defer_fault=drop_ipi",
+                 "--timeout", "60"});
     expect_status(result, Exit::kDefect);
     expect_said(result, "has not answered");
 }
@@ -180,8 +180,8 @@ void falls_back(Lab& lab)
     const char* stock = std::getenv("IPIDEFER_QEMU_STOCK");
     if (stock == nullptr || *stock == '\0')
         throw Skip{"IPIDEFER_QEMU_STOCK names no QEMU without ipi-defer"};
-    const auto result = lab.run({"--qemu", stock, "--modes", "hv", "--timeout",
-                                 "60"});
+    const auto result =
+        lab.run({"--qemu", stock, "--modes", "hv", "--timeout", "60"});
     expect_status(result, Exit::kDone);
     expect_said(result, "has no ipi-defer object");
     expect_said(result, "running as ipi_defer=off");
