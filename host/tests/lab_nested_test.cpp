@@ -225,6 +225,66 @@ void hang(Lab& lab)
     expect_said(result, "while running workload workload.sh");
 }
 
+/// I11: the branches of user_enter and user_exit lie in noinstr code, which runs
+/// before deferred work is done. Their change must interrupt, and be heard of
+/// before the change is over.
+void noinstr_poke_interrupts(Lab& lab)
+{
+    const auto result = lab.run(
+        {"--modes", "guest,hv", "--timeout", "60", "--workload",
+         script(lab,
+                "set -e\n"
+                "cd /sys/kernel/tracing/events/context_tracking\n"
+                "for i in 1 2 3 4 5; do\n"
+                "    echo 1 >user_enter/enable; echo 0 >user_enter/enable\n"
+                "done\n")});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    for (const auto& run : report["runs"]) {
+        // Each change of a branch is three syncs, to each of two vCPUs.
+        expect(events(run, "do_sync_core") >= 5 * 2 * 3 * 2,
+               run["mode"].get<std::string>() + ": changes were deferred",
+               report.dump(2));
+        expect(run["guest"]["interrupts"].value("CAL", 0) > 0,
+               run["mode"].get<std::string>() + ": nobody was interrupted",
+               report.dump(2));
+    }
+}
+
+/// A vCPU that goes offline ends its registration, and makes it anew when it
+/// comes back; requests come in all the while, and nothing is lost.
+void hotplug(Lab& lab)
+{
+    const auto result = lab.run(
+        {"--modes", "hv", "--timeout", "100", "--workload",
+         script(lab,
+                "set -e\n"
+                "cd /sys/devices/system/cpu/cpu1\n"
+                "registered() {\n"
+                "    dd if=/dev/cpu/1/msr bs=8 count=1 iflag=skip_bytes "
+                "skip=$((0x49504900)) 2>/dev/null | od -An -tx8 |"
+                " tr -d ' \\n'\n"
+                "}\n"
+                "toggle() {\n"
+                "    for i in 1 2 3; do\n"
+                "        echo 1 >/proc/sys/kernel/sched_schedstats\n"
+                "        echo 0 >/proc/sys/kernel/sched_schedstats\n"
+                "    done\n"
+                "}\n"
+                "before=$(registered)\n"
+                "[ \"$before\" != 0000000000000000 ]\n"
+                "for i in 1 2 3 4; do\n"
+                "    toggle; echo 0 >online; toggle; echo 1 >online\n"
+                "    [ \"$(registered)\" = \"$before\" ]\n"
+                "done\n")});
+    expect_status(result, Exit::kDone);
+    const json run = lab.report()["runs"][0];
+    // 4 rounds of 12 changes, 3 syncs each, to each of two isolated vCPUs.
+    expect(events(run, "typed:sync_core") >= 4 * 12 * 3 * 2, "too few requests",
+           run.dump(2));
+    expect(run["agree"] == true, "disagreement", run.dump(2));
+}
+
 void refused_command_line(Lab& lab)
 {
     const auto result = lab.run({"--modes", "off", "--isolated", "2-4"});
@@ -277,6 +337,8 @@ const std::map<std::string, std::function<void(Lab&)>> kCases{
     {"dropped-flush", dropped_flush},
     {"dropped-ipi", dropped_ipi},
     {"falls-back-on-a-qemu-without-the-object", falls_back},
+    {"noinstr-poke-interrupts", noinstr_poke_interrupts},
+    {"hotplug", hotplug},
     {"panic", panic},
     {"hang", hang},
     {"refused-command-line", refused_command_line},
