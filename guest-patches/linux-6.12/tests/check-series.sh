@@ -18,7 +18,8 @@ Usage: check-series.sh [--each] [--cache DIR] [--force]
 Run checkpatch over the series, and compile what it touches in configurations
 that switch off what it needs. Results are kept by what they were made of.
 
-  --each         compile after every patch, too, in the lab's configuration
+  --each         also build a small kernel after every patch, and boot it under
+                 qemu-system-x86_64 (IPIDEFER_QEMU_STOCK names another one)
   --cache DIR    (default: \$IPIDEFER_CACHE or ~/.cache/ipidefer)
   --force        do it again
 EOF
@@ -73,7 +74,7 @@ readonly VARIANTS=(
 
 prints=$(dpkg-query -W linux-source-6.12 2>/dev/null || sha256sum <"$source"
     fingerprint_series "$series_dir/patches"
-    cat "$series_dir/config/lab.config" "${BASH_SOURCE[0]}" | sha256sum
+    cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" | sha256sum
     gcc -dumpfullversion; $each && echo each || true)
 hash=$(hash_of "$prints")
 if [[ -e $root/$hash ]] && ! $force; then
@@ -117,11 +118,12 @@ compile() {
     fi
 }
 
+# configure FRAGMENT OPTION...
 configure() {
-    local option
+    local fragment=$series_dir/config/$1.config option
+    shift
     logged "make tinyconfig" "${make[@]}" tinyconfig
-    (cd "$work" && logged "merging" ./scripts/kconfig/merge_config.sh -m .config \
-        "$series_dir/config/lab.config")
+    (cd "$work" && logged "merging" ./scripts/kconfig/merge_config.sh -m .config "$fragment")
     for option in "$@"; do
         case $option in
         *=n) "$work/scripts/config" --file "$work/.config" -d "${option%=n}" ;;
@@ -139,9 +141,65 @@ configure() {
     done
 }
 
+# The root of the guests: changes text while CPU 3 is in userspace.
+make_initrd() {
+    local busybox
+    busybox=$(command -v busybox) || die "no busybox (Debian package busybox-static)"
+    mkdir -p "$root/initrd"/{bin,proc,dev}
+    cp "$busybox" "$root/initrd/bin/"
+    cat >"$root/initrd/init" <<'EOF'
+#!/bin/busybox sh
+PATH=/bin; export PATH
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+taskset 8 sh -c 'while :; do :; done' &
+sleep 1
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    echo 1 >/proc/sys/kernel/sched_schedstats
+    echo 0 >/proc/sys/kernel/sched_schedstats
+done
+kill $!
+grep -E 'CPU|DSC|CAL' /proc/interrupts
+echo "== end"
+reboot -f
+EOF
+    chmod +x "$root/initrd/init"
+    (cd "$root/initrd" && find . | cpio -o -H newc --quiet) >"$root/initrd.cpio"
+    rm -rf "$root/initrd"
+}
+
+# boot NAME: build what is configured, and boot it in each mode that may exist.
+boot() {
+    local qemu=${IPIDEFER_QEMU_STOCK:-qemu-system-x86_64} mode console=$root/console
+    if ! "${make[@]}" -j "$(nproc)" bzImage >>"$log" 2>&1; then
+        tail -n 10 "$log" >&2
+        echo "FAILS to build: $1" | tee -a "$report" >&2
+        failed=1
+        return
+    fi
+    for mode in off guest; do
+        timeout 120 "$qemu" -L /usr/share/seabios -L /usr/share/qemu -nodefaults \
+            -no-user-config -display none -accel tcg,thread=multi -cpu max -smp 4 \
+            -m 256 -no-reboot -serial "file:$console" \
+            -kernel "$work/arch/x86/boot/bzImage" -initrd "$root/initrd.cpio" \
+            -append "console=ttyS0 panic=-1 nohz_full=2-3 isolcpus=managed_irq,domain,2-3 \
+irqaffinity=0-1 ipi_defer=$mode" </dev/null >>"$log" 2>&1 || true
+        if grep -q '^== end' "$console" &&
+            ! grep -E 'WARNING:|BUG:|Oops|rcu: INFO|Kernel panic' "$console" >&2; then
+            echo "boots, ipi_defer=$mode: $1" | tee -a "$report" >&2
+        else
+            tail -n 20 "$console" >&2
+            echo "FAILS to boot, ipi_defer=$mode: $1" | tee -a "$report" >&2
+            failed=1
+        fi
+        cat "$console" >>"$log"
+    done
+}
+
 patches=()
 while read -r name; do patches+=("$series_dir/patches/$name"); done \
     < <(series "$series_dir/patches")
+if $each; then make_initrd; fi
 for patch in "${patches[@]}"; do
     if out=$(cd "$work" && ./scripts/checkpatch.pl --no-tree --ignore FILE_PATH_CHANGES "$patch"); then
         echo "checkpatch: ${patch##*/}" >>"$report"
@@ -152,15 +210,15 @@ for patch in "${patches[@]}"; do
     fi
     if $each; then
         patch -d "$work" -p1 --fuzz=0 -s <"$patch" >>"$log" || die "${patch##*/} does not apply"
-        configure
-        compile "after ${patch##*/}"
+        configure tiny
+        boot "${patch##*/}"
     fi
 done
 $each || apply_series "$series_dir/patches" "$work" "$source"
 
 for variant in "${VARIANTS[@]}"; do
     read -ra options <<<"${variant#*:}"
-    configure ${options[@]+"${options[@]}"}
+    configure lab ${options[@]+"${options[@]}"}
     compile "${variant%%:*}"
 done
 ((failed == 0)) || exit 1
