@@ -63,6 +63,15 @@ lock() {
     fi
 }
 
+# reuse FILE RESULT: if FILE has been built, print RESULT and end; unless $force.
+reuse() {
+    if [[ -e $1 ]] && ! $force; then
+        step "cached: $2"
+        printf '%s\n' "$2"
+        exit 0
+    fi
+}
+
 # publish TMP RESULT: let RESULT be the folder TMP, at once.
 publish() {
     chmod 755 "$1"

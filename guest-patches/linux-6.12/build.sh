@@ -149,15 +149,11 @@ if $print_path; then
 fi
 mkdir -p "$root/log"
 log=$root/log/$hash.log
-if [[ ! -e $result/bzImage ]] || $force; then
-    check_tools
-    lock
-fi
-if [[ -e $result/bzImage ]] && ! $force; then
-    step "cached: $result"
-    printf '%s\n' "$result"
-    exit 0
-fi
+reuse "$result/bzImage" "$result"
+check_tools
+lock
+# Another build may have made it while this one waited.
+reuse "$result/bzImage" "$result"
 
 : >"$log"
 # Always in the same place: ccache likes that.

@@ -215,22 +215,15 @@ if $print_path; then
     [[ -x $binary ]]
     exit
 fi
-if [[ -x $binary ]] && ! $force; then
-    step "cached: $binary"
-    printf '%s\n' "$binary"
-    exit 0
-fi
+reuse "$binary" "$binary"
 
 check_tools
 mkdir -p "$root/log"
 log=$root/log/$hash.log
 # One build at a time, always in the same place: ccache likes that.
 lock
-if [[ -x $binary ]] && ! $force; then
-    step "cached: $binary"
-    printf '%s\n' "$binary"
-    exit 0
-fi
+# Another build may have made it while this one waited.
+reuse "$binary" "$binary"
 
 : >"$log"
 readonly work=$root/work
