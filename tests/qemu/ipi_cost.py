@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 
-from puppet import Machine
+from puppet import Puppet
 
 PLAIN = 0x50
 ASSERT = 1 << 14
@@ -57,7 +57,7 @@ def main():
     machines = {}
     try:
         for name, (qemu, args) in setups.items():
-            machines[name] = Machine(qemu, guest, *args, cpus="2",
+            machines[name] = Puppet(qemu, guest, *args, cpus="2",
                                      accel="tcg,thread=single")
         took = {name: [] for name in machines}
         for _ in range(rounds):

@@ -20,8 +20,8 @@ import threading
 import time
 import unittest
 
-from puppet import Failed, Machine, Refused
-
+from machine import Failed
+from puppet import Puppet, Refused
 
 
 def setting(name):
@@ -90,7 +90,7 @@ class Base(unittest.TestCase):
     def boot(self, *args, options=None, **kwargs):
         kwargs.setdefault("cpus", self.cpus)
         kwargs.setdefault("accel", self.accel)
-        machine = Machine(QEMU, GUEST,
+        machine = Puppet(QEMU, GUEST,
                           *(self.options if options is None else options),
                           *args, **kwargs)
         self.addCleanup(machine.close)
@@ -598,7 +598,7 @@ class Options(unittest.TestCase):
 
     def refused(self, *args, **kwargs):
         with self.assertRaises(Failed) as caught:
-            Machine(QEMU, None, *args, **kwargs).close()
+            Puppet(QEMU, None, *args, **kwargs).close()
         return str(caught.exception)
 
     def test_cpu_out_of_range(self):
@@ -627,7 +627,7 @@ class Options(unittest.TestCase):
             "-object", "ipi-defer,id=d0", accel="kvm"))
 
     def test_all_options(self):
-        with Machine(QEMU, None, "-S", "-object",
+        with Puppet(QEMU, None, "-S", "-object",
                      "ipi-defer,id=d0,isolated-cpus=1,isolated-cpus=2-3,"
                      "user=off,guest=off,idle=on,enabled=off,"
                      "vectors=235-236,vectors=32") as m:
@@ -638,7 +638,7 @@ class Options(unittest.TestCase):
                              [False, False, True, False])
 
     def test_json_and_defaults(self):
-        with Machine(QEMU, None, "-S", "-object",
+        with Puppet(QEMU, None, "-S", "-object",
                      '{"qom-type": "ipi-defer", "id": "d0"}') as m:
             self.assertEqual(m.get("isolated-cpus"), [])
             self.assertEqual(m.get("vectors"), list(range(32, 255)))
@@ -647,13 +647,13 @@ class Options(unittest.TestCase):
                              [True, True, False, True])
 
     def test_possible_but_absent_cpu_can_be_isolated(self):
-        with Machine(QEMU, None, "-S", "-object",
+        with Puppet(QEMU, None, "-S", "-object",
                      "ipi-defer,id=d0,isolated-cpus=5",
                      cpus="2,maxcpus=6") as m:
             self.assertTrue(m.defer(5)["isolated"])
 
     def test_hot_adding_the_first_object_is_refused(self):
-        with Machine(QEMU, None, "-S") as m:
+        with Puppet(QEMU, None, "-S") as m:
             self.assertIn("use -object", m.qmp_error(
                 "object-add", qom_type="ipi-defer", id="d0"))
 
@@ -1102,8 +1102,8 @@ class SameAsStock(unittest.TestCase):
     """Without the object, the patched QEMU is the unpatched one."""
 
     def both(self, *args, **kwargs):
-        with Machine(STOCK, GUEST, *args, **kwargs) as stock, \
-                Machine(QEMU, GUEST, *args, **kwargs) as patched:
+        with Puppet(STOCK, GUEST, *args, **kwargs) as stock, \
+                Puppet(QEMU, GUEST, *args, **kwargs) as patched:
             yield stock
             yield patched
 
@@ -1141,10 +1141,10 @@ class SameAsStock(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             for source, destination in (STOCK, QEMU), (QEMU, STOCK):
                 path = os.path.join(directory, "stream")
-                with Machine(source, GUEST) as m:
+                with Puppet(source, GUEST) as m:
                     m.qmp("migrate", uri=f"file:{path}")
                     m.wait_migrated()
-                with Machine(destination, GUEST, "-incoming", f"file:{path}",
+                with Puppet(destination, GUEST, "-incoming", f"file:{path}",
                              boot=False) as m:
                     m.wait_migrated()
                     self.assertEqual(len(m.cpuid(0)), 4)
