@@ -144,11 +144,8 @@ ipidefer_icr ipidefer_icr_x2apic(uint64_t value)
     return ipidefer::decode_icr_x2apic(value);
 }
 
-bool ipidefer_icr_names(const ipidefer_icr* icr, const ipidefer_apic* sender,
-                        const ipidefer_apic* target, bool is_self)
+bool ipidefer_icr_names(const ipidefer_icr* icr, const ipidefer_apic* target,
+                        bool is_self)
 {
-    // The sender's format is the ICR's; kept in the interface for VMMs whose
-    // APICs may differ in mode.
-    static_cast<void>(sender);
     return ipidefer::names(*icr, *target, is_self);
 }

@@ -41,8 +41,8 @@ void icr(std::uint64_t value, const ipidefer_apic& apic)
         require(!icr.deferrable ||
                 (icr.legal && icr.delivery == IPIDEFER_FIXED &&
                  !icr.level_trigger && icr.vector >= 16));
-        const bool self = ipidefer_icr_names(&icr, &apic, &apic, true);
-        const bool other = ipidefer_icr_names(&icr, &apic, &apic, false);
+        const bool self = ipidefer_icr_names(&icr, &apic, true);
+        const bool other = ipidefer_icr_names(&icr, &apic, false);
         require(apic.enabled || (!self && !other));
         require(icr.shorthand != IPIDEFER_NO_SHORTHAND || self == other);
     }

@@ -276,10 +276,9 @@ IPIDEFER_EXPORT struct ipidefer_icr ipidefer_icr_xapic(uint32_t low,
                                                        uint32_t high);
 IPIDEFER_EXPORT struct ipidefer_icr ipidefer_icr_x2apic(uint64_t value);
 
-/** Does this IPI, sent by APIC `sender`, name APIC `target`? For LOWEST this
- *  says "is a candidate": arbitration is the VMM's. */
+/** Does this IPI name APIC `target`, which with `is_self` is its sender? For
+ *  LOWEST this says "is a candidate": arbitration is the VMM's. */
 IPIDEFER_EXPORT bool ipidefer_icr_names(const struct ipidefer_icr *icr,
-                                        const struct ipidefer_apic *sender,
                                         const struct ipidefer_apic *target,
                                         bool is_self);
 
