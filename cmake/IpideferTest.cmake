@@ -39,14 +39,14 @@ function(ipidefer_sanitized_gtest name label sanitizer)
 endfunction()
 
 # ipidefer_mutant(NAME DIRECTORY dir FILE file FROM code TO code TEST file
-#                 CAUGHT_BY Suite.Test [ALSO files] [SANITIZER sanitizer REPORT
-#                 regex] [LIBRARIES ...] [INCLUDES ...])
+#                 CAUGHT_BY Suite.Test [ALSO files] [SANITIZER sanitizer]
+#                 [REPORT regex] [LIBRARIES ...] [INCLUDES ...])
 #
 # A copy of one source file with one line broken on purpose, and the test that
-# must fail for it, or with SANITIZER be reported. Source that no longer contains
-# the line stops the configuration, so a mutant cannot quietly become a no-op.
-# ALSO names sources to compile against a broken header. The libraries come after
-# the broken objects, which thereby replace theirs. FROM and TO contain no
+# must fail for it, or with REPORT print what matches that. Source that no longer
+# contains the line stops the configuration, so a mutant cannot quietly become a
+# no-op. ALSO names sources to compile against a broken header. The libraries come
+# after the broken objects, which thereby replace theirs. FROM and TO contain no
 # semicolon: CMake would take them for lists.
 function(ipidefer_mutant name)
     cmake_parse_arguments(PARSE_ARGV 1 arg ""
@@ -83,6 +83,8 @@ function(ipidefer_mutant name)
     if(arg_SANITIZER)
         target_compile_options(${target} PRIVATE -fsanitize=${arg_SANITIZER})
         target_link_options(${target} PRIVATE -fsanitize=${arg_SANITIZER})
+    endif()
+    if(arg_REPORT)
         set(caught "${arg_REPORT}")
     else()
         string(REPLACE "." "\\." caught "${arg_CAUGHT_BY}")

@@ -57,77 +57,59 @@ ipidefer_fuzz(ipidefer-core-fuzz 200000
     INCLUDES ${all_includes})
 
 # Each invariant's test must fail when its invariant is broken.
-function(core_mutant name)
-    ipidefer_mutant(${name} DIRECTORY ${source_dir} LIBRARIES ipidefer-static
-        INCLUDES ${support_dir} ${ARGN})
+# core_mutant(NAME FILE TEST CAUGHT_BY FROM TO [what else ipidefer_mutant takes])
+function(core_mutant name file test caught_by from to)
+    ipidefer_mutant(${name} DIRECTORY ${source_dir} FILE ${file} TEST ${test}
+        CAUGHT_BY ${caught_by} FROM "${from}" TO "${to}"
+        LIBRARIES ipidefer-static INCLUDES ${support_dir} ${ARGN})
 endfunction()
 
-core_mutant(i6-skips-the-rmw
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM "if (ref.compare_exchange_weak("
-    TO "if ((seen & b.work_bit) != 0 || ref.compare_exchange_weak("
-    CAUGHT_BY ContextWord.BitAlreadySetStillDoesTheReadModifyWrite)
-core_mutant(i8-ignores-the-gate
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM "return (word & b.accept_mask) == b.accept_value"
-    TO "return (word & b.accept_mask) == b.accept_value || true"
-    CAUGHT_BY ContextWord.WatchingWordThatSaysUserIsDelivered)
-core_mutant(i1-records-and-delivers
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM ": IPIDEFER_DEFERRED"
-    TO ": IPIDEFER_DELIVERED_IN_KERNEL"
-    CAUGHT_BY ContextWord.RecordedWorkIsSuppressed)
-core_mutant(i4-never-gives-up
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM "tries < kMaxTries"
-    TO "tries >= 0"
-    CAUGHT_BY ContextWord.WordThatNeverHoldsStillIsDeliveredAfterBoundedTries)
-core_mutant(i2-writes-another-bit
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM "seen, seen | b.work_bit"
-    TO "seen, seen | b.work_bit << 1"
-    CAUGHT_BY ContextWord.EveryWriteAddsTheWorkBitAndNothingElse)
-core_mutant(i5-publishes-nothing
-    FILE context_word.hpp TEST context_word_test.cpp
-    FROM "std::memory_order_release"
-    TO "std::memory_order_relaxed"
-    CAUGHT_BY ContextWord.RecordingReleasesTheSendersStores)
-core_mutant(i4-writes-a-lost-word
-    FILE vm.cpp TEST vm_test.cpp
-    FROM "if (slot->word == nullptr) return IPIDEFER_DELIVERED_BAD_WORD"
-    TO "if (slot->word == nullptr) return IPIDEFER_DEFERRED"
-    CAUGHT_BY VmTest.LostWordIsDeliveredBadWordUntilTheNextBind)
-core_mutant(i1-counts-twice
-    FILE vm.cpp TEST vm_test.cpp
-    FROM "counters_.count(row(target), *typed, verdict)"
-    TO "counters_.count(row(target), *typed, verdict), counters_.count(row(target), *typed, verdict)"
-    CAUGHT_BY VmTest.EachDecisionIncrementsExactlyOneCounter)
-core_mutant(i4-drops-the-gate-early
-    FILE typed_vectors.cpp TEST vm_test.cpp
-    FROM "if (--vcpus_[vector] != 0) return"
-    TO "--vcpus_[vector]"
-    CAUGHT_BY VmTest.GateStaysOpenWhileAnyVcpuHasTheVectorBound)
-core_mutant(i7-lets-masks-overlap
-    FILE binding.cpp TEST binding_property_test.cpp
-    FROM "covered != 0"
-    TO "false"
-    CAUGHT_BY TableProperty.SweepOfSingleBitMasksAndWorkBits)
-core_mutant(i3-defers-nmis
-    FILE icr.cpp TEST icr_sweep_test.cpp
-    FROM "icr.legal && icr.delivery == IPIDEFER_FIXED"
-    TO "icr.legal"
-    CAUGHT_BY IcrSweep.XapicDecodesEveryCombination)
+core_mutant(i6-skips-the-rmw context_word.hpp context_word_test.cpp
+    ContextWord.BitAlreadySetStillDoesTheReadModifyWrite
+    "if (ref.compare_exchange_weak("
+    "if ((seen & b.work_bit) != 0 || ref.compare_exchange_weak(")
+core_mutant(i8-ignores-the-gate context_word.hpp context_word_test.cpp
+    ContextWord.WatchingWordThatSaysUserIsDelivered
+    "return (word & b.accept_mask) == b.accept_value"
+    "return (word & b.accept_mask) == b.accept_value || true")
+core_mutant(i1-records-and-delivers context_word.hpp context_word_test.cpp
+    ContextWord.RecordedWorkIsSuppressed
+    ": IPIDEFER_DEFERRED" ": IPIDEFER_DELIVERED_IN_KERNEL")
+core_mutant(i4-never-gives-up context_word.hpp context_word_test.cpp
+    ContextWord.WordThatNeverHoldsStillIsDeliveredAfterBoundedTries
+    "tries < kMaxTries" "tries >= 0")
+core_mutant(i2-writes-another-bit context_word.hpp context_word_test.cpp
+    ContextWord.EveryWriteAddsTheWorkBitAndNothingElse
+    "seen, seen | b.work_bit" "seen, seen | b.work_bit << 1")
+core_mutant(i5-publishes-nothing context_word.hpp context_word_test.cpp
+    ContextWord.RecordingReleasesTheSendersStores
+    "std::memory_order_release" "std::memory_order_relaxed")
+core_mutant(i4-writes-a-lost-word vm.cpp vm_test.cpp
+    VmTest.LostWordIsDeliveredBadWordUntilTheNextBind
+    "if (slot->word == nullptr) return IPIDEFER_DELIVERED_BAD_WORD"
+    "if (slot->word == nullptr) return IPIDEFER_DEFERRED")
+core_mutant(i1-counts-twice vm.cpp vm_test.cpp
+    VmTest.EachDecisionIncrementsExactlyOneCounter
+    "counters_.count(row(target), *typed, verdict)"
+    "counters_.count(row(target), *typed, verdict), counters_.count(row(target), *typed, verdict)")
+core_mutant(i4-drops-the-gate-early typed_vectors.cpp vm_test.cpp
+    VmTest.GateStaysOpenWhileAnyVcpuHasTheVectorBound
+    "if (--vcpus_[vector] != 0) return" "--vcpus_[vector]")
+core_mutant(i7-lets-masks-overlap binding.cpp binding_property_test.cpp
+    TableProperty.SweepOfSingleBitMasksAndWorkBits
+    "covered != 0" "false")
+core_mutant(i3-defers-nmis icr.cpp icr_sweep_test.cpp
+    IcrSweep.XapicDecodesEveryCombination
+    "icr.legal && icr.delivery == IPIDEFER_FIXED" "icr.legal")
 if(IPIDEFER_SANITIZE STREQUAL "")
-    core_mutant(i5-publishes-nothing-in-a-race
-        FILE context_word.hpp ALSO vm.cpp TEST vm_race_test.cpp
-        FROM "std::memory_order_release"
-        TO "std::memory_order_relaxed"
-        CAUGHT_BY VmRace.EveryRequestIsDoneAfterTheChangeItAsksFor
-        SANITIZER thread REPORT "WARNING: ThreadSanitizer: data race")
-    core_mutant(i8-ignores-the-gate-in-a-race
-        FILE context_word.hpp ALSO vm.cpp TEST vm_race_test.cpp
-        FROM "return (word & b.accept_mask) == b.accept_value"
-        TO "return (word & b.accept_mask) == b.accept_value || true"
-        CAUGHT_BY VmRace.EachDeferredBitIsSeenByExactlyOneKernelEntry
-        SANITIZER thread REPORT "FAILED  \\] VmRace\\.EachDeferredBit")
+    set(race ALSO vm.cpp SANITIZER thread)
+    core_mutant(i5-publishes-nothing-in-a-race context_word.hpp vm_race_test.cpp
+        VmRace.EveryRequestIsDoneAfterTheChangeItAsksFor
+        "std::memory_order_release" "std::memory_order_relaxed"
+        ${race} REPORT "WARNING: ThreadSanitizer: data race")
+    core_mutant(i8-ignores-the-gate-in-a-race context_word.hpp vm_race_test.cpp
+        VmRace.EachDeferredBitIsSeenByExactlyOneKernelEntry
+        "return (word & b.accept_mask) == b.accept_value"
+        "return (word & b.accept_mask) == b.accept_value || true"
+        ${race})
 endif()
