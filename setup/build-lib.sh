@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # What the builds of QEMU, of the guest kernel and of the guest's root have in
 # common: progress, logs, patches, and results cached by what they were made of.
@@ -37,20 +37,26 @@ fingerprint_series() {
     done
 }
 
-# apply_series DIR TREE TO: apply all patches of DIR to TREE, or say which one
-# does not apply to TO. Offsets are fine, fuzz is not.
+# apply_patch FILE TREE TO: apply it to TREE, or say that it does not apply to TO.
+# Offsets are fine, fuzz is not.
+apply_patch() {
+    local name=${1##*/} out
+    out=$(patch -d "$2" -p1 --fuzz=0 --no-backup-if-mismatch \
+        --batch --forward <"$1" 2>&1) || {
+        printf '%s\n' "$out" | tee -a "$log" >&2
+        die "patch '$name' does not apply to $3; nothing was built"
+    }
+    printf '%s:\n%s\n' "$name" "$out" >>"$log"
+}
+
+# apply_series DIR TREE TO [COUNT]: apply the patches of DIR, or the first COUNT.
 apply_series() {
-    local name n=0 out
+    local name n=0
     while read -r name; do
         [[ -r $1/$name ]] || die "$1/series names '$name', which is not there"
-        out=$(patch -d "$2" -p1 --fuzz=0 --no-backup-if-mismatch \
-            --batch --forward <"$1/$name" 2>&1) || {
-            printf '%s\n' "$out" | tee -a "$log" >&2
-            die "patch '$name' does not apply to $3; nothing was built"
-        }
-        printf '%s:\n%s\n' "$name" "$out" >>"$log"
+        apply_patch "$1/$name" "$2" "$3"
         n=$((n + 1))
-    done < <(series "$1")
+    done < <(series "$1" | head -n "${4:--0}")
     step "$n patches applied"
 }
 

@@ -10,6 +10,8 @@ repo=$(cd "$here/../.." && pwd)
 what=kernel
 # shellcheck source=../../setup/build-lib.sh
 . "$repo/setup/build-lib.sh"
+# shellcheck source=kernel-lib.sh
+. "$here/kernel-lib.sh"
 
 readonly PACKAGES=(gcc make flex bison bc libelf-dev libssl-dev cpio kmod patch
     xz-utils rsync linux-source-6.12)
@@ -17,7 +19,6 @@ patches=$here/patches
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
 force=false print_path=false
-source=/usr/src/linux-source-6.12.tar.xz
 fragments=() upto=
 
 usage() {
@@ -62,26 +63,15 @@ while (($#)); do
 done
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
 total=$(series "$patches" | wc -l)
-[[ ${upto:=$total} =~ ^[0-9]+$ ]] && ((upto <= total)) ||
+if ! [[ ${upto:=$total} =~ ^[0-9]+$ ]] || ((upto > total)); then
     die "--upto: '$upto' is not a number from 0 to $total"
+fi
 [[ -r $source ]] ||
     die "no kernel source at '$source'
 On Debian 12: apt-get install linux-source-6.12"
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 readonly root=$cache/kernel
-
-# The package's version says what the archive holds; another archive is hashed.
-source_id() {
-    local owner version
-    owner=$(dpkg-query -S "$source" 2>/dev/null | cut -d: -f1 || true)
-    if [[ $owner ]]; then
-        version=$(dpkg-query -W -f '${Version}' "$owner")
-        printf '%s %s' "$owner" "$version"
-    else
-        printf 'sha256 %s' "$(sha256sum <"$source" | cut -d' ' -f1)"
-    fi
-}
 
 # Everything that can change the result, one line each.
 fingerprint() {
@@ -104,36 +94,15 @@ check_tools() {
 On Debian 12: apt-get install ${PACKAGES[*]}"
 }
 
-# tinyconfig, then our fragments; an option that did not survive is an error.
+# A fragment may take back what an earlier one says, so only what the last one
+# says must survive; and a config for fewer patches lacks the options of others.
 configure() {
-    local fragment line option wrong=()
-    logged "make tinyconfig" "${make[@]}" tinyconfig
-    logged "merging the config" ./scripts/kconfig/merge_config.sh -m .config \
-        "$here/config/lab.config" ${fragments[@]+"${fragments[@]}"}
-    logged "make olddefconfig" "${make[@]}" olddefconfig
-    # A later fragment may take back what an earlier one says, and a config
-    # for fewer patches lacks the options of the others.
-    for fragment in "$here/config/lab.config" ${fragments[@]+"${fragments[@]}"}; do
-        while read -r line; do
-            case $line in
-            CONFIG_*=*) option=${line%%=*} ;;
-            '# CONFIG_'*' is not set') option=${line#\# }; option=${option% is not set} ;;
-            *) continue ;;
-            esac
-            if ((${#fragments[@]})) && [[ $fragment != "${fragments[-1]}" ]]; then
-                continue
-            fi
-            if [[ $option == CONFIG_IPI_DEFER* ]] && ((upto < total)); then
-                continue
-            fi
-            case $line in
-            CONFIG_*) grep -qxF -- "$line" .config || wrong+=("$line") ;;
-            *) ! grep -q "^$option=" .config || wrong+=("$line") ;;
-            esac
-        done <"$fragment"
-    done
-    ((${#wrong[@]} == 0)) ||
-        die "the kernel's configuration does not keep: ${wrong[*]}"
+    local all=("$here/config/lab.config" ${fragments[@]+"${fragments[@]}"}) wrong
+    merge_configs "${all[@]}"
+    wrong=$(lost "${all[-1]}")
+    if ((upto < total)); then wrong=$(sed '/^\(# \)\?CONFIG_IPI_DEFER/d' <<<"$wrong"); fi
+    [[ -z $wrong ]] ||
+        die "the kernel's configuration does not keep: ${wrong//$'\n'/, }"
 }
 
 id=$(source_id)
@@ -156,26 +125,12 @@ lock
 reuse "$result/bzImage" "$result"
 
 : >"$log"
-# Always in the same place: ccache likes that.
-readonly work=$root/work
-rm -rf "$work"
-mkdir "$work"
-cleanup+=("$work")
 step "$id, log: $log"
-logged "unpacking $source" tar -C "$work" --strip-components=1 -xf "$source"
-if ((upto)); then
-    mkdir "$work/.series"
-    series "$patches" | head -n "$upto" >"$work/.series/series"
-    while read -r name; do ln -s "$patches/$name" "$work/.series/$name"; done \
-        <"$work/.series/series"
-    apply_series "$work/.series" "$work" "$id"
-fi
+unpack
+apply_series "$patches" "$work" "$id" "$upto"
 
-cc=gcc
-command -v ccache >/dev/null && cc='ccache gcc'
 export KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=ipidefer \
     KBUILD_BUILD_HOST=lab
-make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc")
 cd "$work"
 step "configuring"
 configure

@@ -10,6 +10,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
+# shellcheck source=../guest-lib.sh
+. "$repo/tests/guest-lib.sh"
 if [[ ${1-} == --help || ${1-} == -h ]]; then
     echo "Usage: run.sh    (IPIDEFER_QEMU, IPIDEFER_KERNEL: as for ipidefer lab)"
     exit 0
@@ -22,21 +24,16 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/root"
 gcc -O2 -Wall -Wextra -static -o "$dir/root/init" "$here/entry_cost.c"
-# An initramfs without /dev/console has no standard output.
-(cd "$dir/root" && mkdir dev && mknod dev/console c 5 1 && find . | cpio -o -H newc --quiet) >"$dir/initrd"
+pack_initrd "$dir/root" "$dir/initrd"
 
 # measure NAME KERNEL MODE [OPTION]...: a line of the table
 measure() {
     local name=$1 kernel=$2 mode=$3 costs
     shift 3
-    timeout 240 "$qemu" -nodefaults -no-user-config -display none \
-        -L /usr/share/seabios -L /usr/share/qemu \
-        -accel tcg,thread=single -icount shift=0,sleep=off -seed 1 \
-        -rtc base=2026-01-01,clock=vm -smp 4 -cpu max -m 256 -no-reboot \
-        -serial "file:$dir/console" -kernel "$kernel/bzImage" \
-        -initrd "$dir/initrd" "$@" -append "console=ttyS0 panic=-1 nokaslr \
+    run_guest "$qemu" "$dir/console" "$kernel/bzImage" "$dir/initrd" "nokaslr \
 tsc=reliable nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 \
-irqaffinity=0-1 ipi_defer=$mode" || { tail "$dir/console"; exit 1; }
+irqaffinity=0-1 ipi_defer=$mode" "${DETERMINISTIC[@]}" -smp 4 -cpu max -m 256 "$@" ||
+        { tail "$dir/console"; exit 1; }
     costs=$(tr -d '\r' <"$dir/console" | sed -n 's/^cost \([0-9]*\) \([0-9.]*\)$/\1 \2/p')
     if [[ $(wc -l <<<"$costs") != 4 ]]; then
         tail -n 20 "$dir/console"

@@ -11,6 +11,10 @@ repo=$(cd "$here/../../.." && pwd)
 what=series
 # shellcheck source=../../../setup/build-lib.sh
 . "$repo/setup/build-lib.sh"
+# shellcheck source=../kernel-lib.sh
+. "$series_dir/kernel-lib.sh"
+# shellcheck source=../../../tests/guest-lib.sh
+. "$repo/tests/guest-lib.sh"
 
 usage() {
     cat <<EOF
@@ -26,7 +30,6 @@ EOF
 }
 
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
-source=/usr/src/linux-source-6.12.tar.xz
 each=false force=false
 while (($#)); do
     case $1 in
@@ -72,10 +75,11 @@ readonly VARIANTS=(
     '32-bit: 64BIT=n KVM=n'
 )
 
-prints=$(dpkg-query -W linux-source-6.12 2>/dev/null || sha256sum <"$source"
+prints=$(source_id
     fingerprint_series "$series_dir/patches"
-    cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" | sha256sum
-    gcc -dumpfullversion; $each && echo each || true)
+    cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" \
+        "$series_dir/kernel-lib.sh" "$repo/tests/guest-lib.sh" | sha256sum
+    gcc -dumpfullversion; if $each; then echo each; fi)
 hash=$(hash_of "$prints")
 if [[ -e $root/$hash ]] && ! $force; then
     echo "passed before with the same source, patches, config and compiler:"
@@ -84,16 +88,8 @@ if [[ -e $root/$hash ]] && ! $force; then
 fi
 : >"$log"
 lock
-readonly work=$root/work
-rm -rf "$work"
-mkdir "$work"
-cleanup+=("$work")
 step "unpacking, log: $log"
-logged "unpacking $source" tar -C "$work" --strip-components=1 -xf "$source"
-
-cc=gcc
-command -v ccache >/dev/null && cc='ccache gcc'
-make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc")
+unpack
 report=$(mktemp "$root/report.XXXXXX")
 cleanup+=("$report")
 failed=0
@@ -118,36 +114,20 @@ compile() {
     fi
 }
 
-# configure FRAGMENT OPTION...
+# configure FRAGMENT OPTION...: the variant must be what it says, or it shows
+# nothing.
 configure() {
-    local fragment=$series_dir/config/$1.config option
+    local fragment=$series_dir/config/$1.config option wrong
     shift
-    logged "make tinyconfig" "${make[@]}" tinyconfig
-    (cd "$work" && logged "merging" ./scripts/kconfig/merge_config.sh -m .config "$fragment")
-    for option in "$@"; do
-        case $option in
-        *=n) "$work/scripts/config" --file "$work/.config" -d "${option%=n}" ;;
-        *=y) "$work/scripts/config" --file "$work/.config" -e "${option%=y}" ;;
-        *) "$work/scripts/config" --file "$work/.config" --set-val "${option%%=*}" "${option#*=}" ;;
-        esac
-    done
-    logged "make olddefconfig" "${make[@]}" olddefconfig
-    # The variant must be what it says, or it shows nothing.
-    for option in "$@"; do
-        case $option in
-        *=n) ! grep -q "^CONFIG_${option%=n}=" "$work/.config" ;;
-        *) grep -qxF "CONFIG_$option" "$work/.config" ;;
-        esac || die "the configuration does not keep $option"
-    done
+    for option in "$@"; do printf 'CONFIG_%s\n' "$option"; done >"$work/.variant"
+    merge_configs "$fragment" "$work/.variant"
+    wrong=$(lost "$work/.variant")
+    [[ -z $wrong ]] || die "the configuration does not keep: ${wrong//$'\n'/, }"
 }
 
 # The root of the guests: changes text while CPU 3 is in userspace.
 make_initrd() {
-    local busybox
-    busybox=$(command -v busybox) || die "no busybox (Debian package busybox-static)"
-    mkdir -p "$root/initrd"/{bin,proc,dev}
-    cp "$busybox" "$root/initrd/bin/"
-    cat >"$root/initrd/init" <<'EOF'
+    busybox_initrd "$root/initrd.cpio" <<'EOF'
 #!/bin/busybox sh
 PATH=/bin; export PATH
 /bin/busybox --install -s /bin
@@ -163,9 +143,6 @@ grep -E 'CPU|DSC|CAL' /proc/interrupts
 echo "== end"
 reboot -f
 EOF
-    chmod +x "$root/initrd/init"
-    (cd "$root/initrd" && find . | cpio -o -H newc --quiet) >"$root/initrd.cpio"
-    rm -rf "$root/initrd"
 }
 
 # boot NAME: build what is configured, and boot it in each mode that may exist.
@@ -178,14 +155,10 @@ boot() {
         return
     fi
     for mode in off guest; do
-        timeout 120 "$qemu" -L /usr/share/seabios -L /usr/share/qemu -nodefaults \
-            -no-user-config -display none -accel tcg,thread=multi -cpu max -smp 4 \
-            -m 256 -no-reboot -serial "file:$console" \
-            -kernel "$work/arch/x86/boot/bzImage" -initrd "$root/initrd.cpio" \
-            -append "console=ttyS0 panic=-1 nohz_full=2-3 isolcpus=managed_irq,domain,2-3 \
-irqaffinity=0-1 ipi_defer=$mode" </dev/null >>"$log" 2>&1 || true
-        if grep -q '^== end' "$console" &&
-            ! grep -E 'WARNING:|BUG:|Oops|rcu: INFO|Kernel panic' "$console" >&2; then
+        run_guest "$qemu" "$console" "$work/arch/x86/boot/bzImage" "$root/initrd.cpio" \
+            "nohz_full=2-3 isolcpus=managed_irq,domain,2-3 irqaffinity=0-1 \
+ipi_defer=$mode" -accel tcg,thread=multi -cpu max -smp 4 -m 256 >>"$log" 2>&1 || true
+        if ended_well "$console"; then
             echo "boots, ipi_defer=$mode: $1" | tee -a "$report" >&2
         else
             tail -n 20 "$console" >&2
@@ -209,7 +182,7 @@ for patch in "${patches[@]}"; do
         failed=1
     fi
     if $each; then
-        patch -d "$work" -p1 --fuzz=0 -s <"$patch" >>"$log" || die "${patch##*/} does not apply"
+        apply_patch "$patch" "$work" "$source"
         configure tiny
         boot "${patch##*/}"
     fi
