@@ -29,6 +29,8 @@ unpack() {
     cleanup+=("$work")
     logged "unpacking $source" tar -C "$work" --strip-components=1 -xf "$source"
     if command -v ccache >/dev/null; then cc='ccache gcc'; fi
+    # A miss then costs one run of the preprocessor less.
+    export CCACHE_DEPEND=1
     make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc")
 }
 
