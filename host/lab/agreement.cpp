@@ -98,8 +98,9 @@ class Checks {
                   mine == traced.end() ? 0 : mine->second,
                   "by its trace events");
         }
-        // One event stands for all kinds of work: comparable if there is one.
-        if (counts_flushes(at_.c) && at_.c.stats->works.size() == 1) {
+        // The event stands for the work that context tracking does.
+        if (const auto typed = typed_work(work_);
+            typed && typed->flush_traced && counts_flushes(at_.c)) {
             const auto traced = traced_flushes(at_.a, at_.c);
             const auto mine = traced.find(cpu_);
             equal(flushed(), "flushed by its statistics",

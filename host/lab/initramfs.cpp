@@ -37,8 +37,9 @@ void write_initramfs(const RootContents& contents, const fs::path& to)
     cpio.character_device("dev/console", 0600, 5, 1);
     add_program(cpio, contents.guest_programs / "lab-agent",
                 in_root(protocol::kAgent));
-    add_program(cpio, contents.guest_programs / "lab-bpf-attach",
-                in_root(protocol::kRoot) + "/lab-bpf-attach");
+    for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps"})
+        add_program(cpio, contents.guest_programs / tool,
+                    in_root(protocol::kRoot) + '/' + tool);
     add_program(cpio, contents.busybox, in_root(protocol::kBusybox));
     cpio.folder(in_root(protocol::kBin));
     if (contents.modules)

@@ -13,9 +13,11 @@ namespace ipidefer::lab {
 struct TypedWork {
     std::string_view name;  // in the statistics and in trace events
     std::string_view row;   // of /proc/interrupts
+    bool flush_traced;      // by context_tracking:ct_work_flush
 };
 
-inline constexpr std::array kTypedWorks{TypedWork{"sync_core", "DSC"}};
+inline constexpr std::array kTypedWorks{TypedWork{"sync_core", "DSC", true},
+                                        TypedWork{"kernel_tlbi", "DTL", false}};
 
 [[nodiscard]] constexpr std::optional<TypedWork> typed_work(
     std::string_view name) noexcept
