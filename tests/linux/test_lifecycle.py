@@ -12,76 +12,19 @@ Each test has a mutant: the same with a kernel that keeps its registrations
 (ipi_defer_fault=keep_registration) must fail.
 """
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
-from machine import Failed, Machine
+from linux_guest import (BASE, BUSYBOX, HERE, ISOLATED, ISOLATION, KERNEL,
+                         Guest, archive, missing)
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-QEMU = os.environ.get("IPIDEFER_QEMU", "")
-KERNEL = os.path.join(os.environ.get("IPIDEFER_KERNEL", ""), "bzImage")
 KEXEC_FILE = os.environ.get("IPIDEFER_KEXEC_FILE", "")
-BUSYBOX = shutil.which("busybox") or ""
 VECTOR = 0xf5           # sync_core
-ISOLATED = (2, 3)
-ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
-             "irqaffinity=0-1 tsc=reliable")
-BASE = "console=ttyS0 loglevel=5 panic=-1"
-TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|refused registration")
 
 
-def archive(path, files):
-    """A cpio archive of {name: source file}."""
-    with tempfile.TemporaryDirectory() as root:
-        for name in "proc", "sys", "dev", "bin":
-            os.mkdir(os.path.join(root, name))
-        for name, source in files.items():
-            target = os.path.join(root, name)
-            shutil.copyfile(source, target)
-            os.chmod(target, 0o755)
-        names = subprocess.run(["find", "."], cwd=root, check=True,
-                               stdout=subprocess.PIPE).stdout
-        with open(path, "wb") as out:
-            subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root,
-                           input=names, stdout=out, check=True)
-
-
-class Guest(Machine):
-    """Linux with the init beside this file, which obeys over its console."""
-
-    def __init__(self, initrd, append=""):
-        self.console = []
-        super().__init__(QEMU, KERNEL, "-cpu", "max", "-no-reboot",
-                         "-initrd", initrd, "-append",
-                         f"{BASE} {ISOLATION} generation=1 {append}",
-                         "-object", "ipi-defer,id=d0,isolated-cpus=2-3",
-                         memory="512M")
-
-    def started(self):
-        self.wait_ready()
-
-    def wait_ready(self, generation=1):
-        while True:
-            line = self.serial.receive().rstrip("\r")
-            self.console.append(line)
-            if TROUBLE.search(line):
-                raise Failed("the guest is in trouble:\n" +
-                             "\n".join(self.console[-20:]))
-            if "== ready" in line:
-                if not line.endswith(f"== ready {generation}"):
-                    raise Failed(f"not in kernel {generation}:\n" +
-                                 "\n".join(self.console[-20:]))
-                return
-
-    def run(self, command, generation=1):
-        """Have the guest's shell run a command, until it has done so."""
-        self.serial.send(command)
-        self.wait_ready(generation)
-
+class LifecycleGuest(Guest):
     def words(self):
         """{vCPU: its bindings' words}, of the registered ones."""
         return {cpu["cpu-index"]: [b["word-gpa"] for b in cpu["bindings"]]
@@ -115,7 +58,7 @@ class Lifecycle(unittest.TestCase):
             for part in root, more:
                 with open(part, "rb") as source:
                     shutil.copyfileobj(source, out)
-        self.m = Guest(initrd, f"{self.APPEND} crashkernel=128M")
+        self.m = LifecycleGuest(initrd, f"{self.APPEND} crashkernel=128M")
         self.addCleanup(self.m.close)
         self.assertEqual(sorted(self.m.words()), [0, 1, 2, 3])
 
@@ -194,18 +137,8 @@ class KeepsRegistration(Lifecycle):
             super().test_crash()
 
 
-def missing():
-    """What cannot be found, in words, or nothing."""
-    needed = {"IPIDEFER_QEMU": QEMU, "IPIDEFER_KERNEL": KERNEL,
-              "IPIDEFER_KEXEC_FILE": KEXEC_FILE, "busybox": BUSYBOX,
-              "cpio": shutil.which("cpio") or ""}
-    return [f"{name} is '{path}', which is not there"
-            for name, path in needed.items()
-            if not os.path.isfile(path)]
-
-
 if __name__ == "__main__":
-    if missing():
-        print("skipped:", "; ".join(missing()))
+    if not_there := missing(IPIDEFER_KEXEC_FILE=KEXEC_FILE):
+        print("skipped:", "; ".join(not_there))
         sys.exit(77)
     unittest.main()

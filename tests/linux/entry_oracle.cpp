@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// entry_oracle ENTRY ROUNDS CPU: does a CPU that enters the kernel see what was
+// mapped anew while it was in userspace?
+//
+// A child process stays in userspace on CPU. Each round has the kernel's test
+// file (arch/x86/kernel/ipi_defer_test.c of the series) map another page at its
+// address, with the flush deferred, then has the CPU enter the kernel, and waits
+// until the first C code of that entry has read the address.
+//
+// ENTRY: syscall, int80, compat (a 32-bit process, by its vDSO), fault,
+// breakpoint, interrupt, nmi, or nmi+syscall (both at once). Or text: kernel
+// text is changed instead, and the CPU makes a system call that runs it.
+//
+// Prints the counts of the kernel, less what they were before. Status: 0 all
+// rounds were checked, 1 not; stale reads are for the caller to judge.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace {
+
+constexpr char kTestFile[] = "/sys/kernel/debug/x86/ipi_defer/test";
+constexpr char kCompatProgram[] = "/bin/compat_entry";
+constexpr int kSharedFd = 3;  // where compat_entry.c expects it
+constexpr std::size_t kPage = 4096;
+
+/// What parent and child share; compat_entry.c knows the layout.
+struct Shared {
+    std::atomic<std::uint32_t> asked;   // rounds that the child shall enter for
+    std::atomic<std::uint32_t> entered; // rounds that it has
+};
+
+[[noreturn]] void fail(const std::string& what)
+{
+    throw std::system_error{errno, std::generic_category(), what};
+}
+
+class TestFile {
+  public:
+    TestFile() : fd_{::open(kTestFile, O_RDWR | O_CLOEXEC)}
+    {
+        if (fd_ < 0) fail(kTestFile);
+    }
+    ~TestFile() { ::close(fd_); }
+    TestFile(const TestFile&) = delete;
+    TestFile& operator=(const TestFile&) = delete;
+
+    void tell(const std::string& command) const
+    {
+        if (::write(fd_, command.data(), command.size()) < 0) fail(command);
+    }
+
+    static std::map<std::string, long> counts()
+    {
+        std::map<std::string, long> counts;
+        std::ifstream in{kTestFile};
+        std::string name;
+        for (long count = 0; in >> name >> count;) counts[name] = count;
+        return counts;
+    }
+
+  private:
+    int fd_;
+};
+
+void stay_on(unsigned cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (::sched_setaffinity(0, sizeof set, &set) != 0) fail("sched_setaffinity");
+}
+
+void enter(std::string_view how, volatile char* fresh)
+{
+    if (how == "syscall" || how == "nmi+syscall") {
+        long result = SYS_getppid;
+        asm volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
+    } else if (how == "int80") {
+        constexpr long kGetpid32 = 20;
+        long result = kGetpid32;
+        asm volatile("int $0x80" : "+a"(result) : : "r8", "r9", "r10", "r11", "memory");
+    } else if (how == "fault") {
+        *fresh = 1;
+    } else if (how == "text") {
+        static const int fd = ::open(kTestFile, O_RDONLY | O_CLOEXEC);
+        char first = 0;
+        if (::pread(fd, &first, 1, 0) != 1) ::_exit(1);
+    } else if (how == "breakpoint") {
+        asm volatile("int3" : : : "memory");
+    }
+}
+
+/// In userspace, but for what it is asked to do.
+[[noreturn]] void child(std::string_view how, unsigned rounds, Shared& shared)
+{
+    ::signal(SIGTRAP, [](int) {});
+    auto* fresh = static_cast<volatile char*>(
+        ::mmap(nullptr, (rounds + 1) * kPage, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (fresh == MAP_FAILED) ::_exit(1);
+    shared.entered.store(1);
+    for (std::uint32_t round = 1;;) {
+        if (shared.asked.load(std::memory_order_acquire) == round) continue;
+        enter(how, fresh + round % (rounds + 1) * kPage);
+        shared.entered.store(++round, std::memory_order_release);
+    }
+}
+
+pid_t start(std::string_view how, unsigned rounds, unsigned cpu, Shared& shared)
+{
+    const pid_t parent = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid < 0) fail("fork");
+    if (pid != 0) return pid;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    stay_on(cpu);
+    if (how == "compat") {
+        ::execl(kCompatProgram, kCompatProgram, nullptr);
+        std::perror(kCompatProgram);
+        ::_exit(1);
+    }
+    child(how, rounds, shared);
+}
+
+void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value, pid_t pid)
+{
+    for (unsigned spins = 0; count.load(std::memory_order_acquire) != value; ++spins)
+        if (spins % 4096 == 4095 && ::waitpid(pid, nullptr, WNOHANG) != 0)
+            throw std::runtime_error{"the child is gone"};
+}
+
+unsigned number(const char* text)
+{
+    unsigned value = 0;
+    const char* end = text + std::strlen(text);
+    const auto [stop, error] = std::from_chars(text, end, value);
+    if (error != std::errc{} || stop != end)
+        throw std::runtime_error{std::string{text} + " is not a number"};
+    return value;
+}
+
+int run(std::string_view how, unsigned rounds, unsigned cpu)
+{
+    if (::memfd_create("shared", 0) != kSharedFd ||
+        ::ftruncate(kSharedFd, kPage) != 0)
+        fail("memfd_create");
+    void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, kSharedFd, 0);
+    if (page == MAP_FAILED) fail("mmap");
+    auto& shared = *new (page) Shared{1, 0};
+
+    const TestFile file;
+    const auto before = TestFile::counts();
+    const std::string target = ' ' + std::to_string(cpu);
+    const pid_t pid = start(how, rounds, cpu, shared);
+    const bool child_enters = how != "interrupt" && how != "nmi";
+    wait_for(shared.entered, 1, pid);
+    for (std::uint32_t round = 1; round <= rounds; ++round) {
+        file.tell((how == "text" ? "poke" : "remap") + target);
+        if (child_enters) shared.asked.store(round + 1, std::memory_order_release);
+        if (how == "interrupt") file.tell("ipi" + target);
+        if (how.starts_with("nmi")) file.tell("nmi" + target);
+        if (how != "text") file.tell("wait" + target);
+        if (child_enters) wait_for(shared.entered, round + 1, pid);
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+
+    std::printf("== oracle entry=%.*s rounds=%u", static_cast<int>(how.size()), how.data(), rounds);
+    for (const auto& [name, count] : TestFile::counts())
+        std::printf(" %s=%ld", name.c_str(), count - before.at(name));
+    std::printf("\n");
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    try {
+        if (argc != 4) throw std::runtime_error{"usage: entry_oracle ENTRY ROUNDS CPU"};
+        return run(argv[1], number(argv[2]), number(argv[3]));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "entry_oracle: %s\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A patched Linux guest that does, over its console, what a test says.
+
+Environment: IPIDEFER_QEMU, the patched qemu-system-x86_64; IPIDEFER_KERNEL, a
+folder with the bzImage of the patched kernel. The guest's root is busybox, the
+init beside this file, and what the test adds.
+"""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from machine import Failed, Machine
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+QEMU = os.environ.get("IPIDEFER_QEMU", "")
+KERNEL = os.path.join(os.environ.get("IPIDEFER_KERNEL", ""), "bzImage")
+BUSYBOX = shutil.which("busybox") or ""
+ISOLATED = (2, 3)
+ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
+             "irqaffinity=0-1 tsc=reliable")
+BASE = "console=ttyS0 loglevel=5 panic=-1"
+TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|refused registration")
+
+
+def archive(path, files):
+    """A cpio archive of {name: source file}, all of them programs."""
+    with tempfile.TemporaryDirectory() as root:
+        for name in "proc", "sys", "dev", "bin":
+            os.mkdir(os.path.join(root, name))
+        for name, source in files.items():
+            target = os.path.join(root, name)
+            shutil.copyfile(source, target)
+            os.chmod(target, 0o755)
+        names = subprocess.run(["find", "."], cwd=root, check=True,
+                               stdout=subprocess.PIPE).stdout
+        with open(path, "wb") as out:
+            subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root,
+                           input=names, stdout=out, check=True)
+
+
+class Guest(Machine):
+    """Isolated vCPUs 2 and 3; init beside this file obeys over the console."""
+
+    def __init__(self, initrd, append="", cpu="max"):
+        self.console = []
+        super().__init__(QEMU, KERNEL, "-cpu", cpu, "-no-reboot",
+                         "-initrd", initrd, "-append",
+                         f"{BASE} {ISOLATION} generation=1 {append}",
+                         "-object", "ipi-defer,id=d0,isolated-cpus=2-3",
+                         memory="512M")
+
+    def started(self):
+        self.wait_ready()
+
+    def wait_ready(self, generation=1):
+        while True:
+            line = self.serial.receive().rstrip("\r")
+            self.console.append(line)
+            if TROUBLE.search(line):
+                raise Failed("the guest is in trouble:\n" +
+                             "\n".join(self.console[-20:]))
+            if "== ready" in line:
+                if not line.endswith(f"== ready {generation}"):
+                    raise Failed(f"not in kernel {generation}:\n" +
+                                 "\n".join(self.console[-20:]))
+                return
+
+    def run(self, command, generation=1):
+        """Have the guest's shell run a command, until it has done so."""
+        self.serial.send(command)
+        self.wait_ready(generation)
+
+
+def missing(**more):
+    """What a test needs and cannot be found, in words."""
+    needed = {"IPIDEFER_QEMU": QEMU, "IPIDEFER_KERNEL": KERNEL,
+              "busybox": BUSYBOX, "cpio": shutil.which("cpio") or "", **more}
+    return [f"{name} is '{path}', which is not there"
+            for name, path in needed.items() if not os.path.isfile(path)]

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deferred work is done before the first kernel code that depends on it (I5).
+
+    test_oracle.py [-v] [CLASS[.TEST]]...
+
+Environment: as linux_guest.py, and IPIDEFER_ORACLE, a folder with entry_oracle
+and compat_entry. IPIDEFER_ORACLE_ROUNDS: how often each way into the kernel is
+taken (default 10000). Status: 0 passed, 1 failed, 77 something is missing.
+
+The guest's kernel maps another page while an isolated vCPU is in userspace, and
+reads it in the first C code of that vCPU's next entry. QEMU caches translations
+as a CPU does, so a flush that is missing or late shows as a stale read: with
+ipi_defer_fault=drop_tlb_flush it must.
+"""
+import os
+import re
+import shutil
+import sys
+import tempfile
+import unittest
+
+from linux_guest import BUSYBOX, HERE, ISOLATED, Guest, archive, missing
+
+PROGRAMS = os.environ.get("IPIDEFER_ORACLE", "")
+ROUNDS = int(os.environ.get("IPIDEFER_ORACLE_ROUNDS", "10000"))
+ENTRIES = ("syscall", "int80", "compat", "fault", "breakpoint", "interrupt",
+           "nmi", "nmi+syscall")
+TEST = "/sys/kernel/debug/x86/ipi_defer/test"
+STATS = "/sys/kernel/debug/x86/ipi_defer/stats"
+CPU = ISOLATED[0]
+TLBI, SYNC_CORE = 0xea, 0xf5
+
+
+def program(name):
+    return os.path.join(PROGRAMS, name)
+
+
+class OracleCase(unittest.TestCase):
+    def boot(self, append, **kwargs):
+        folder = tempfile.mkdtemp(prefix="ipidefer-oracle-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        initrd = os.path.join(folder, "initrd")
+        archive(initrd, {"init": os.path.join(HERE, "init"),
+                         "bin/busybox": BUSYBOX,
+                         "bin/entry_oracle": program("entry_oracle"),
+                         "bin/compat_entry": program("compat_entry")})
+        self.m = Guest(initrd, f"ipi_defer_test {append}", **kwargs)
+        self.addCleanup(self.m.close)
+
+    def output(self, command):
+        """What a command printed."""
+        begin = len(self.m.console)
+        self.m.run(command)
+        return "\n".join(self.m.console[begin:])
+
+    def oracle(self, entry, rounds):
+        """The kernel's counts for rounds of entries."""
+        text = self.output(f"entry_oracle {entry} {rounds} {CPU}")
+        found = re.search(r"== oracle (.*)", text)
+        self.assertIsNotNone(found, text)
+        counts = dict(w.split("=") for w in found.group(1).split())
+        self.assertEqual(counts.pop("entry"), entry)
+        return {name: int(count) for name, count in counts.items()}
+
+    def stats(self, work, cpu=CPU):
+        """A row of the guest's statistics, by its column names."""
+        lines = self.output(f"cat {STATS}").splitlines()
+        head = next(l for l in lines if l.startswith("cpu ")).split()
+        for line in lines:
+            row = dict(zip(head, line.split()))
+            if row.get("cpu") == str(cpu) and row.get("work") == work:
+                return {k: int(v, 0) for k, v in row.items() if k != "work"}
+        self.fail(f"no row for {work} of CPU {cpu}: {lines}")
+
+
+class StaleMapping(OracleCase):
+    """What was mapped anew is seen, whichever way the vCPU enters."""
+
+    def expect_fresh(self, append, pending, entries=ENTRIES, **kwargs):
+        self.boot(f"{append} loops=", **kwargs)
+        for entry in entries:
+            with self.subTest(entry=entry):
+                seen = self.oracle(entry, ROUNDS)
+                # Both of nmi+syscall may find the check armed.
+                self.assertGreaterEqual(seen["checked"], ROUNDS)
+                self.assertEqual(seen["stale"], 0)
+                # The vCPU may not be back in userspace each time.
+                if pending:
+                    self.assertGreater(seen["pending"], ROUNDS * 0.9)
+                else:
+                    self.assertEqual(seen["pending"], 0)
+
+    def test_off(self):
+        self.expect_fresh("ipi_defer=off", pending=False)
+
+    def test_guest(self):
+        self.expect_fresh("ipi_defer=guest", pending=True)
+
+    def test_hv(self):
+        self.expect_fresh("ipi_defer=hv", pending=True)
+
+    def test_hv_sysenter(self):
+        """A 32-bit process uses SYSENTER on Intel's CPUs, SYSCALL on AMD's."""
+        self.expect_fresh("ipi_defer=hv", pending=True, entries=("compat",),
+                          cpu="max,vendor=GenuineIntel")
+
+    def test_hv_pti(self):
+        """With two sets of page tables, and entries that are not global."""
+        self.expect_fresh("ipi_defer=hv pti=on", pending=True)
+
+    def test_mutant(self):
+        self.boot("ipi_defer=hv ipi_defer_fault=drop_tlb_flush loops=")
+        stale = {entry: self.oracle(entry, 200)["stale"] for entry in ENTRIES}
+        # A signal's way back flushes QEMU's translations.
+        del stale["breakpoint"]
+        for entry, count in stale.items():
+            self.assertGreater(count, 0, f"{entry}: a lost flush is not seen")
+
+
+class ChangedText(OracleCase):
+    """sync_core() came before code that was changed in the meantime."""
+
+    def text(self, append, rounds):
+        self.boot(f"{append} loops=")
+        seen = self.oracle("text", rounds)
+        self.assertEqual(seen["probed"], rounds)
+        return seen["unsynced"]
+
+    def test_guest(self):
+        self.assertEqual(self.text("ipi_defer=guest", ROUNDS // 10), 0)
+
+    def test_hv(self):
+        self.assertEqual(self.text("ipi_defer=hv", ROUNDS // 10), 0)
+
+    def test_mutant(self):
+        lost = self.text("ipi_defer=hv ipi_defer_fault=drop_flush", 20)
+        self.assertGreater(lost, 0, "lost work is not seen")
+
+
+class Coalescing(OracleCase):
+    """However many requests: one bit, no interrupt, one flush."""
+
+    REQUESTS = 1_000_000
+
+    def coalesce(self, mode, work):
+        self.boot(f"ipi_defer={mode}")
+        # The vCPUs stay in the loops of init.
+        self.m.run("sleep 1")
+        free = self.output("grep -E 'MemFree|Slab|Vmalloc' /proc/meminfo")
+        before = self.stats(work)
+        self.output(f"echo request {work} {self.REQUESTS} >{TEST} || echo failed")
+        after = self.stats(work)
+        self.assertEqual(after["requested"] - before["requested"], self.REQUESTS)
+        self.assertEqual(after["delivered"], before["delivered"], free)
+        self.assertLessEqual(after["flushed"] - before["flushed"], 1)
+        # An interrupt takes the vCPU into the kernel: all at once are done.
+        self.m.run(f"echo ipi {CPU} >{TEST}")
+        done = self.stats(work)
+        self.assertGreaterEqual(done["done"], after["seq"])
+        self.assertLessEqual(done["flushed"] - after["flushed"], 1)
+
+    def test_guest_kernel_tlbi(self):
+        self.coalesce("guest", "kernel_tlbi")
+
+    def test_guest_sync_core(self):
+        self.coalesce("guest", "sync_core")
+
+    def test_hv_kernel_tlbi(self):
+        self.coalesce("hv", "kernel_tlbi")
+        counters = self.m.counters(CPU, TLBI)
+        self.assertGreaterEqual(counters["coalesced"], self.REQUESTS - 1)
+
+    def test_hv_sync_core(self):
+        self.coalesce("hv", "sync_core")
+        counters = self.m.counters(CPU, SYNC_CORE)
+        self.assertGreaterEqual(counters["coalesced"], self.REQUESTS - 1)
+
+
+if __name__ == "__main__":
+    if not_there := missing(**{f"IPIDEFER_ORACLE/{name}": program(name)
+                               for name in ("entry_oracle", "compat_entry")}):
+        print("skipped:", "; ".join(not_there))
+        sys.exit(77)
+    unittest.main()
