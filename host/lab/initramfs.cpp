@@ -37,7 +37,7 @@ void write_initramfs(const RootContents& contents, const fs::path& to)
     cpio.character_device("dev/console", 0600, 5, 1);
     add_program(cpio, contents.guest_programs / "lab-agent",
                 in_root(protocol::kAgent));
-    for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps"})
+    for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
         add_program(cpio, contents.guest_programs / tool,
                     in_root(protocol::kRoot) + '/' + tool);
     add_program(cpio, contents.busybox, in_root(protocol::kBusybox));

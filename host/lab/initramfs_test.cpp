@@ -19,7 +19,7 @@ class InitramfsTest : public testing::Test {
     InitramfsTest()
     {
         contents_.guest_programs = make_folder("programs");
-        for (const char* name : {"lab-agent", "lab-bpf-attach", "lab-bpf-maps"})
+        for (const char* name : {"lab-agent", "lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
             std::ofstream{contents_.guest_programs / name} << name;
         contents_.busybox = make_file("busybox", "box");
     }
@@ -56,7 +56,7 @@ TEST_F(InitramfsTest, LabIsThereWithItsAgent)
 {
     const auto made = archive();
     for (const char* path : {"lab/agent", "lab/busybox", "lab/bin",
-                             "lab/lab-bpf-attach", "lab/lab-bpf-maps", "proc",
+                             "lab/lab-bpf-attach", "lab/lab-bpf-maps", "lab/lab-secret-page", "proc",
                              "dev/console"})
         EXPECT_TRUE(has(made, path)) << path;
 }

@@ -32,8 +32,9 @@ using nlohmann::json;
 using Arguments = std::vector<std::string>;
 
 constexpr int kSkipped = 77;
-/// What the lab promises of its default workload.
+/// What the lab promises of its default workload, and of vmalloc.
 constexpr std::uint64_t kLeastEvents = 500;
+constexpr std::uint64_t kLeastFlushes = 150;
 
 struct Skip : std::runtime_error {
     using runtime_error::runtime_error;
@@ -131,8 +132,42 @@ void table(Lab& lab)
         for (const auto& [reason, count] : by["delivered"].items())
             verdicts += count.get<std::uint64_t>();
     }
-    expect(verdicts == events(hv, "typed:sync_core"),
+    std::uint64_t requests = 0;
+    for (const auto& [name, count] : hv["guest"]["events"].items())
+        if (name.starts_with("typed:")) requests += count.get<std::uint64_t>();
+    expect(verdicts == requests,
            "hv: the VMM decided " + std::to_string(verdicts) + " times", text);
+}
+
+/// What unmaps kernel memory sends TLB flushes in off, and none that reaches
+/// userspace in the others.
+void kernel_memory(Lab& lab)
+{
+    const auto result = lab.run({"--workload", "vmalloc", "--timeout", "100"});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    const std::string text = report.dump(2);
+    for (const auto& run : report["runs"]) {
+        const std::string mode = run["mode"];
+        const auto calls = events(run, "do_flush_tlb_all") +
+                           events(run, "do_kernel_range_flush");
+        const auto typed = events(run, "typed:kernel_tlbi");
+        if (mode == "off") {
+            expect(calls >= kLeastFlushes, "off: too few flushes", text);
+            expect(typed == 0, "off: typed requests", text);
+            continue;
+        }
+        expect(typed >= kLeastFlushes, mode + ": too few requests", text);
+        // Some are never deferred: few, or the call sites are not converted.
+        expect(calls < kLeastFlushes / 10, mode + ": flushes", text);
+        std::uint64_t others = 0;
+        for (const auto& [row, taken] : run["guest"]["interrupts"].items())
+            if (row != "DSC" && row != "DTL")
+                others += taken.get<std::uint64_t>();
+        // A typed interrupt needs another one to be in the kernel for.
+        expect(run["guest"]["interrupts"]["DTL"].get<std::uint64_t>() <= others,
+               mode + ": typed interrupts", text);
+    }
 }
 
 /// Nothing else sends them into the kernel here, so nothing typed may arrive.
@@ -301,6 +336,45 @@ void hotplug(Lab& lab)
     expect(run["agree"] == true, "disagreement", run.dump(2));
 }
 
+/// Runs a script with deferral on; its events must be function calls.
+void must_interrupt(Lab& lab, const std::string& what, const std::string& text,
+                    const std::string& callback)
+{
+    const auto result = lab.run({"--modes", "guest,hv", "--timeout", "60",
+                                 "--append", "ipi_defer_test", "--workload",
+                                 script(lab, "set -e\n" + text)});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    for (const auto& run : report["runs"])
+        expect(events(run, callback) > 0,
+               run["mode"].get<std::string>() + ": " + what + " was deferred",
+               report.dump(2));
+}
+
+/// Small pages may come in place of the large one, in a TLB that has both.
+void huge_mapping_interrupts(Lab& lab)
+{
+    must_interrupt(lab, "a huge mapping's end",
+                   "echo huge >/sys/kernel/debug/x86/ipi_defer/test\n",
+                   "do_flush_tlb_all");
+}
+
+/// A module's pages get their direct map's permissions back.
+void direct_map_interrupts(Lab& lab)
+{
+    must_interrupt(lab, "a change of the direct map",
+                   "insmod /lab/modules/crc7.ko; rmmod crc7\n",
+                   "do_flush_tlb_all");
+}
+
+/// The direct map of secret memory is gone when the first access returns, and
+/// with it a range of one page.
+void secret_memory_interrupts(Lab& lab)
+{
+    must_interrupt(lab, "secret memory", "lab-secret-page\n",
+                   "do_kernel_range_flush");
+}
+
 void refused_command_line(Lab& lab)
 {
     const auto result = lab.run({"--modes", "off", "--isolated", "2-4"});
@@ -355,6 +429,10 @@ const std::map<std::string, std::function<void(Lab&)>> kCases{
     {"falls-back-on-a-qemu-without-the-object", falls_back},
     {"noinstr-poke-interrupts", noinstr_poke_interrupts},
     {"noinstr-poke-mutant", noinstr_poke_mutant},
+    {"kernel-memory", kernel_memory},
+    {"huge-mapping-interrupts", huge_mapping_interrupts},
+    {"direct-map-interrupts", direct_map_interrupts},
+    {"secret-memory-interrupts", secret_memory_interrupts},
     {"hotplug", hotplug},
     {"panic", panic},
     {"hang", hang},

@@ -15,4 +15,5 @@ run kprobes 3
 run ftrace 3
 run bpf 2
 run modules 3
+run vmalloc 5
 [ $ran -gt 0 ] || exit 77
