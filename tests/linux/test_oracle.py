@@ -138,6 +138,50 @@ class ChangedText(OracleCase):
         self.assertGreater(lost, 0, "lost work is not seen")
 
 
+class Idle(OracleCase):
+    """Idle CPUs have sync_core deferred if they are asked to, and not else."""
+
+    def requests_to_idle(self, append):
+        """(requests, suppressed) of an idle isolated vCPU."""
+        self.boot(f"{append} loops=")
+        self.m.run("sleep 1")
+        before = self.stats("sync_core")
+        self.m.run("toggle")
+        after = self.stats("sync_core")
+        # It wakes up, and all is done.
+        self.m.run(f"taskset -c {CPU} true")
+        done = self.stats("sync_core")
+        self.assertGreaterEqual(done["done"], after["seq"])
+        return tuple(after[name] - before[name]
+                     for name in ("requested", "suppressed"))
+
+    def test_guest(self):
+        requested, suppressed = self.requests_to_idle(
+            "ipi_defer=guest ipi_defer_idle")
+        self.assertGreater(requested, 0)
+        self.assertGreater(suppressed, requested * 0.9)
+
+    def test_guest_without(self):
+        requested, suppressed = self.requests_to_idle("ipi_defer=guest")
+        self.assertGreater(requested, 0)
+        self.assertEqual(suppressed, 0)
+
+    def test_hv(self):
+        """By the object's policy: off by default."""
+        requested, suppressed = self.requests_to_idle(
+            "ipi_defer=hv ipi_defer_idle")
+        self.assertGreater(requested, 0)
+        self.assertEqual(suppressed, 0)
+        counters = self.m.counters(CPU, SYNC_CORE)
+        self.assertGreater(counters["delivered-policy"], 0)
+
+        self.m.set("idle", True)
+        before = self.stats("sync_core")
+        self.m.run("toggle")
+        after = self.stats("sync_core")
+        self.assertGreater(after["suppressed"], before["suppressed"])
+
+
 class Coalescing(OracleCase):
     """However many requests: one bit, no interrupt, one flush."""
 

@@ -72,6 +72,7 @@ readonly VARIANTS=(
     'no-kprobes: KPROBES=n'
     'no-kexec: KEXEC_FILE=n CRASH_DUMP=n'
     'no-test: IPI_DEFER_TEST=n'
+    'no-idle: IPI_DEFER_IDLE=n'
     'no-paravirt: PARAVIRT=n'
     'fred: X86_FRED=y'
     'paranoid: PREEMPT_VOLUNTARY=n PREEMPT=y DEBUG_PREEMPT=y RCU_EQS_DEBUG=y DEBUG_ENTRY=y PROVE_LOCKING=y'
