@@ -33,11 +33,13 @@ busybox_initrd() {
 
 # run_guest QEMU CONSOLE KERNEL INITRD PARAMETERS OPTION...: until the guest ends
 # QEMU, with its console in the file CONSOLE. The accelerator is among OPTION.
+# guest_seconds is how long it may take.
+guest_seconds=240
 run_guest() {
     local qemu=$1 console=$2 kernel=$3 initrd=$4 parameters=$5
     shift 5
     : >"$console"
-    timeout 240 "$qemu" -nodefaults -no-user-config -display none -no-reboot \
+    timeout "$guest_seconds" "$qemu" -nodefaults -no-user-config -display none -no-reboot \
         -L /usr/share/seabios -L /usr/share/qemu -serial "file:$console" \
         -kernel "$kernel" -initrd "$initrd" \
         -append "console=ttyS0 panic=-1${parameters:+ $parameters}" "$@" </dev/null

@@ -19,7 +19,7 @@ patches=$here/patches
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
 force=false print_path=false
-fragments=() upto=
+base=lab fragments=() upto=
 
 usage() {
     cat <<EOF
@@ -28,6 +28,8 @@ Build the guest kernel with the ipi_defer series, unless that has been done.
 Progress goes to standard error; the path of the result, a folder with bzImage,
 config, System.map and modules/, to standard output.
 
+  --base NAME    the configuration to start from, config/NAME.config
+                 (default: lab)
   --config FILE  one more config fragment; repeatable
   --upto N       apply only the first N patches
   --print-path   build nothing, print where the result is or would be;
@@ -44,13 +46,16 @@ while (($#)); do
     case $1 in
     --print-path) print_path=true ;;
     --force) force=true ;;
-    --cache | --source | --jobs | --config | --upto)
+    --cache | --source | --jobs | --base | --config | --upto)
         (($# > 1)) || die "$1 needs a value"
         case $1 in
         --cache) cache=$2 ;;
         --source) source=$2 ;;
         --jobs) jobs=$2 ;;
         --upto) upto=$2 ;;
+        --base)
+            [[ -r $here/config/$2.config ]] || die "--base: no config/$2.config"
+            base=$2 ;;
         --config)
             [[ -r $2 ]] || die "--config: cannot read '$2'"
             fragments+=("$(realpath "$2")") ;;
@@ -78,7 +83,7 @@ fingerprint() {
     printf 'source %s\n' "$id"
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     fingerprint_series "$patches" | head -n "$upto"
-    cat "$here/config/lab.config" ${fragments[@]+"${fragments[@]}"} |
+    cat "$here/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
         sha256sum | sed 's/^/config /'
 }
 
@@ -97,7 +102,7 @@ On Debian 12: apt-get install ${PACKAGES[*]}"
 # A fragment may take back what an earlier one says, so only what the last one
 # says must survive; and a config for fewer patches lacks the options of others.
 configure() {
-    local all=("$here/config/lab.config" ${fragments[@]+"${fragments[@]}"}) wrong
+    local all=("$here/config/$base.config" ${fragments[@]+"${fragments[@]}"}) wrong
     merge_configs "${all[@]}"
     wrong=$(lost "${all[-1]}")
     if ((upto < total)); then wrong=$(sed '/^\(# \)\?CONFIG_IPI_DEFER/d' <<<"$wrong"); fi
