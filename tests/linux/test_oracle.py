@@ -85,9 +85,12 @@ class StaleMapping(OracleCase):
                 # Both of nmi+syscall may find the check armed.
                 self.assertGreaterEqual(seen["checked"], ROUNDS)
                 self.assertEqual(seen["stale"], 0)
-                # The vCPU may not be back in userspace each time.
+                # The vCPU may not be back in userspace each time; and an
+                # NMI on the way there may have it not accept until it is in
+                # the kernel once more.
                 if pending:
-                    self.assertGreater(seen["pending"], ROUNDS * 0.9)
+                    least = 0.1 if entry == "nmi+syscall" else 0.9
+                    self.assertGreater(seen["pending"], ROUNDS * least)
                 else:
                     self.assertEqual(seen["pending"], 0)
 

@@ -1062,9 +1062,13 @@ class Migration(Base):
 
     def refused_stream(self, **kwargs):
         """@return what QEMU says when it refuses to load the stream."""
+        source = self.m
         try:
             self.load(f"exec:cat {self.file}", **kwargs)
         except Failed as error:
+            # It may be gone before its monitor was reached; then that is said.
+            if self.m is source:
+                return str(error)
             if self.m.process.poll() is None:
                 self.m.process.wait(60)
             return f"{error}\n{self.m.output()}"
