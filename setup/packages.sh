@@ -18,7 +18,7 @@ readonly PACKAGES_LAB=(
 
 # To run the tests as well.
 readonly PACKAGES_CHECK=(
-    spin clang libclang-rt-14-dev librapidcheck-dev binutils
+    spin clang libclang-rt-14-dev librapidcheck-dev binutils procps
 )
 
 # From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
