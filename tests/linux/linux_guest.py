@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = os.environ.get("IPIDEFER_QEMU", "")
 KERNEL = os.path.join(os.environ.get("IPIDEFER_KERNEL", ""), "bzImage")
 BUSYBOX = shutil.which("busybox") or ""
+ROOT = {"init": os.path.join(HERE, "init"), "bin/busybox": BUSYBOX}
 ISOLATED = (2, 3)
 ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
              "irqaffinity=0-1 tsc=reliable")

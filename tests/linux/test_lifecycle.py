@@ -17,8 +17,8 @@ import sys
 import tempfile
 import unittest
 
-from linux_guest import (BASE, BUSYBOX, HERE, ISOLATED, ISOLATION, KERNEL,
-                         Guest, archive, missing)
+from linux_guest import (BASE, ISOLATED, ISOLATION, KERNEL, ROOT, Guest,
+                         archive, missing)
 
 KEXEC_FILE = os.environ.get("IPIDEFER_KEXEC_FILE", "")
 VECTOR = 0xf5           # sync_core
@@ -49,8 +49,7 @@ class Lifecycle(unittest.TestCase):
         root = os.path.join(folder, "root")
         more = os.path.join(folder, "more")
         initrd = os.path.join(folder, "initrd")
-        archive(root, {"init": os.path.join(HERE, "init"),
-                       "bin/busybox": BUSYBOX})
+        archive(root, ROOT)
         # The kernel that comes next, and its root.
         archive(more, {"bin/kexec_file": KEXEC_FILE, "kernel": KERNEL,
                        "root": root})

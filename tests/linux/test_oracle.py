@@ -20,7 +20,7 @@ import sys
 import tempfile
 import unittest
 
-from linux_guest import BUSYBOX, HERE, ISOLATED, Guest, archive, missing
+from linux_guest import ISOLATED, ROOT, Guest, archive, missing
 
 PROGRAMS = os.environ.get("IPIDEFER_ORACLE", "")
 ROUNDS = int(os.environ.get("IPIDEFER_ORACLE_ROUNDS", "1250"))
@@ -41,8 +41,7 @@ class OracleCase(unittest.TestCase):
         folder = tempfile.mkdtemp(prefix="ipidefer-oracle-")
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         initrd = os.path.join(folder, "initrd")
-        archive(initrd, {"init": os.path.join(HERE, "init"),
-                         "bin/busybox": BUSYBOX,
+        archive(initrd, {**ROOT,
                          "bin/entry_oracle": program("entry_oracle"),
                          "bin/compat_entry": program("compat_entry")})
         self.m = Guest(initrd, f"ipi_defer_test {append}", **kwargs)

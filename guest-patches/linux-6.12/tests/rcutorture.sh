@@ -14,6 +14,8 @@ repo=$(cd "$here/../../.." && pwd)
 what=rcutorture
 # shellcheck source=../../../setup/build-lib.sh
 . "$repo/setup/build-lib.sh"
+# shellcheck source=../kernel-lib.sh
+. "$series_dir/kernel-lib.sh"
 # shellcheck source=../../../tests/guest-lib.sh
 . "$repo/tests/guest-lib.sh"
 
@@ -33,8 +35,8 @@ if ! [[ $seconds =~ ^[0-9]{2,6}$ ]] || ((seconds < 20)); then
 fi
 qemu=${IPIDEFER_QEMU_STOCK:-${IPIDEFER_QEMU:-qemu-system-x86_64}}
 command -v "$qemu" >/dev/null || { echo "skipped: no $qemu"; exit 77; }
-if [[ ! -r /usr/src/linux-source-6.12.tar.xz ]]; then
-    echo "skipped: no kernel source (Debian package linux-source-6.12)"
+if [[ ! -r $source ]]; then
+    echo "skipped: no $source (Debian package linux-source-6.12)"
     exit 77
 fi
 
