@@ -3,7 +3,7 @@
 #
 # rcutorture's scenario TREE04 in a guest, with RCU's watching counter cut down to
 # 2 bits, while work bits come and go in the same word: text is changed all along,
-# with ipi_defer=guest, so it does not take a patched QEMU.
+# with ipi_defer=guest.
 #
 # rcutorture has a broken RCU of its own, which must be found out: the control.
 set -euo pipefail
@@ -23,7 +23,8 @@ usage() {
     cat <<EOF
 Usage: rcutorture.sh [SECONDS]
 Torture RCU for so long (default 60, at least 20) on 4 CPUs, 3 of them nohz_full,
-in qemu-system-x86_64 (IPIDEFER_QEMU_STOCK or IPIDEFER_QEMU name another one).
+in IPIDEFER_QEMU or, without that, qemu-system-x86_64. A stock QEMU may translate
+text from before a change after it, which ends as "Oops: int3" sooner or later.
 For hours: rcutorture.sh 14400. Exit 0: RCU held, 1: it did not, 77: cannot run.
 EOF
 }
@@ -33,7 +34,7 @@ seconds=${1:-60}
 if ! [[ $seconds =~ ^[0-9]{2,6}$ ]] || ((seconds < 20)); then
     die "SECONDS: '$seconds' is not a number from 20 on"
 fi
-qemu=${IPIDEFER_QEMU_STOCK:-${IPIDEFER_QEMU:-qemu-system-x86_64}}
+qemu=${IPIDEFER_QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || { echo "skipped: no $qemu"; exit 77; }
 if [[ ! -r $source ]]; then
     echo "skipped: no $source (Debian package linux-source-6.12)"
