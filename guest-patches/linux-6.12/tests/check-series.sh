@@ -19,8 +19,9 @@ what=series
 usage() {
     cat <<EOF
 Usage: check-series.sh [--each] [--cache DIR] [--force]
-Run checkpatch over the series, and compile what it touches in configurations
-that switch off what it needs. Results are kept by what they were made of.
+Run checkpatch over the series, compile what it touches in configurations that
+switch off what it needs, and see objtool refuse a static branch planted into
+early entry code. Results are kept by what they were made of.
 
   --each         also build a small kernel after every patch, and boot it under
                  qemu-system-x86_64 (IPIDEFER_QEMU_STOCK names another one)
@@ -119,6 +120,31 @@ compile() {
     fi
 }
 
+# offends: a build with a planted static branch in early entry code must fail, for
+# that reason, and succeed without it.
+offends() {
+    local from says='ipi_defer_offender can be switched at run time'
+    configure tiny IPI_DEFER_FAULTS=y
+    if ! "${make[@]}" -j "$(nproc)" vmlinux.o >>"$log" 2>&1; then
+        tail -n 10 "$log" >&2
+        echo "FAILS: entry code without an offender" | tee -a "$report" >&2
+        failed=1
+        return
+    fi
+    configure tiny IPI_DEFER_FAULTS=y IPI_DEFER_PLANT_OFFENDER=y
+    from=$(($(wc -l <"$log") + 1))
+    if "${make[@]}" -j "$(nproc)" vmlinux.o >>"$log" 2>&1; then
+        echo "FAILS: objtool lets a planted offender pass" | tee -a "$report" >&2
+        failed=1
+    elif tail -n +"$from" "$log" | grep "error: objtool: .*$says" >&2; then
+        echo "objtool refuses: a planted offender in entry code" | tee -a "$report" >&2
+    else
+        tail -n 10 "$log" >&2
+        echo "FAILS: a planted offender ends the build in another way" | tee -a "$report" >&2
+        failed=1
+    fi
+}
+
 # configure FRAGMENT OPTION...: the variant must be what it says, or it shows
 # nothing.
 configure() {
@@ -203,6 +229,7 @@ for variant in "${VARIANTS[@]}"; do
     configure lab ${options[@]+"${options[@]}"}
     compile "${variant%%:*}"
 done
+offends
 ((failed == 0)) || exit 1
 cp "$report" "$root/$hash"
 step "all of $(wc -l <"$report") hold"
