@@ -100,9 +100,11 @@ class Agent {
     {
         isolated_ = request.at(protocol::kIsolated).get<Cpus>();
         housekeeping_ = request.at(protocol::kHousekeeping).get<Cpus>();
-        pin_to(housekeeping_);
-        // It would end the undisturbed loops every second (Linux 6.12).
+        // It would end the undisturbed loops every second. Linux 6.12 stops it
+        // even where it has stopped, which is a warning if that was a while ago;
+        // for a CPU with a task, such as this one, it has not.
         for (const unsigned cpu : isolated_) {
+            pin_to({cpu});
             const auto why =
                 write_file("/sys/kernel/debug/sched/fair_server/cpu" +
                                std::to_string(cpu) + "/runtime",
@@ -110,6 +112,7 @@ class Agent {
             if (!why.empty())
                 missing_.push_back("stopping the fair server: " + why);
         }
+        pin_to(housekeeping_);
         std::vector<Tracing::Event> events;
         for (const auto& event : request.at(protocol::kEvents))
             events.push_back({event.at(protocol::kName),
