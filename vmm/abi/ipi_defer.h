@@ -56,8 +56,13 @@
 
 /* The VMM sees writes to the local APIC's ICR: the guest just sends. */
 #define IPI_DEFER_F_ICR			(1u << 0)
-/* IPI_DEFER_MSR_ICR exists; without F_ICR typed vectors must go through it. */
+/*
+ * IPI_DEFER_MSR_ICR exists. Without F_ICR typed vectors must go through it, or
+ * they are delivered.
+ */
 #define IPI_DEFER_F_DOORBELL		(1u << 1)
+/* IPI_DEFER_MSR_ICR_MULTI exists too: many targets for one exit. */
+#define IPI_DEFER_F_DOORBELL_MULTI	(1u << 2)
 
 /*
  * MSR_REGISTER, read/write, one per vCPU.
@@ -73,7 +78,9 @@
  * page. Any fault in the value or in the table is #GP(0), and leaves the
  * previous registration as it was. Reading gives the value last accepted,
  * 0 when there is no registration. Reset, INIT, and removal of the RAM behind
- * a word or of the vCPU end a registration.
+ * a word or of the vCPU end a registration; but without F_ICR, INIT may not:
+ * that VMM need not see it. So a vCPU that starts writes 0 before typed
+ * vectors can be sent to it.
  */
 #define IPI_DEFER_MSR_REGISTER		0x49504900u
 #define IPI_DEFER_REG_ENABLE		(1u << 0)
@@ -85,12 +92,58 @@
 #define IPI_DEFER_TABLE_BYTES		256u
 
 /*
- * MSR_ICR, write only: x2APIC ICR format and meaning (SDM vol. 3A 11.12.9),
- * physical destinations and shorthands only. Exists when F_DOORBELL is set.
+ * MSR_ICR, the doorbell, write only; exists when F_DOORBELL is set. The format
+ * of the x2APIC ICR (SDM vol. 3A 11.12.9), whatever mode the local APIC is in,
+ * and the same effect as that write has where the VMM sees it: each target has
+ * the IPI recorded or delivered. Of what an ICR can say it takes:
+ *
+ *  63          32 31  20 19  18 17 16 15 14 13 12 11 10 8 7      0
+ * +--------------+------+------+-----+--+--+-----+--+----+--------+
+ * | APIC ID      | 0    | sh   | 0   |0 |lv| 0   |0 | 0  | vector |
+ * +--------------+------+------+-----+--+--+-----+--+----+--------+
+ *
+ * vector: VECTOR_FIRST..VECTOR_LAST, bound or not. APIC ID: all 32 bits, a
+ * physical destination, 0xffffffff is all; 0xff is the APIC of this number.
+ * sh: the shorthand; with one, the APIC ID is ignored. lv, the level bit, is
+ * ignored. Any other bit, that is a logical destination, another delivery mode
+ * than fixed, a level trigger, is #GP(0), and nothing is sent. Reading is
+ * #GP(0). An ID that no vCPU has names nobody.
  */
 #define IPI_DEFER_MSR_ICR		0x49504901u
 
-/* Vectors that may be bound: not an exception, not the reset SVR's vector. */
+/*
+ * MSR_ICR_MULTI, write only; exists when F_DOORBELL_MULTI is set. The value is
+ * the GPA of a request, 64-byte aligned, in RAM. The VMM reads the request
+ * once, before the write returns, so the next write may use the same memory.
+ * It has the effect of one fixed IPI of `vector` to each APIC ID named: ID
+ * base + n is named by bit n % 64 of mask[n / 64]. The IDs named must lie below
+ * 0xffffffff. Any fault in value or request is #GP(0), and nothing is sent.
+ * Reading is #GP(0).
+ *
+ * In memory, not in the value: a value has room for some 40 bits of mask, and
+ * machines with more isolated vCPUs are those that gain most.
+ */
+#define IPI_DEFER_MSR_ICR_MULTI		0x49504902u
+#define IPI_DEFER_MULTI_BYTES		64u
+#define IPI_DEFER_MULTI_WORDS		7u
+#define IPI_DEFER_MULTI_IDS		448u
+
+/* Zeroed memory is not a valid request. An empty mask names nobody. */
+struct ipi_defer_multi {
+	/* VECTOR_FIRST..VECTOR_LAST */
+	__u32 vector;
+	/* APIC ID of bit 0 of mask[0]; any. */
+	__u32 base;
+	__u64 mask[IPI_DEFER_MULTI_WORDS];
+};
+
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_multi, vector) == 0);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_multi, base) == 4);
+IPI_DEFER_ASSERT(offsetof(struct ipi_defer_multi, mask) == 8);
+IPI_DEFER_ASSERT(sizeof(struct ipi_defer_multi) == IPI_DEFER_MULTI_BYTES);
+IPI_DEFER_ASSERT(IPI_DEFER_MULTI_WORDS * 64 == IPI_DEFER_MULTI_IDS);
+
+/* Vectors that may be bound or rung for: not an exception, not the reset SVR's vector. */
 #define IPI_DEFER_VECTOR_FIRST		0x20u
 #define IPI_DEFER_VECTOR_LAST		0xfeu
 

@@ -11,6 +11,7 @@ set(unit_tests
     src/context_word_test.cpp
     src/counters_test.cpp
     src/destination_test.cpp
+    src/doorbell_test.cpp
     src/fault_test.cpp
     src/icr_test.cpp
     src/policy_test.cpp
@@ -18,6 +19,7 @@ set(unit_tests
 set(property_tests
     src/binding_property_test.cpp
     src/destination_sweep_test.cpp
+    src/doorbell_sweep_test.cpp
     src/icr_sweep_test.cpp)
 
 ipidefer_gtest(ipidefer-core-unit-test unit
@@ -101,6 +103,25 @@ core_mutant(i7-lets-masks-overlap binding.cpp binding_property_test.cpp
 core_mutant(i3-defers-nmis icr.cpp icr_sweep_test.cpp
     IcrSweep.XapicDecodesEveryCombination
     "icr.legal && icr.delivery == IPIDEFER_FIXED" "icr.legal")
+core_mutant(i3-rings-nmis doorbell.cpp doorbell_sweep_test.cpp
+    DoorbellSweep.EveryCombinationIsRefusedOrDeferrable
+    "icr.delivery != IPIDEFER_FIXED || icr.level_trigger" "icr.level_trigger")
+core_mutant(i7-takes-logical-destinations doorbell.cpp doorbell_sweep_test.cpp
+    DoorbellSweep.EveryCombinationIsRefusedOrDeferrable
+    "if (icr.logical)" "if (false)")
+core_mutant(i7-takes-reserved-bits doorbell.cpp doorbell_sweep_test.cpp
+    DoorbellSweep.ReservedBitsAreRefusedInEveryCombination
+    "if (const std::uint32_t bits = low & kReserved; bits != 0)"
+    "if (const std::uint32_t bits = low & 0; bits != 0)")
+core_mutant(i7-lets-ids-overflow doorbell.cpp doorbell_test.cpp
+    Doorbell.MultiIdsStopBelowTheBroadcastId
+    "decoded.last >= kBroadcast - decoded.base" "decoded.last > kBroadcast")
+core_mutant(i7-reads-past-the-mask doorbell.cpp doorbell_sweep_test.cpp
+    DoorbellSweep.EachBitNamesOneIdAndNoOther
+    "n / kWordBits] >> n % kWordBits" "n / kWordBits] >> (n + 1) % kWordBits")
+core_mutant(i1-misses-the-last-id doorbell.cpp doorbell_sweep_test.cpp
+    DoorbellSweep.EachBitNamesOneIdAndNoOther
+    "n > multi.last" "n >= multi.last")
 if(IPIDEFER_SANITIZE STREQUAL "")
     set(race ALSO vm.cpp SANITIZER thread)
     core_mutant(i5-publishes-nothing-in-a-race context_word.hpp vm_race_test.cpp

@@ -7,6 +7,7 @@
 
 #include "binding.hpp"
 #include "destination.hpp"
+#include "doorbell.hpp"
 #include "fault.hpp"
 #include "icr.hpp"
 #include "names.hpp"
@@ -148,4 +149,26 @@ bool ipidefer_icr_names(const ipidefer_icr* icr, const ipidefer_apic* target,
                         bool is_self)
 {
     return ipidefer::names(*icr, *target, is_self);
+}
+
+ipidefer_error ipidefer_doorbell_decode(uint64_t value, ipidefer_icr* out,
+                                        ipidefer_fault* fault)
+{
+    return ipidefer::decode_doorbell(value, *out, fault);
+}
+
+ipidefer_error ipidefer_multi_address(uint64_t value, ipidefer_fault* fault)
+{
+    return ipidefer::check_multi_address(value, fault);
+}
+
+ipidefer_error ipidefer_multi_decode(const void* raw, size_t bytes,
+                                     ipidefer_multi* out, ipidefer_fault* fault)
+{
+    return ipidefer::decode_multi(raw, bytes, *out, fault);
+}
+
+bool ipidefer_multi_names(const ipidefer_multi* multi, uint32_t apic_id)
+{
+    return ipidefer::names(*multi, apic_id);
 }

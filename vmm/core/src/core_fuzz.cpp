@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Everything that a guest feeds us, as a guest would (I7): a register value, a
-// table, an ICR value, destinations; then decisions on what was accepted.
-// Input: 8 bytes register value, 8 bytes ICR, 16 bytes of APIC, the table; the
-// first and the last are the difference from a valid one, so that the fuzzer
-// starts behind the validation, not in front of it.
+// table, an ICR value, destinations, doorbells; then decisions on what was
+// accepted. Input: 8 bytes register value, 8 bytes ICR, 16 bytes of APIC, the
+// table, which is the multicast request too. The first and the table are the
+// difference from a valid one, so that the fuzzer starts behind the
+// validation, not in front of it.
 #include <ipidefer/ipidefer.h>
 
 #include <algorithm>
@@ -46,6 +47,44 @@ void icr(std::uint64_t value, const ipidefer_apic& apic)
         require(apic.enabled || (!self && !other));
         require(icr.shorthand != IPIDEFER_NO_SHORTHAND || self == other);
     }
+}
+
+void doorbell(std::uint64_t value)
+{
+    ipidefer_icr icr{};
+    if (ipidefer_doorbell_decode(value, &icr, nullptr) == IPIDEFER_OK)
+        require(icr.deferrable && !icr.logical && icr.vector >= 0x20 &&
+                icr.vector <= 0xfe && icr.dest == value >> 32);
+}
+
+/// @param id of some APIC
+void multi(const std::uint8_t* data, std::size_t size, std::uint32_t id)
+{
+    ipi_defer_multi request{};
+    request.vector = 0xf5;
+    std::array<std::uint8_t, sizeof request> raw{};
+    std::memcpy(raw.data(), &request, raw.size());
+    for (std::size_t i = 0; i < std::min(size, raw.size()); ++i)
+        raw[i] ^= data[i];
+    std::memcpy(&request, raw.data(), raw.size());
+
+    ipidefer_multi out{};
+    if (ipidefer_multi_decode(raw.data(), raw.size(), &out, nullptr) !=
+        IPIDEFER_OK)
+        return;
+    require(out.vector == request.vector && out.last < 448);
+    unsigned named = 0;
+    for (std::uint32_t n = 0; n < 448; ++n) {
+        const bool bit = (request.mask[n / 64] >> n % 64 & 1) != 0;
+        const bool is_named = ipidefer_multi_names(&out, request.base + n);
+        require(bit == is_named);
+        // No ID that wraps around, nor the broadcast.
+        require(!bit || std::uint64_t{request.base} + n < 0xffff'ffff);
+        named += is_named ? 1 : 0;
+    }
+    require(out.empty == (named == 0));
+    const std::uint64_t n = std::uint64_t{id} - request.base;
+    require(n < 448 || !ipidefer_multi_names(&out, id));
 }
 
 constexpr std::uint64_t kValidRegister =
@@ -117,6 +156,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     apic.x2apic = (flags & 1) != 0;
     apic.enabled = (flags & 2) != 0;
     icr(icr_value, apic);
+    doorbell(icr_value);
+    multi(data, size, apic.id);
 
     ipidefer_registration registration{};
     if (ipidefer_register_decode(value, &registration, nullptr) != IPIDEFER_OK)

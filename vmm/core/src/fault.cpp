@@ -17,6 +17,13 @@ bool names_binding(ipidefer_error error) noexcept
         case IPIDEFER_E_COUNT:
         case IPIDEFER_E_TABLE_SIZE:
         case IPIDEFER_E_VECTORS:
+        case IPIDEFER_E_BELL_RESERVED:
+        case IPIDEFER_E_BELL_VECTOR:
+        case IPIDEFER_E_DELIVERY:
+        case IPIDEFER_E_LOGICAL:
+        case IPIDEFER_E_MULTI_SIZE:
+        case IPIDEFER_E_MULTI_ALIGNMENT:
+        case IPIDEFER_E_MULTI_ID:
         case IPIDEFER_ERRORS:
             return false;
         case IPIDEFER_E_RESERVED:
@@ -70,6 +77,20 @@ const char* phrase(ipidefer_error error) noexcept
             return "word is not in mapped, writable memory";
         case IPIDEFER_E_VECTORS:
             return "too many different vectors in one VM";
+        case IPIDEFER_E_BELL_RESERVED:
+            return "reserved bits of the doorbell are not zero";
+        case IPIDEFER_E_BELL_VECTOR:
+            return "vector may not be rung for";
+        case IPIDEFER_E_DELIVERY:
+            return "doorbell takes fixed, edge-triggered IPIs only";
+        case IPIDEFER_E_LOGICAL:
+            return "doorbell takes physical destinations only";
+        case IPIDEFER_E_MULTI_SIZE:
+            return "multicast request is not wholly in memory";
+        case IPIDEFER_E_MULTI_ALIGNMENT:
+            return "address of the multicast request is not aligned";
+        case IPIDEFER_E_MULTI_ID:
+            return "multicast request names an APIC ID that cannot exist";
         case IPIDEFER_ERRORS:
             break;
     }

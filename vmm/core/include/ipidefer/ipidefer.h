@@ -13,6 +13,10 @@
  *   ICR       for each (target, vector) of a fixed-mode IPI:
  *             ipidefer_suppresses(ipidefer_decide(vm, target, vector)) ?
  *             mark the word's page dirty : deliver as before
+ *   doorbell  ipidefer_doorbell_decode() or ipidefer_multi_address() and
+ *             ipidefer_multi_decode(), #GP where one refuses; then as for an
+ *             ICR, for each vCPU that ipidefer_icr_names() or
+ *             ipidefer_multi_names()
  *   reset     ipidefer_unbind()
  *
  * Locking: the caller runs ipidefer_bind(), ipidefer_unbind() and
@@ -77,7 +81,7 @@ enum ipidefer_context {
     IPIDEFER_CONTEXTS_ALL = 7u
 };
 
-/** Why a registration was refused. Values are stable. */
+/** Why a registration or a doorbell was refused. Values are stable. */
 enum ipidefer_error {
     IPIDEFER_OK = 0,
     IPIDEFER_E_VCPU,          /**< vCPU index out of range */
@@ -95,6 +99,13 @@ enum ipidefer_error {
     IPIDEFER_E_STATE,         /**< state mask, shift or values inconsistent */
     IPIDEFER_E_WORD,          /**< the caller could not map a word */
     IPIDEFER_E_VECTORS,       /**< more than IPIDEFER_MAX_TYPED vectors a VM */
+    IPIDEFER_E_BELL_RESERVED, /**< doorbell: reserved bits not zero */
+    IPIDEFER_E_BELL_VECTOR,   /**< doorbell: vector outside FIRST..LAST */
+    IPIDEFER_E_DELIVERY,      /**< doorbell: not fixed, or not edge */
+    IPIDEFER_E_LOGICAL,       /**< doorbell: logical destination */
+    IPIDEFER_E_MULTI_SIZE,    /**< multicast: request not wholly copied */
+    IPIDEFER_E_MULTI_ALIGNMENT, /**< multicast: address not 64-byte aligned */
+    IPIDEFER_E_MULTI_ID,      /**< multicast: names an ID that cannot exist */
     IPIDEFER_ERRORS           /**< number of error codes */
 };
 
@@ -281,6 +292,40 @@ IPIDEFER_EXPORT struct ipidefer_icr ipidefer_icr_x2apic(uint64_t value);
 IPIDEFER_EXPORT bool ipidefer_icr_names(const struct ipidefer_icr *icr,
                                         const struct ipidefer_apic *target,
                                         bool is_self);
+
+/* ---- Doorbell --------------------------------------------------------- */
+
+/** Decode a value written to IPI_DEFER_MSR_ICR. What is not refused is legal,
+ *  fixed, edge, and physical or a shorthand: deferrable. Match it with
+ *  ipidefer_icr_names(), giving every vCPU's APIC as an x2APIC: its ID has 32
+ *  bits here, whatever mode it is in. */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_doorbell_decode(uint64_t value, struct ipidefer_icr *out,
+                         struct ipidefer_fault *fault);
+
+/** A decoded, valid multicast request. `base + last` does not overflow. */
+struct ipidefer_multi {
+    uint8_t vector;
+    bool empty;    /**< names nobody; then `last` is 0 */
+    uint32_t base; /**< APIC ID of bit 0 */
+    uint32_t last; /**< highest bit set: no ID above base + last is named */
+    uint64_t mask[IPI_DEFER_MULTI_WORDS];
+};
+
+/** Check a value written to IPI_DEFER_MSR_ICR_MULTI, which is the address to
+ *  copy IPI_DEFER_MULTI_BYTES from. */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_multi_address(uint64_t value, struct ipidefer_fault *fault);
+
+/** Validate a request copied from guest memory (I7: copy once, then this).
+ *  @param bytes how many were copied; more than needed is ignored
+ *  @param out   untouched unless the request is valid */
+IPIDEFER_EXPORT enum ipidefer_error
+ipidefer_multi_decode(const void *raw, size_t bytes, struct ipidefer_multi *out,
+                      struct ipidefer_fault *fault);
+
+IPIDEFER_EXPORT bool ipidefer_multi_names(const struct ipidefer_multi *multi,
+                                          uint32_t apic_id);
 
 #ifdef __cplusplus
 } /* extern "C" */
