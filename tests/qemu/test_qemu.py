@@ -573,7 +573,8 @@ class Policy(Base):
         self.assertEqual(
             {k: v for k, v in info.items() if k != "cpus"},
             {"id": "d0", "enabled": True, "user": True, "guest": True,
-             "idle": True})
+             "idle": True, "icr": True, "doorbell": False,
+             "doorbell-writes": 0, "doorbell-refused": 0})
         self.assertEqual([c["isolated"] for c in info["cpus"]],
                          [False, False, True, True])
         self.assertEqual([c["registered"] for c in info["cpus"]],
@@ -621,10 +622,18 @@ class Options(unittest.TestCase):
         self.assertIn("nonsense", self.refused(
             "-object", "ipi-defer,id=d0,nonsense=on"))
 
-    @unittest.skipUnless(os.access("/dev/kvm", os.R_OK | os.W_OK), "no KVM")
-    def test_kvm(self):
-        self.assertIn("needs -accel tcg in this version", self.refused(
-            "-object", "ipi-defer,id=d0", accel="kvm"))
+    def test_neither_icr_nor_doorbell(self):
+        self.assertIn("icr=off needs doorbell=on", self.refused(
+            "-object", "ipi-defer,id=d0,icr=off"))
+        self.assertIn("icr=off needs doorbell=on", self.refused(
+            "-object", "ipi-defer,id=d0,icr=off,doorbell=off"))
+
+    def test_what_the_guest_sees_cannot_be_changed(self):
+        with Puppet(QEMU, None, "-S", "-object", "ipi-defer,id=d0") as m:
+            for name in "icr", "doorbell":
+                self.assertIn("cannot be changed any more", m.qmp_error(
+                    "qom-set", path="/objects/d0", property=name, value="on"))
+                self.assertEqual(m.get(name), "auto")
 
     def test_all_options(self):
         with Puppet(QEMU, None, "-S", "-object",

@@ -28,9 +28,13 @@
  *   start ID            INIT and SIPI to the CPU with this APIC ID
  *   spam MODE HIGH LOW COUNT    write the ICR COUNT times, as xAPIC MMIO
  *                       (MODE 0) or x2APIC MSR (MODE 1)
+ *   ring MSR HIGH LOW COUNT PAUSE   write the MSR COUNT times
  *   toggle ADDR ACCEPT STOP     store ACCEPT, then exchange it for 0, again
  *                       and again until the word at STOP is not 0 -> rounds,
  *                       how often a bit had been added, OR of them
+ *   toggle3 ADDR ACCEPT STOP    the same in ring 3
+ *
+ * A CPU is named by its APIC ID; those above 30 all by 1f, so have one at most.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -39,13 +43,15 @@ enum {
     kMaxCpus = 32,
     kMaxArgs = 6,
     kLineBytes = 128,
-    kStackSegment = 0x10,
+    kStackBytes = 4096,
     kCodeSegment = 0x08,
+    kFirstTss = 0x30,     /* of the GDT in start.S */
     kApStart = 0x8000,
     kCom1 = 0x3f8,
     kLsrData = 1,
     kLsrEmpty = 0x20,
     kVectorNmi = 2,
+    kVectorUd = 6,
     kVectorGp = 13,
     kVectorWake = 0xf0,   /* there is a command for you */
     kVectorTick = 0xf1,   /* the first CPU looks at the serial port */
@@ -68,7 +74,7 @@ enum {
 enum op {
     OP_NONE, OP_CPUID, OP_RDMSR, OP_WRMSR, OP_R32, OP_W32, OP_FILL, OP_XCHG, OP_CALL,
     OP_IN, OP_OUT, OP_ICR, OP_TAKEN, OP_CLEAR, OP_CLI, OP_STI, OP_START,
-    OP_SPAM, OP_TOGGLE, OP_WAIT,
+    OP_SPAM, OP_RING, OP_TOGGLE, OP_TOGGLE3, OP_WAIT,
 };
 
 static const struct {
@@ -85,10 +91,13 @@ static const struct {
     { "taken", OP_TAKEN, 1 }, { "clear", OP_CLEAR, 0 },
     { "cli", OP_CLI, 0 },     { "sti", OP_STI, 0 },
     { "start", OP_START, 1 }, { "spam", OP_SPAM, 5 },
-    { "toggle", OP_TOGGLE, 3 }, { "wait", OP_WAIT, 0 },
+    { "ring", OP_RING, 5 },
+    { "toggle", OP_TOGGLE, 3 }, { "toggle3", OP_TOGGLE3, 3 },
+    { "wait", OP_WAIT, 0 },
 };
 
 struct cpu {
+    uint32_t id;
     volatile uint32_t online;
     /* Mailbox: the first CPU fills it in and sets op, the CPU clears op. */
     volatile uint32_t op;
@@ -105,21 +114,34 @@ struct cpu {
 
 /* What common_stub leaves on the stack. */
 struct frame {
-    uint32_t edi, esi, ebp, esp, ebx, edx, ecx, eax;
-    uint32_t vector, error, eip, cs, eflags;
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+    uint64_t rdi, rsi, rbp, rbx, rdx, rcx, rax;
+    uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
 struct gate {
-    uint16_t offset_low, selector, type, offset_high;
+    uint16_t offset_low, selector, type, offset_mid;
+    uint32_t offset_high, reserved;
 };
+
+struct tss {
+    uint32_t reserved;
+    uint64_t rsp0;
+    uint8_t rest[104 - 12];
+} __attribute__((packed));
 
 struct gate idt[256];
 static struct cpu cpus[kMaxCpus];
+static struct tss tss[kMaxCpus];
+static uint64_t user_stack[kMaxCpus][64] __attribute__((aligned(16)));
 static char line[kLineBytes];
 
-extern char stubs[], start_ap_begin[], start_ap_end[];
-void cpu_main(uint32_t id);
+extern char stubs[], start_ap_begin[], start_ap_end[], stacks[];
+extern uint64_t gdt_tss[];
+void cpu_main(uint32_t id, uint32_t slot);
 void interrupt(struct frame *frame);
+void enter_user(void (*fn)(void *), void *arg, void *stack, void *kernel_stack);
+void leave_user(uint64_t kernel_stack) __attribute__((noreturn));
 
 /* ---- The machine ------------------------------------------------------ */
 
@@ -143,22 +165,22 @@ static void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
                      : "a"(leaf), "c"(sub));
 }
 
-static uint32_t this_id(void)
+/* Whose stack is this? In ring 0 only. */
+static struct cpu *this_cpu(void)
 {
-    uint32_t out[4];
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-    cpuid(1, 0, out);
-    return out[1] >> 24;
+    return &cpus[(here - (uintptr_t)stacks) / kStackBytes];
 }
 
 static uint32_t mmio_read(uint32_t address)
 {
-    return *(volatile uint32_t *)address;
+    return *(volatile uint32_t *)(uintptr_t)address;
 }
 
 static void mmio_write(uint32_t address, uint32_t value)
 {
-    *(volatile uint32_t *)address = value;
+    *(volatile uint32_t *)(uintptr_t)address = value;
 }
 
 /* An instruction that may raise #GP; the handler goes on at label 1. */
@@ -245,19 +267,22 @@ static char get(void)
 
 void interrupt(struct frame *frame)
 {
-    struct cpu *cpu = &cpus[this_id() % kMaxCpus];
+    struct cpu *cpu = this_cpu();
     uint32_t recover = cpu->recover;
 
     if (frame->vector == kVectorGp && recover) {
         cpu->gp = 1;
-        frame->eip = recover;
+        frame->rip = recover;
         return;
+    }
+    if (frame->vector == kVectorUd && (frame->cs & 3)) {
+        leave_user(tss[cpu - cpus].rsp0);
     }
     if (frame->vector < 32 && frame->vector != kVectorNmi) {
         put("! exception ");
-        put_hex(frame->vector);
+        put_hex((uint32_t)frame->vector);
         put(" at ");
-        put_hex(frame->eip);
+        put_hex((uint32_t)frame->rip);
         put("\n");
         for (;;) {
             __asm__ volatile("cli; hlt");
@@ -278,15 +303,26 @@ void interrupt(struct frame *frame)
 static void fill_idt(void)
 {
     for (unsigned v = 0; v < 256; v++) {
-        uint32_t stub = (uint32_t)stubs + 16 * v;
+        uintptr_t stub = (uintptr_t)stubs + 16 * v;
 
         idt[v] = (struct gate) {
             .offset_low = (uint16_t)stub,
             .selector = kCodeSegment,
             .type = 0x8e00,
-            .offset_high = (uint16_t)(stub >> 16),
+            .offset_mid = (uint16_t)(stub >> 16),
         };
     }
+}
+
+/* Where interrupts from ring 3 find a stack. */
+static void load_tss(unsigned slot)
+{
+    uint64_t base = (uintptr_t)&tss[slot];
+
+    gdt_tss[2 * slot] = (sizeof(tss[0]) - 1) | (base & 0xffffff) << 16 |
+                        0x89ull << 40 | (base >> 24) << 56;
+    gdt_tss[2 * slot + 1] = 0;
+    __asm__ volatile("ltr %w0" : : "r"(kFirstTss + 16 * slot) : "memory");
 }
 
 /* ---- Operations ------------------------------------------------------- */
@@ -309,12 +345,24 @@ static void spam(struct cpu *cpu)
     }
 }
 
+static void ring(struct cpu *cpu)
+{
+    for (uint32_t i = 0; i < cpu->arg[3]; i++) {
+        wrmsr(cpu, cpu->arg[0], cpu->arg[1], cpu->arg[2]);
+        for (unsigned j = 0; j < (i & cpu->arg[4]); j++) {
+            __asm__ volatile("" : : : "memory");
+        }
+    }
+}
+
 static uint32_t exchange(uint32_t address, uint32_t value)
 {
-    __asm__ volatile("xchgl %0, (%1)" : "+r"(value) : "r"(address) : "memory");
+    __asm__ volatile("xchgl %0, (%1)" : "+r"(value)
+                     : "r"((uintptr_t)address) : "memory");
     return value;
 }
 
+/* In ring 0 or in ring 3. */
 static void toggle(struct cpu *cpu)
 {
     uint32_t found = 0, bits = 0, i;
@@ -338,6 +386,23 @@ static void toggle(struct cpu *cpu)
     cpu->result[1] = found;
     cpu->result[2] = bits;
     cpu->results = 3;
+}
+
+static void toggle_in_user(void *cpu)
+{
+    toggle(cpu);
+    __asm__ volatile("ud2");
+}
+
+static void toggle3(struct cpu *cpu)
+{
+    unsigned slot = (unsigned)(cpu - cpus);
+
+    /* The stack as after a call. */
+    enter_user(toggle_in_user, cpu, &user_stack[slot][63], &tss[slot].rsp0);
+    if (!cpu->masked) {
+        __asm__ volatile("sti");
+    }
 }
 
 static void start(struct cpu *cpu, uint32_t id)
@@ -387,7 +452,7 @@ static void execute(struct cpu *cpu)
         cpu->results = 1;
         break;
     case OP_CALL:
-        r[0] = ((uint32_t (*)(void))a[0])();
+        r[0] = ((uint32_t (*)(void))(uintptr_t)a[0])();
         cpu->results = 1;
         break;
     case OP_IN:
@@ -430,8 +495,15 @@ static void execute(struct cpu *cpu)
     case OP_SPAM:
         spam(cpu);
         break;
+    case OP_RING:
+        ring(cpu);
+        cpu->faulted = cpu->gp;
+        break;
     case OP_TOGGLE:
         toggle(cpu);
+        break;
+    case OP_TOGGLE3:
+        toggle3(cpu);
         break;
     case OP_NONE:
     case OP_WAIT:
@@ -552,7 +624,7 @@ static const char *obey(struct cpu *self, const char *s)
         __asm__ volatile("" : : : "memory");
         cpu->op = ops[i].op;
         if (cpu != self) {
-            send_ipi(self, id, 0x4000 | kVectorWake);
+            send_ipi(self, cpu->id, 0x4000 | kVectorWake);
         }
     }
     if (later) {
@@ -589,7 +661,7 @@ static void serve(struct cpu *self)
 
 static void start_others(struct cpu *self)
 {
-    for (char *from = start_ap_begin, *to = (char *)kApStart;
+    for (char *from = start_ap_begin, *to = (char *)(uintptr_t)kApStart;
          from < start_ap_end; from++, to++) {
         *to = *from;
     }
@@ -598,10 +670,11 @@ static void start_others(struct cpu *self)
     send_ipi(self, 0, 0xc4600 | kApStart >> 12);
 }
 
-void cpu_main(uint32_t id)
+void cpu_main(uint32_t id, uint32_t slot)
 {
-    struct cpu *self = &cpus[id];
-    int first = (uint32_t)rdmsr(self, kMsrApicBase) >> 8 & 1;
+    struct cpu *self = &cpus[slot];
+    uint64_t base = rdmsr(self, kMsrApicBase);
+    int first = (uint32_t)base >> 8 & 1;
 
     if (first) {
         outb(0x21, 0xff);
@@ -610,7 +683,14 @@ void cpu_main(uint32_t id)
         outb(kCom1 + 2, 0xc1);
         fill_idt();
     }
+    load_tss(slot);
+    if (id > 254) {
+        /* An xAPIC has no way to say this ID. */
+        wrmsr(self, kMsrApicBase, (uint32_t)(base >> 32),
+              (uint32_t)base | kApicBaseX2);
+    }
     apic_write(self, kApicSvr, 0x100 | kVectorSpurious);
+    self->id = id;
     self->op = OP_NONE;
     self->masked = 0;
     self->online = 1;
