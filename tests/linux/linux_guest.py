@@ -44,13 +44,15 @@ def archive(path, files):
 class Guest(Machine):
     """Isolated vCPUs 2 and 3; init beside this file obeys over the console."""
 
-    def __init__(self, initrd, append="", cpu="max"):
+    def __init__(self, initrd, append="", cpu="max", defer="", **kwargs):
+        """defer: more properties of the ipi-defer object; None: no object."""
         self.console = []
+        machine = [] if defer is None else [
+            "-object", f"ipi-defer,id=d0,isolated-cpus=2-3{defer}"]
         super().__init__(QEMU, KERNEL, "-cpu", cpu, "-no-reboot",
                          "-initrd", initrd, "-append",
                          f"{BASE} {ISOLATION} generation=1 {append}",
-                         "-object", "ipi-defer,id=d0,isolated-cpus=2-3",
-                         memory="512M")
+                         *machine, memory="512M", **kwargs)
 
     def started(self):
         self.wait_ready()

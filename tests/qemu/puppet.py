@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Drive the test guest (guest/puppet.c) over its serial port."""
+import struct
 import time
 
 from machine import TIMEOUT, Failed, Machine
+
+
+MSR_ICR = 0x49504901
+MSR_ICR_MULTI = 0x49504902
 
 
 class Refused(Exception):
@@ -55,6 +60,18 @@ class Puppet(Machine):
 
     def wrmsr(self, cpu, msr, value):
         self.tell(cpu, "wrmsr", msr, value >> 32, value & 0xffffffff)
+
+    def ring(self, cpu, value):
+        """Write to the doorbell."""
+        self.wrmsr(cpu, MSR_ICR, value)
+
+    def ring_multi(self, cpu, address, vector, base, *bits):
+        """The same for many, with the request at this address."""
+        mask = [0] * 7
+        for bit in bits:
+            mask[bit // 64] |= 1 << bit % 64
+        self.write(address, struct.pack("<II7Q", vector, base, *mask))
+        self.wrmsr(cpu, MSR_ICR_MULTI, address)
 
     def r32(self, address, cpu=0):
         return self.tell(cpu, "r32", address)[0]

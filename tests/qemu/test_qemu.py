@@ -6,11 +6,13 @@
 
 Environment: IPIDEFER_QEMU, the patched qemu-system-x86_64; IPIDEFER_PUPPET,
 the guest's ELF file; IPIDEFER_QEMU_STOCK, an unpatched build of the same
-QEMU, for the comparisons (skipped without). Status: 0 passed, 1 failed, 77
-nothing could be run.
+QEMU, for the comparisons (skipped without); IPIDEFER_MUTANT_KVM, mutant_kvm.c as a
+shared object (skipped without). Status: 0 passed, 1 failed, 77 nothing could be
+run, for example under KVM where there is none.
 
 I1-I7 are the invariants of docs/ORDERING.md.
 """
+import fcntl
 import os
 import socket
 import struct
@@ -32,10 +34,12 @@ def setting(name):
 QEMU = setting("IPIDEFER_QEMU")
 STOCK = setting("IPIDEFER_QEMU_STOCK")
 GUEST = os.environ.get("IPIDEFER_PUPPET", "")
+MUTANT = os.environ.get("IPIDEFER_MUTANT_KVM", "")
 
 # The contract, spelt out here on purpose: a slip in the header must show.
 MSR_REGISTER = 0x49504900
 MSR_ICR = 0x49504901
+MSR_ICR_MULTI = 0x49504902
 CPUID_BASE = 0x40000400
 SIGNATURE = struct.unpack("<III", b"IpiDeferVMM\0")
 MSR_APIC_BASE = 0x1b
@@ -46,6 +50,7 @@ MIB = 1 << 20
 TABLE = 4 * MIB         # CPU n's at TABLE + 0x100 * n
 WORDS = 5 * MIB         # CPU n's at WORDS + 0x1000 * n
 CODE = 6 * MIB
+REQUEST = 7 * MIB
 VECTOR = 0xeb
 OTHER = 0xec            # a second typed vector
 PLAIN = 0x50            # never registered
@@ -176,9 +181,18 @@ class Discovery(Base):
         self.start()
         self.register(3)
         self.m.w32(word(3), ACCEPT)
-        self.m.wrmsr(0, MSR_ICR, 3 << 32 | ASSERT | VECTOR)
+        self.m.ring(0, 3 << 32 | ASSERT | VECTOR)
+        self.m.ring_multi(0, REQUEST, VECTOR, 0, 3)
         self.assertEqual(self.m.r32(word(3)), ACCEPT)
         self.assertEqual(self.m.taken(3, VECTOR), 0)
+
+    def test_doorbell_beside_the_icr(self):
+        self.start(options=("-object", "ipi-defer,id=d0,doorbell=on"))
+        self.assertEqual(self.m.cpuid(CPUID_BASE + 1), [1, 7, 8, 0])
+
+    def test_doorbell_alone(self):
+        self.start(options=("-object", "ipi-defer,id=d0,doorbell=on,icr=off"))
+        self.assertEqual(self.m.cpuid(CPUID_BASE + 1), [1, 6, 8, 0])
 
 
 class Registration(Base):
@@ -478,7 +492,316 @@ class DeliverySingleThread(Delivery):
     accel = "tcg,thread=single"
 
 
+DOORBELL = ("-object", "ipi-defer,id=d0,isolated-cpus=2-3,idle=on,"
+            "doorbell=on,icr=off")
+
+
+class DeliveryDoorbell(Delivery):
+    """The same through the doorbell, with the ICR out of sight."""
+
+    options = DOORBELL
+    # Refused, see below.
+    test_nmi_is_delivered = None
+    test_lowest_priority_is_delivered = None
+    test_level_triggered_is_delivered = None
+    test_logical_destination = None
+
+    def send(self, low, dest=0, cpu=0, machine=None):
+        (machine or self.m).ring(cpu, dest << 32 | low)
+
+    def test_broadcast_destination(self):
+        self.accept(2, 3)
+        self.send(ASSERT | VECTOR, 0xffffffff)
+        self.check(0, 1, 0, delivered_not_isolated=1)
+        self.check(2, 0, ACCEPT | BIT, deferred=1)
+        self.check(3, 0, ACCEPT | BIT, deferred=1)
+
+    def test_id_255_is_no_broadcast(self):
+        self.accept(3)
+        self.send(VECTOR, 0xff)
+        self.check(3, 0, ACCEPT)
+        self.check(0, 0, 0)
+
+    def test_icr_is_not_looked_at(self):
+        """I3: a guest that does not ring has its IPIs delivered."""
+        self.accept(3)
+        super().send(ASSERT | VECTOR, 3)
+        self.check(3, 1, ACCEPT)
+
+    def test_refused_writes_send_nothing(self):
+        self.accept(3)
+        writes, refused = self.rung()
+        bad = (LOWEST, SMI, NMI, INIT, SIPI, 7 << 8, 3 << 8, LOGICAL, LEVEL,
+               *(1 << bit for bit in (12, 13, 16, 17, 20, 31)))
+        for low in bad:
+            with self.subTest(low=hex(low)):
+                self.assert_gp(0, MSR_ICR, 3 << 32 | low | VECTOR)
+        for vector in 0, 16, 31, 255:
+            with self.subTest(vector=vector):
+                self.assert_gp(0, MSR_ICR, 3 << 32 | vector)
+        self.check(3, 0, ACCEPT)
+        self.assertEqual(self.rung(), (writes, refused + len(bad) + 4))
+
+    def test_doorbells_cannot_be_read(self):
+        for number in MSR_ICR, MSR_ICR_MULTI:
+            with self.assertRaises(Refused):
+                self.m.rdmsr(0, number)
+
+    def rung(self):
+        info = self.m.qmp("query-ipi-defer")
+        return info["doorbell-writes"], info["doorbell-refused"]
+
+    def test_one_write_for_all_targets(self):
+        """I1, one target each way."""
+        self.accept(1, 2)
+        writes, refused = self.rung()
+        self.m.ring_multi(0, REQUEST, VECTOR, 0, 0, 1, 2, 3)
+        self.assertEqual(self.rung(), (writes + 1, refused))
+        self.check(0, 1, 0, delivered_not_isolated=1)
+        self.check(1, 1, ACCEPT, delivered_not_isolated=1)
+        self.check(2, 0, ACCEPT | BIT, deferred=1)
+        self.check(3, 1, 0, delivered_in_kernel=1)
+
+    def test_multicast_names_ids_from_its_base_on(self):
+        self.accept(2, 3)
+        # Bits below and above, and IDs that nobody has.
+        self.m.ring_multi(0, REQUEST, VECTOR, 3, 0, 1, 64, 447)
+        self.check(2, 0, ACCEPT)
+        self.check(3, 0, ACCEPT | BIT, deferred=1)
+        self.m.ring_multi(0, REQUEST, VECTOR, 4, *range(448))
+        self.check(2, 0, ACCEPT)
+        self.check(3, 0, ACCEPT | BIT, deferred=1)
+
+    def test_multicast_of_an_untyped_vector(self):
+        """I3"""
+        self.accept(2, 3)
+        self.m.ring_multi(0, REQUEST, PLAIN, 0, 2, 3)
+        for cpu in 2, 3:
+            self.assertEqual(self.m.taken(cpu, PLAIN), 1)
+            self.check(cpu, 0, ACCEPT)
+
+    def test_empty_multicast(self):
+        self.accept(3)
+        self.m.ring_multi(0, REQUEST, VECTOR, 3)
+        self.check(3, 0, ACCEPT)
+
+    def test_request_at_the_end_of_memory(self):
+        self.accept(3)
+        self.m.ring_multi(0, 32 * MIB - 64, VECTOR, 0, 3)
+        self.check(3, 0, ACCEPT | BIT, deferred=1)
+
+    def test_bad_requests_send_nothing(self):
+        """I7"""
+        self.accept(3)
+        self.m.write(REQUEST, struct.pack("<II7Q", VECTOR, 0, 8, *[0] * 6))
+        for address in (REQUEST + 8, REQUEST + 32, REQUEST + 1,   # unaligned
+                        32 * MIB, 0xa0000, 0xfee00000, 1 << 40,   # no RAM
+                        0xffffffffffffffc0):
+            with self.subTest(address=hex(address)):
+                self.assert_gp(0, MSR_ICR_MULTI, address)
+        for vector, base, bits in ((31, 0, [3]), (255, 0, [3]),
+                                   (VECTOR | 0x100, 0, [3]),
+                                   (VECTOR, 0xfffffffc, [3]),
+                                   (VECTOR, 0xffffffff, [0]), (0, 0, [])):
+            with self.subTest(vector=vector, base=base):
+                with self.assertRaises(Refused):
+                    self.m.ring_multi(0, REQUEST, vector, base, *bits)
+        self.check(3, 0, ACCEPT)
+
+
+class DeliveryMulti(DeliveryDoorbell):
+    """The same, each destination as a multicast."""
+
+    def send(self, low, dest=0, cpu=0, machine=None):
+        m = machine or self.m
+        if low >> 18 & 3 or dest == 0xffffffff:
+            m.ring(cpu, dest << 32 | low)
+        else:
+            base = max(0, dest - 447)
+            m.ring_multi(cpu, REQUEST, low & 0xff, base, dest - base)
+
+
+# ---- KVM ------------------------------------------------------------------
+
+KVM_CAPS = {"split interrupt controllers": 121,     # KVM_CAP_SPLIT_IRQCHIP
+            "MSRs in user space": 188}      # KVM_CAP_X86_USER_SPACE_MSR
+
+
+def without_kvm():
+    """Why nothing can be run under KVM here, or ''."""
+    try:
+        with open("/dev/kvm", "rb+", buffering=0) as kvm:
+            for what, number in KVM_CAPS.items():
+                if fcntl.ioctl(kvm, 0xae03, number) <= 0:
+                    return f"/dev/kvm has no {what}"
+    except OSError as error:
+        return f"/dev/kvm: {error.strerror}"
+    return ""
+
+
+NO_KVM = without_kvm()
+
+
+class SharedPuppet(Puppet):
+    """One guest for the tests of a class, as firmware may be slow to start."""
+
+    before = {}
+
+    def fresh(self):
+        """As after a start, as far as tests can tell."""
+        for name, value in (("enabled", True), ("isolated-cpus", [2, 3]),
+                            ("vectors", list(range(32, 255))),
+                            ("user", True), ("guest", True), ("idle", True)):
+            self.set(name, value)
+        for cpu in range(4):
+            self.tell(cpu, "sti")
+            self.wrmsr(cpu, MSR_REGISTER, 0)
+            self.tell(cpu, "clear")
+            self.w32(word(cpu), 0)
+            self.w32(word(cpu) + 64, 0)
+        self.before = {}
+        self.before = {(cpu, vector): self.counters(cpu, vector)
+                       for cpu in range(4) for vector in (VECTOR, OTHER, PLAIN)}
+
+    def counters(self, cpu, vector):
+        before = self.before.get((cpu, vector), {})
+        now = super().counters(cpu, vector)
+        return {k: v - before.get(k, 0) for k, v in now.items()
+                if v != before.get(k, 0)}
+
+
+@unittest.skipIf(NO_KVM, NO_KVM)
+class Kvm(Base):
+    """Put before a class: it runs under KVM, and rings the doorbell."""
+
+    accel = "kvm"
+    options = Base.options
+    shared = True
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        if machine := cls.__dict__.get("machine"):
+            machine.close()
+
+    def start(self, *args, **kwargs):
+        cls = type(self)
+        if not self.shared or args or kwargs:
+            super().start(*args, **kwargs)
+            return
+        if "machine" not in cls.__dict__:
+            cls.machine = SharedPuppet(QEMU, GUEST, *self.options,
+                                       cpus=self.cpus, accel=self.accel)
+            self.m = cls.machine
+            if self.x2apic:
+                for cpu in range(int(self.cpus)):
+                    self.enable_x2apic(cpu)
+        self.m = cls.machine
+        self.m.fresh()
+
+    def send(self, low, dest=0, cpu=0, machine=None):
+        (machine or self.m).ring(cpu, dest << 32 | low)
+
+
+class DiscoveryKvm(Kvm, Discovery):
+    test_tcg_leaves_are_as_ever = None
+    test_next_leaf_is_out_of_range = None
+    test_doorbell_does_not_exist = None
+    test_doorbell_beside_the_icr = None
+    test_doorbell_alone = None
+
+    def test_leaves_on_every_cpu(self):
+        self.start()
+        for cpu in range(4):
+            eax, ebx, ecx, edx = self.m.cpuid(CPUID_BASE, cpu=cpu)
+            self.assertEqual((ebx, ecx, edx), SIGNATURE)
+            self.assertEqual(eax, CPUID_BASE + 1)
+            self.assertEqual(self.m.cpuid(CPUID_BASE + 1, cpu=cpu),
+                             [1, 6, 8, 0])
+
+    def test_kvm_leaves_are_as_ever(self):
+        self.start()
+        eax, *name = self.m.cpuid(0x40000000)
+        self.assertEqual(struct.pack("<III", *name), b"KVMKVMKVM\0\0\0")
+        self.assertEqual(eax, 0x40000001)
+
+    def test_without_object_no_leaf_and_no_msr(self):
+        self.start(options=())
+        self.assertNotEqual(tuple(self.m.cpuid(CPUID_BASE)[1:]), SIGNATURE)
+        for number in MSR_REGISTER, MSR_ICR, MSR_ICR_MULTI:
+            self.assert_gp(2, number, 0)
+            with self.assertRaises(Refused):
+                self.m.rdmsr(2, number)
+
+    def test_icr_cannot_be_offered(self):
+        with self.assertRaises(Failed) as caught:
+            self.boot(options=("-object", "ipi-defer,id=d0,icr=on"))
+        self.assertIn("icr=on is not possible", str(caught.exception))
+
+    def test_doorbell_off_offers_nothing(self):
+        with self.assertRaises(Failed) as caught:
+            self.boot(options=("-object", "ipi-defer,id=d0,doorbell=off"))
+        self.assertIn("the guest is offered nothing", str(caught.exception))
+
+
+class RegistrationKvm(Kvm, Registration):
+    pass
+
+
+class DeliveryKvm(Kvm, DeliveryDoorbell):
+    options = Base.options
+
+    def test_icr_is_not_looked_at(self):
+        self.accept(3)
+        Base.send(self, ASSERT | VECTOR, 3)
+        self.check(3, 1, ACCEPT)
+
+
+class DeliveryKvmX2apic(DeliveryKvm):
+    x2apic = True
+    options = Base.options + ("-cpu", "qemu64,+x2apic")
+
+
+class DeliveryKvmSplit(DeliveryKvm):
+    accel = "kvm,kernel-irqchip=split"
+
+
+class DeliveryKvmSplitX2apic(DeliveryKvmX2apic):
+    accel = "kvm,kernel-irqchip=split"
+
+
+class DeliveryKvmOff(Kvm, Delivery):
+    """The ICR, intercepted: xAPIC only."""
+
+    accel = "kvm,kernel-irqchip=off"
+
+    def send(self, low, dest=0, cpu=0, machine=None):
+        Base.send(self, low, dest, cpu, machine)
+
+    def test_offers_the_icr(self):
+        self.assertEqual(self.m.cpuid(CPUID_BASE + 1), [1, 1, 8, 0])
+
+    def test_no_x2apic(self):
+        self.assertEqual(self.m.cpuid(1)[2] >> 21 & 1, 0)
+
+    def test_refused_without_the_object(self):
+        with self.assertRaises(Failed) as caught:
+            self.boot(options=())
+        self.assertIn("KVM does not support userspace APIC",
+                      str(caught.exception))
+
+
+class DeliveryKvmOffDoorbell(DeliveryKvm):
+    """The doorbell where it is not needed."""
+
+    accel = "kvm,kernel-irqchip=off"
+    options = DOORBELL
+
+
 class Policy(Base):
+    offered = {"icr": True, "doorbell": False,
+               "doorbell-writes": 0, "doorbell-refused": 0}
+
     def setUp(self):
         super().setUp()
         self.start()
@@ -573,8 +896,7 @@ class Policy(Base):
         self.assertEqual(
             {k: v for k, v in info.items() if k != "cpus"},
             {"id": "d0", "enabled": True, "user": True, "guest": True,
-             "idle": True, "icr": True, "doorbell": False,
-             "doorbell-writes": 0, "doorbell-refused": 0})
+             "idle": True, **self.offered})
         self.assertEqual([c["isolated"] for c in info["cpus"]],
                          [False, False, True, True])
         self.assertEqual([c["registered"] for c in info["cpus"]],
@@ -592,6 +914,67 @@ class Policy(Base):
         self.assertIn(f"word at {word(3):#x}", text)
         self.assertIn(f"now {ACCEPT | BIT:#010x}", text)
         self.assertIn("deferred 1, coalesced 0", text)
+        self.assertIn("ICR seen, doorbell not offered, rung 0 times", text)
+
+
+@unittest.skipIf(NO_KVM, NO_KVM)
+@unittest.skipUnless(os.path.isfile(MUTANT), "IPIDEFER_MUTANT_KVM is not set")
+class MutantsKvm(unittest.TestCase):
+    """A QEMU that is broken on purpose fails the tests that are about it."""
+
+    NEED_MSI = ("test_not_accepting_word_gets_the_interrupt",
+                "test_untyped_vector_is_delivered_and_not_counted",
+                "test_not_isolated_target_gets_the_interrupt",
+                "test_one_write_for_all_targets",
+                "test_multicast_of_an_untyped_vector")
+    NEED_BIT = ("test_accepting_word_gets_the_bit_and_no_interrupt",
+                "test_second_is_coalesced",
+                "test_multicast_names_ids_from_its_base_on")
+
+    def run_broken(self, mutant, names):
+        """@return the names of those that failed."""
+        class Broken(DeliveryKvm):
+            pass
+
+        result = unittest.TestResult()
+        os.environ.update(LD_PRELOAD=MUTANT, IPIDEFER_MUTANT=mutant)
+        try:
+            unittest.TestSuite(Broken(n) for n in names).run(result)
+        finally:
+            del os.environ["LD_PRELOAD"], os.environ["IPIDEFER_MUTANT"]
+        self.assertEqual(result.testsRun, len(names))
+        self.assertEqual(result.errors, [])
+        return sorted(t.id().rsplit(".", 1)[1] for t, _ in result.failures)
+
+    def test_lost_msi(self):
+        self.assertEqual(
+            self.run_broken("msi", self.NEED_MSI + self.NEED_BIT[:2]),
+            sorted(self.NEED_MSI))
+
+    def test_lost_bit(self):
+        self.assertEqual(
+            self.run_broken("bit", self.NEED_BIT + self.NEED_MSI[:3]),
+            sorted(self.NEED_BIT))
+
+    def test_whole(self):
+        """The control."""
+        self.assertEqual(
+            self.run_broken("none", self.NEED_BIT + self.NEED_MSI), [])
+
+
+class PolicyKvm(Kvm, Policy):
+    offered = {"icr": False, "doorbell": True}
+
+    def test_query(self):
+        before = self.m.qmp("query-ipi-defer")
+        self.ipi(3)
+        info = self.m.qmp("query-ipi-defer")
+        self.assertEqual(info["doorbell-writes"], before["doorbell-writes"] + 1)
+        self.assertEqual({k: info[k] for k in self.offered}, self.offered)
+
+    def test_info(self):
+        self.assertIn("ICR not seen, doorbell offered, rung",
+                      self.m.hmp("info ipi-defer"))
 
 
 class Options(unittest.TestCase):
@@ -670,6 +1053,8 @@ class Options(unittest.TestCase):
 class Lifetime(Base):
     """What ends a registration."""
 
+    can_plug_again = True
+
     def record(self, cpu=3):
         self.m.w32(word(cpu), ACCEPT)
         self.ipi(cpu)
@@ -727,6 +1112,8 @@ class Lifetime(Base):
         # To nobody, and no crash.
         self.ipi(3)
         self.send(ASSERT | OTHERS | VECTOR)
+        if not self.can_plug_again:
+            return
         self.m.qmp("device_add", **topology)
         self.m.tell(0, "start", 3)
         self.assertEqual(self.m.rdmsr(3, MSR_REGISTER), 0)
@@ -833,6 +1220,87 @@ class Lifetime(Base):
         self.assert_gp(3, MSR_REGISTER, msr(table(3), 1))
 
 
+class LifetimeKvm(Kvm, Lifetime):
+    shared = False
+    # Where a vCPU that has run cannot get its CPUID set a second time, as under
+    # some nested KVMs, the unpatched QEMU ends here too.
+    can_plug_again = False
+    test_registration_keeps_no_other_memory_alive = None
+
+    def test_init_ends_that_cpus_only(self):
+        """It does not: nobody tells QEMU. The guest has to do it."""
+        self.start()
+        self.register(2)
+        self.register(3)
+        self.m.tell(0, "start", 3)
+        self.assertEqual(self.m.rdmsr(3, MSR_REGISTER), msr(table(3), 1))
+        self.m.wrmsr(3, MSR_REGISTER, 0)
+        self.m.w32(word(3), ACCEPT)
+        self.ipi(3)
+        self.assertEqual(self.m.taken(3, VECTOR), 1)
+        self.assertEqual(self.m.r32(word(3)), ACCEPT)
+        self.assertTrue(self.m.defer(2)["registered"])
+        self.record(2)
+
+
+class LifetimeKvmOff(LifetimeKvm):
+    """QEMU's own local APIC sees INITs."""
+
+    accel = "kvm,kernel-irqchip=off"
+    test_unplug_and_plug_in_again = None
+    test_word_whose_memory_is_remapped_is_lost = None
+    test_word_under_which_other_memory_appears_is_lost = None
+    test_read_only_word_is_refused = None
+
+    send = Base.send
+    test_init_ends_that_cpus_only = Lifetime.test_init_ends_that_cpus_only
+
+
+class BigId(Base):
+    """APIC IDs above 254: the doorbell has 32 bits for them."""
+
+    cpus = "1,maxcpus=288,sockets=288,cores=1,threads=1"
+    ID = 287
+    SLOT = 31               # where the puppet keeps it
+    options = ("-object", "ipi-defer,id=d0,isolated-cpus=287,idle=on,"
+               "doorbell=on,icr=off", "-cpu", "qemu64,+x2apic",
+               "-device", f"qemu64-x86_64-cpu,socket-id={ID},core-id=0,"
+               "thread-id=0")
+
+    def test_unicast_and_multicast(self):
+        self.start()
+        self.enable_x2apic(0)
+        self.m.tell(0, "clear")
+        self.register(self.SLOT)
+        slot, where = self.SLOT, word(self.SLOT)
+        self.assertTrue(self.m.defer(self.ID)["registered"])
+        self.m.ring(0, self.ID << 32 | VECTOR)
+        self.assertEqual(self.m.taken(slot, VECTOR), 1)
+        self.m.ring_multi(0, REQUEST, VECTOR, 0, self.ID)
+        self.assertEqual(self.m.taken(slot, VECTOR), 2)
+        # Their low bytes are 31.
+        self.m.ring(0, 31 << 32 | VECTOR)
+        self.m.ring(0, (self.ID + 256) << 32 | VECTOR)
+        self.m.ring_multi(0, REQUEST, VECTOR, 30, 1, 256)
+        self.assertEqual(self.m.taken(slot, VECTOR), 2)
+        self.m.w32(where, ACCEPT)
+        self.m.ring(0, self.ID << 32 | VECTOR)
+        self.assertEqual(self.m.r32(where), ACCEPT | BIT)
+        self.m.w32(where, ACCEPT)
+        self.m.ring_multi(0, REQUEST, VECTOR, self.ID, 0)
+        self.assertEqual(self.m.r32(where), ACCEPT | BIT)
+        self.m.ring(0, 0xffffffff << 32 | VECTOR)
+        self.assertEqual(self.m.taken(0, VECTOR), 1)
+        self.assertEqual(self.m.taken(slot, VECTOR), 2)
+        self.assertEqual(self.m.counters(self.ID, VECTOR), {
+            "delivered-in-kernel": 2, "deferred": 2, "coalesced": 1})
+
+
+@unittest.skipIf(NO_KVM, NO_KVM)
+class BigIdKvm(BigId):
+    accel = "kvm,kernel-irqchip=split"
+
+
 class Memory(Base):
     def test_recording_invalidates_translated_code(self):
         """The word is the operand of an instruction that has run."""
@@ -893,6 +1361,54 @@ class MemorySingleThread(Memory):
 class MemoryIcount(Memory):
     accel = "tcg,thread=single"
     options = Base.options + ("-icount", "shift=3")
+
+
+@unittest.skipIf(NO_KVM, NO_KVM)
+class MemoryKvm(Kvm, Memory):
+    """The target in ring 3, which runs natively also where ring 0 does not."""
+
+    # No translated code here.
+    test_recording_invalidates_translated_code = None
+    rounds = 20000
+
+    def test_race(self):
+        self.start()
+        stop = WORDS + 0x800
+        self.m.w32(stop, 0)
+        self.register(3)
+        self.m.spread(1, 3)
+        self.m.tell(3, "!toggle3", word(3), ACCEPT, stop)
+        self.storm()
+        self.m.w32(stop, 1)
+        turns, found, bits = self.m.tell(3, "wait")
+        n = self.m.counters(3, VECTOR)
+        self.assertEqual(sum(n.values()), self.rounds)
+        self.assertEqual(self.m.r32(word(3)), 0)
+        # Every bit that was newly set has been found, once.
+        self.assertEqual(n.get("deferred", 0), found)
+        self.assertEqual(bits, BIT if found else 0)
+        self.assertLessEqual(found, turns)
+        sent = sum(v for k, v in n.items() if k.startswith("delivered"))
+        taken = self.m.taken(3, VECTOR)
+        self.assertLessEqual(taken, sent)
+        self.assertEqual(taken > 0, sent > 0)
+
+    def storm(self):
+        self.m.tell(1, "!ring", MSR_ICR, 3, VECTOR, self.rounds, 0)
+        self.m.tell(1, "wait")
+
+
+class MemoryKvmSplit(MemoryKvm):
+    accel = "kvm,kernel-irqchip=split"
+
+
+class MemoryKvmOff(MemoryKvm):
+    accel = "kvm,kernel-irqchip=off"
+    rounds = 5000
+
+    def storm(self):
+        self.m.tell(1, "!spam", 0, 3 << 24, ASSERT | VECTOR, self.rounds, 0)
+        self.m.tell(1, "wait")
 
 
 class Migration(Base):
@@ -1025,7 +1541,7 @@ class Migration(Base):
         self.register(3)
         self.m.w32(word(3), ACCEPT)
         self.m.write(word(3) + 64, mark)
-        self.m.tell(0, "fill", 8 * MIB, 16 * MIB // 4, 0x12345678)
+        self.m.tell(0, "pages", 8 * MIB, 16 * MIB // 4096, 0x12345678)
         path = self.file + ".socket"
         listener = socket.socket(socket.AF_UNIX)
         self.addCleanup(listener.close)
@@ -1110,6 +1626,45 @@ class MigrationX2apic(Migration):
     test_unregistered_guest_needs_no_object = None
 
 
+class MigrationDoorbell(Migration):
+    """A guest that was told of a doorbell must find one."""
+
+    options = DOORBELL
+
+    def send(self, low, dest=0, cpu=0, machine=None):
+        (machine or self.m).ring(cpu, dest << 32 | low)
+
+    test_policy_is_the_destinations = None
+    test_word_in_memory_that_a_device_maps = None
+    test_bad_streams_are_refused = None
+    test_exec = None
+
+    def test_destination_without_doorbell_is_refused(self):
+        self.prepared()
+        self.save(f"file:{self.file}")
+        error = self.refused_stream(options=(
+            "-object", "ipi-defer,id=d0,isolated-cpus=2-3"))
+        self.assertIn("not here: 0x6", error)
+
+
+class MigrationKvm(Kvm, MigrationDoorbell):
+    """Work that is recorded under KVM arrives: memory that QEMU wrote."""
+
+    options = Base.options
+    shared = False
+    test_lost_word_stays_lost = None
+    test_unregistered_guest_needs_no_object = None
+    test_destination_without_doorbell_is_refused = None
+
+
+class MigrationKvmX2apic(MigrationKvm):
+    x2apic = True
+    options = Base.options + ("-cpu", "qemu64,+x2apic")
+
+    test_destination_without_object_is_refused = None
+    test_reset_after_migration_ends_it = None
+
+
 @unittest.skipUnless(STOCK, "IPIDEFER_QEMU_STOCK is not set")
 class SameAsStock(unittest.TestCase):
     """Without the object, the patched QEMU is the unpatched one."""
@@ -1171,6 +1726,31 @@ class SameAsStock(unittest.TestCase):
         self.assertEqual(stock - patched, set())
 
 
+@unittest.skipIf(NO_KVM, NO_KVM)
+class SameAsStockKvm(SameAsStock):
+    """And so under KVM."""
+
+    def both(self, *args, **kwargs):
+        yield from super().both(*args, accel="kvm", **kwargs)
+
+    def msrs(self, m):
+        for number in MSR_REGISTER, MSR_ICR, MSR_ICR_MULTI:
+            for what in (lambda: m.wrmsr(1, number, 0),
+                         lambda: m.rdmsr(1, number)):
+                try:
+                    yield number, what()
+                except Refused:
+                    yield number, "#GP"
+
+    def test_msrs(self):
+        self.compare(lambda m: list(self.msrs(m)))
+
+    test_cpuid_max = None
+    test_device_tree_and_memory_map = None
+    test_vmstate_sections = None
+    test_types = None
+
+
 def main():
     for name, value in (("IPIDEFER_QEMU", QEMU), ("IPIDEFER_PUPPET", GUEST)):
         if not value:
@@ -1179,6 +1759,8 @@ def main():
         if not os.path.isfile(value):
             print(f"{name}: no file '{value}'")
             return 1
+    if NO_KVM:
+        print(f"no KVM: {NO_KVM}")
     result = unittest.main(exit=False).result
     if not result.wasSuccessful():
         return 1

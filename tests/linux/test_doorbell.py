@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest whose hypervisor does not see the ICR rings the doorbell.
+
+    test_doorbell.py [-v] [CLASS[.TEST]]...
+
+Environment: as linux_guest.py. Status: 0 passed, 1 failed, 77 something is
+missing, or there is no KVM that boots Linux.
+
+Under TCG with the ICR hidden (icr=off), and under KVM where that boots Linux. The
+guest counts what it asked for, the VMM what became of it and how often it was
+asked: all must agree. With a guest that drops its requests they must not.
+"""
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+
+from linux_guest import ROOT, Guest, archive, missing
+from machine import Failed
+
+DIRECTORY = "/sys/kernel/debug/x86/ipi_defer"
+VECTORS = {"sync_core": 0xf5, "kernel_tlbi": 0xea}
+CPUS = range(4)
+
+
+class DoorbellCase(unittest.TestCase):
+    ACCEL = "tcg,thread=multi"
+    CPU = "max"
+    DEFER = ",doorbell=on,icr=off"
+
+    def boot(self, append="ipi_defer=hv", **kwargs):
+        folder = tempfile.mkdtemp(prefix="ipidefer-doorbell-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        initrd = os.path.join(folder, "initrd")
+        archive(initrd, ROOT)
+        kwargs = {"defer": self.DEFER, "cpu": self.CPU, "accel": self.ACCEL,
+                  **kwargs}
+        self.m = Guest(initrd, append, **kwargs)
+        self.addCleanup(self.m.close)
+
+    def output(self, command):
+        begin = len(self.m.console)
+        self.m.run(command)
+        return self.m.console[begin:-1]
+
+    def guest_counts(self):
+        """{(cpu, work): (requested, delivered)}, {work: requests}."""
+        counts, requests = {}, {}
+        for line in self.output(f"cat {DIRECTORY}/stats"):
+            found = re.fullmatch(r"(\d+) (\w+) (\d+) (-?\d+) (\d+) (\d+) (\d+) "
+                                 r"(\d+) (0x)?[0-9a-f]+", line.strip())
+            if found:
+                cpu, work = int(found[1]), found[2]
+                counts[cpu, work] = int(found[3]), int(found[5])
+                requests[work] = int(found[8])
+        self.assertTrue(counts)
+        return counts, requests
+
+    def vmm_counts(self):
+        """{(cpu, work): {verdict: n}}, writes to the doorbell."""
+        writes = self.m.qmp("query-ipi-defer")["doorbell-writes"]
+        return {(cpu, work): self.m.counters(cpu, vector)
+                for cpu in CPUS for work, vector in VECTORS.items()}, writes
+
+    def counts(self):
+        """Both sides, at a moment at which nothing is asked for."""
+        deadline = time.monotonic() + 60
+        while True:
+            before = self.guest_counts()
+            vmm = self.vmm_counts()
+            if self.guest_counts() == before:
+                return before, vmm
+            self.assertLess(time.monotonic(), deadline, "never quiet")
+
+    def compare(self, command):
+        """Run a command; both sides must have counted the same meanwhile.
+
+        @return requests; verdicts that suppressed, for isolated vCPUs
+        """
+        (counts, requests), (verdicts, writes) = self.counts()
+        self.m.run(command)
+        (counts2, requests2), (verdicts2, writes2) = self.counts()
+        suppressed = 0
+        for key in counts:
+            new = {v: n - verdicts[key].get(v, 0)
+                   for v, n in verdicts2[key].items()}
+            requested = counts2[key][0] - counts[key][0]
+            self.assertEqual(sum(new.values()), requested, f"{key}: {new}")
+            recorded = new.get("deferred", 0) + new.get("coalesced", 0)
+            if key[0] >= 2:
+                suppressed += recorded
+            else:
+                self.assertEqual(recorded, 0, f"{key}: {new}")
+        asked = sum(requests2[w] - requests[w] for w in requests)
+        # Each request names two vCPUs or more, for one write.
+        self.assertEqual(writes2 - writes, asked, "writes for requests")
+        return asked, suppressed
+
+
+class Doorbell(DoorbellCase):
+    def test_guest_and_vmm_agree(self):
+        self.boot()
+        self.assertEqual(self.output(f"cat {DIRECTORY}/way"),
+                         ["doorbell-multi"])
+        self.assertTrue(any("by doorbell-multi" in line
+                            for line in self.output("dmesg | grep ipi_defer")))
+        asked, suppressed = self.compare("toggle; toggle")
+        self.assertGreater(asked, 10)
+        self.assertGreater(suppressed, asked)
+
+    def test_cpu_that_went_offline_and_came_back(self):
+        self.boot()
+        online = "/sys/devices/system/cpu/cpu1/online"
+        self.m.run(f"echo 0 >{online}")
+        self.assertFalse(self.m.defer(1)["registered"])
+        self.m.run(f"echo 1 >{online}")
+        self.assertTrue(self.m.defer(1)["registered"])
+        asked, suppressed = self.compare("toggle")
+        self.assertGreater(suppressed, asked)
+
+    def test_switched_off_it_interrupts(self):
+        self.boot()
+        self.m.set("enabled", False)
+        asked, suppressed = self.compare("toggle")
+        self.assertGreater(asked, 5)
+        self.assertEqual(suppressed, 0)
+
+
+class DoorbellTcg(DoorbellCase):
+    """What depends on an ICR that can be seen."""
+
+    def test_icr_is_preferred(self):
+        self.boot(defer=",doorbell=on")
+        self.assertEqual(self.output(f"cat {DIRECTORY}/way"), ["icr"])
+        self.m.run("toggle")
+        info = self.m.qmp("query-ipi-defer")
+        self.assertEqual(info["doorbell-writes"], 0)
+        self.assertGreater(sum(self.m.counters(2, 0xf5).values()), 5)
+
+
+class DropIpi(DoorbellCase):
+    """A guest that does not ring is found out; it waits for 10 s at times."""
+
+    def test_requests_that_were_dropped_are_missed(self):
+        self.boot("ipi_defer=hv ipi_defer_fault=drop_ipi")
+        with self.assertRaises(AssertionError):
+            self.compare("echo 1 >/proc/sys/kernel/sched_schedstats")
+
+
+def without_linux_under_kvm():
+    """Why there is no Linux guest under KVM here, or ''."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "no /dev/kvm that can be used"
+    with tempfile.TemporaryDirectory() as folder:
+        initrd = os.path.join(folder, "initrd")
+        archive(initrd, ROOT)
+        begin = time.monotonic()
+        try:
+            Guest(initrd, "ipi_defer=off", defer=None, cpu="host",
+                  accel="kvm").close()
+        except Failed as error:
+            text = str(error).strip().splitlines()
+            return (f"no Linux guest without ipi-defer came up under this KVM in "
+                    f"{time.monotonic() - begin:.0f} s: {text[0] if text else ''}")
+    return ""
+
+
+class DoorbellKvm(Doorbell):
+    ACCEL = "kvm"
+    CPU = "host"
+    DEFER = ""
+
+    @classmethod
+    def setUpClass(cls):
+        if why := without_linux_under_kvm():
+            print(f"skipped: {why}")
+            raise unittest.SkipTest(why)
+
+
+if __name__ == "__main__":
+    if not_there := missing():
+        print("skipped: " + "; ".join(not_there))
+        sys.exit(77)
+    program = unittest.main(exit=False)
+    if not program.result.wasSuccessful():
+        sys.exit(1)
+    # setUpClass skips before any test is counted.
+    if program.result.skipped and \
+            program.result.testsRun <= len(program.result.skipped):
+        sys.exit(77)

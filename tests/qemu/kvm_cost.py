@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an IPI costs its sender under KVM, by the way it is sent.
+
+    kvm_cost.py [ROUNDS [IPIS]]
+
+In each round (default 20) and each mode of the local APIC, a guest's CPU 1 sends
+IPIS times (default 2000) in each of the ways below, in an order that changes.
+Its targets are in ring 3. Figures are ratios to the ordinary IPI of the in-kernel
+xAPIC in the same round: median, and the 10th and 90th percentile. A benchmark: no
+test's verdict. Where KVM emulates ring 0, the loop that sends is emulated too.
+
+Environment: IPIDEFER_QEMU, IPIDEFER_PUPPET (puppet.elf of the build tree).
+Status: 0, or 77 when one of them or KVM is missing.
+"""
+import os
+import random
+import sys
+import time
+
+from ipi_cost import spread
+from puppet import MSR_ICR, MSR_ICR_MULTI, Puppet
+from test_qemu import (ACCEPT, NO_KVM, PLAIN, REQUEST, VECTOR, WORDS, binding,
+                       msr, table, word)
+
+ASSERT = 1 << 14
+SENDER, TARGETS = 1, (2, 3)
+X2APIC = ("-cpu", "qemu64,+x2apic")
+MODES = {
+    "in-kernel xAPIC": ("kvm", (), 0),
+    "in-kernel x2APIC": ("kvm", X2APIC, 1),
+    "split x2APIC": ("kvm,kernel-irqchip=split", X2APIC, 1),
+    "off (ICR seen)": ("kvm,kernel-irqchip=off", (), 0),
+}
+
+
+class Sender(Puppet):
+    """Both targets in ring 3, with registered words."""
+
+    def prepare(self, x2apic):
+        self.x2apic = x2apic
+        for cpu in range(4):
+            if x2apic:
+                base = self.rdmsr(cpu, 0x1b)
+                self.wrmsr(cpu, 0x1b, base | 1 << 10)
+        for cpu in TARGETS:
+            self.write(table(cpu), binding(word(cpu)))
+            self.wrmsr(cpu, 0x49504900, msr(table(cpu), 1))
+        self.ring_multi(0, REQUEST, VECTOR, 0, *TARGETS)
+        self.spread(SENDER, TARGETS[0])
+        for cpu in TARGETS:
+            self.tell(cpu, "!toggle3", WORDS + 0x400 + 64 * cpu, 0, WORDS + 0x800)
+
+    def took(self, *command):
+        start = time.perf_counter()
+        self.tell(SENDER, *command)
+        return time.perf_counter() - start
+
+    def icr(self, vector, ipis):
+        high = TARGETS[0] if self.x2apic else TARGETS[0] << 24
+        return self.took("spam", self.x2apic, high, ASSERT | vector, ipis, 0)
+
+    def ring_one(self, ipis):
+        return self.took("ring", MSR_ICR, TARGETS[0], VECTOR, ipis, 0)
+
+    def ring_both(self, ipis):
+        return self.took("ring", MSR_ICR_MULTI, 0, REQUEST, ipis, 0)
+
+    def accept(self, value):
+        for cpu in TARGETS:
+            self.w32(word(cpu), value)
+
+    def ways(self, doorbell):
+        ways = {"ordinary IPI": (0, lambda n: self.icr(PLAIN, n)),
+                "ICR, recorded": (ACCEPT, lambda n: self.icr(VECTOR, n)),
+                "ICR, delivered": (0, lambda n: self.icr(VECTOR, n))}
+        if doorbell:
+            ways = {"ordinary IPI": ways["ordinary IPI"],
+                    "doorbell, recorded": (ACCEPT, self.ring_one),
+                    "doorbell, delivered": (0, self.ring_one),
+                    "multicast to 2, recorded": (ACCEPT, self.ring_both),
+                    "multicast to 2, delivered": (0, self.ring_both)}
+        return ways
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    ipis = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+    names = ("IPIDEFER_QEMU", "IPIDEFER_PUPPET")
+    missing = [n for n in names if not os.access(os.environ.get(n, ""), os.R_OK)]
+    if missing or NO_KVM:
+        print(f"skipped: {NO_KVM or ', '.join(missing) + ' not set to a file'}")
+        return 77
+    qemu, guest = (os.environ[n] for n in names)
+    machines, took = {}, {}
+    try:
+        for mode, (accel, cpu, x2apic) in MODES.items():
+            machines[mode] = Sender(
+                qemu, guest, "-object",
+                "ipi-defer,id=d0,isolated-cpus=2-3,idle=on,doorbell=on", *cpu,
+                accel=accel)
+            machines[mode].prepare(x2apic)
+            machines[mode].qmp("stop")
+        for _ in range(rounds):
+            for mode in random.sample(list(machines), len(machines)):
+                m = machines[mode]
+                m.qmp("cont")
+                ways = m.ways("off" not in mode)
+                for way in random.sample(list(ways), len(ways)):
+                    value, send = ways[way]
+                    m.accept(value)
+                    took.setdefault((mode, way), []).append(send(ipis))
+                m.qmp("stop")
+    finally:
+        for machine in machines.values():
+            machine.close()
+    base = took["in-kernel xAPIC", "ordinary IPI"]
+    print(f"{rounds} rounds of {ipis} IPIs; ratio to the ordinary IPI of the "
+          "in-kernel xAPIC, median (10th .. 90th percentile)")
+    for mode, machine in machines.items():
+        for way in machine.ways("off" not in mode):
+            ratios = [t / b for t, b in zip(took[mode, way], base)]
+            print(f"{mode:17} {way:26} {spread(ratios)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
