@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "interceptor.hpp"
+
+#include <algorithm>
+
+#include "failure.hpp"
+#include "mutation.hpp"
+
+namespace ipidefer::vmm {
+
+Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
+                         const GuestMemory& memory)
+    : memory_{memory}, vm_{ipidefer_vm_create(vcpus)}, registers_(vcpus)
+{
+    if (!vm_)
+        throw Failure{Exit::kCannotRun, "no decision core for " +
+                                            std::to_string(vcpus) +
+                                            " vCPUs, limit " +
+                                            std::to_string(IPIDEFER_MAX_VCPUS)};
+    ipidefer_set_enabled(vm_.get(), policy.enabled);
+    std::uint32_t contexts = 0;
+    if (policy.user) contexts |= IPIDEFER_CONTEXT_USER;
+    if (policy.guest) contexts |= IPIDEFER_CONTEXT_GUEST;
+    if (policy.idle) contexts |= IPIDEFER_CONTEXT_IDLE;
+    ipidefer_set_contexts(vm_.get(), contexts);
+    for (const unsigned vcpu : policy.isolated)
+        if (ipidefer_set_isolated(vm_.get(), vcpu, true) != IPIDEFER_OK)
+            throw Failure{Exit::kCannotRun,
+                          "isolated vCPU " + std::to_string(vcpu) +
+                              ", the last one is " + std::to_string(vcpus - 1)};
+    for (unsigned vector = 0; vector < 256; ++vector)
+        ipidefer_set_vector_allowed(
+            vm_.get(), static_cast<std::uint8_t>(vector),
+            std::ranges::find(policy.vectors, vector) != policy.vectors.end());
+}
+
+std::array<CpuidLeaf, IPI_DEFER_CPUID_LEAVES> Interceptor::cpuid()
+{
+    return {{{IPI_DEFER_CPUID_DEFAULT,
+              IPI_DEFER_CPUID_DEFAULT + IPI_DEFER_CPUID_LEAVES - 1,
+              IPI_DEFER_SIGNATURE_EBX, IPI_DEFER_SIGNATURE_ECX,
+              IPI_DEFER_SIGNATURE_EDX},
+             {IPI_DEFER_CPUID_DEFAULT + 1, IPI_DEFER_VERSION, IPI_DEFER_F_ICR,
+              IPI_DEFER_MAX_BINDINGS, 0}}};
+}
+
+bool Interceptor::refuse(const ipidefer_fault& fault)
+{
+    char text[200];
+    refusal_ = ipidefer_fault_text(&fault, text, sizeof(text));
+    ++refused_;
+    return false;
+}
+
+bool Interceptor::write_register(unsigned vcpu, std::uint64_t value)
+{
+    ipidefer_registration registration{};
+    ipidefer_fault fault{};
+    if (ipidefer_register_decode(value, &registration, &fault) != IPIDEFER_OK)
+        return refuse(fault);
+    if (registration.count == 0) {
+        end_registration(vcpu);
+        return true;
+    }
+
+    // I7: the guest may rewrite its table at any time. Copied once; all that
+    // follows looks at the copy.
+    alignas(ipi_defer_binding) std::array<std::byte, IPI_DEFER_TABLE_BYTES>
+        raw{};
+    const auto table = std::span{raw}.first(registration.table_bytes);
+    if (!memory_.copy_from(registration.table_gpa, table)) {
+        fault = {IPIDEFER_E_WORD, 0, registration.table_gpa,
+                 memory_.ram().size()};
+        return refuse(fault);
+    }
+    ipi_defer_binding bindings[IPI_DEFER_MAX_BINDINGS];
+    if (ipidefer_table_decode(raw.data(), table.size(), registration.count,
+                              bindings, &fault) != IPIDEFER_OK)
+        return refuse(fault);
+
+    std::uint32_t* words[IPI_DEFER_MAX_BINDINGS] = {};
+    for (std::uint32_t i = 0; i < registration.count; ++i) {
+        words[i] = memory_.writable_word(bindings[i].word_gpa);
+        if (words[i] == nullptr && mutated(Mutation::kAnyWord))
+            words[i] = &stray_word_;
+        if (words[i] == nullptr) {
+            fault = {IPIDEFER_E_WORD, i, bindings[i].word_gpa,
+                     memory_.ram().size()};
+            return refuse(fault);
+        }
+    }
+    if (ipidefer_bind(vm_.get(), vcpu, bindings, words, registration.count,
+                      &fault) != IPIDEFER_OK)
+        return refuse(fault);
+    registers_[vcpu] = value;
+    ++accepted_;
+    return true;
+}
+
+void Interceptor::end_registration(unsigned vcpu)
+{
+    ipidefer_unbind(vm_.get(), vcpu);
+    registers_[vcpu] = 0;
+}
+
+bool Interceptor::decide(unsigned target, std::uint8_t vector) noexcept
+{
+    if (mutated(Mutation::kDrop)) return true;
+    const bool recorded =
+        ipidefer_suppresses(ipidefer_decide(vm_.get(), target, vector));
+    return recorded && !mutated(Mutation::kBoth);
+}
+
+ipidefer_counters Interceptor::counters(unsigned vcpu,
+                                        std::uint8_t vector) const
+{
+    ipidefer_counters counters{};
+    ipidefer_counters_get(vm_.get(), vcpu, vector, &counters);
+    return counters;
+}
+
+}  // namespace ipidefer::vmm

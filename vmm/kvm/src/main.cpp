@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer-vmm: a small KVM VMM whose local APIC is in userspace, so that it
+// sees every IPI, and may defer it.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "failure.hpp"
+#include "image.hpp"
+#include "kvm.hpp"
+#include "machine.hpp"
+#include "mutation.hpp"
+#include "options.hpp"
+#include "report.hpp"
+
+namespace {
+
+using namespace ipidefer::vmm;
+
+constexpr std::size_t kMostImage = 256u << 20;
+
+Exit status_of(const Outcome& outcome)
+{
+    switch (outcome.kind) {
+        case Outcome::Kind::kExit:
+            return outcome.status == 0 ? Exit::kDone : Exit::kGuestFailed;
+        case Outcome::Kind::kGuestFailed:
+        case Outcome::Kind::kTimeout:
+            return Exit::kGuestFailed;
+        case Outcome::Kind::kSignal:
+        case Outcome::Kind::kBroken:
+            return Exit::kCannotRun;
+    }
+    return Exit::kCannotRun;
+}
+
+void write_json(const nlohmann::json& report, const std::string& path)
+{
+    if (path == "-") {
+        std::cout << report.dump(2) << std::endl;
+        return;
+    }
+    std::ofstream file{path};
+    file << report.dump(2) << '\n';
+    file.close();
+    if (!file) throw system_failure("--json '" + path + "'");
+}
+
+Exit run(const Options& options)
+{
+    const Kvm kvm;
+    const auto file = read_file(options.guest, kMostImage);
+    const auto image =
+        read_image(file, options.machine.ram_bytes, options.flat_gpa);
+    Machine machine{kvm, options.machine};
+    machine.load(image);
+    const Outcome outcome = machine.run(options.timeout, STDOUT_FILENO);
+
+    const auto report = report_json(machine, outcome, kvm.probe());
+    if (!options.quiet) std::cout << report_table(report) << std::flush;
+    if (!options.json.empty()) write_json(report, options.json);
+    if (outcome.kind == Outcome::Kind::kExit && outcome.status != 0)
+        std::cerr << "ipidefer-vmm: the guest ended with status "
+                  << outcome.status << '\n';
+    if (outcome.kind != Outcome::Kind::kExit)
+        std::cerr << "ipidefer-vmm: " << name(outcome.kind) << ": "
+                  << outcome.text << '\n';
+    return status_of(outcome);
+}
+
+Exit probe()
+{
+    const Probe found = probe_kvm();
+    std::cout << found.line << '\n';
+    return found.sufficient ? Exit::kDone : Exit::kNotPossible;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    CLI::App app{
+        "ipidefer-vmm: runs freestanding guests under KVM, and defers their "
+        "IPIs",
+        "ipidefer-vmm"};
+    app.set_version_flag("--version", "ipidefer-vmm " IPIDEFER_VMM_VERSION);
+    RawOptions raw;
+    add_options(app, raw);
+#ifdef IPIDEFER_VMM_MUTATIONS
+    app.add_option("--mutation", raw.mutation, "deliberate bug, for tests");
+#endif
+    app.footer(
+        "Exit status: 0 done, 1 could not run, 2 the guest failed,\n"
+        "77 not possible here.");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return static_cast<int>(app.exit(error) == 0 ? Exit::kDone
+                                                     : Exit::kCannotRun);
+    }
+    try {
+#ifdef IPIDEFER_VMM_MUTATIONS
+        if (!raw.mutation.empty() && !set_mutation(raw.mutation))
+            throw Failure{Exit::kCannotRun,
+                          "--mutation '" + raw.mutation + "': no such one"};
+#endif
+        return static_cast<int>(raw.probe ? probe() : run(check_options(raw)));
+    } catch (const Failure& failure) {
+        std::cerr << "ipidefer-vmm: " << failure.what() << '\n';
+        return static_cast<int>(failure.exit());
+    } catch (const std::exception& error) {
+        std::cerr << "ipidefer-vmm: " << error.what() << '\n';
+        return static_cast<int>(Exit::kCannotRun);
+    }
+}

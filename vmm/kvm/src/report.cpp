@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "report.hpp"
+
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace ipidefer::vmm {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const VcpuCounts& counts, bool exits_counted)
+{
+    json out{{"returns", counts.returns}, {"interrupts", counts.interrupts},
+             {"nmis", counts.nmis},       {"kicks", counts.kicks},
+             {"msrs", counts.msrs},       {"mmios", counts.mmios},
+             {"ios", counts.ios},         {"halts", counts.halts},
+             {"exits", nullptr}};
+    if (exits_counted) out["exits"] = counts.exits;
+    return out;
+}
+
+std::string vector_name(unsigned vector)
+{
+    std::ostringstream out;
+    out << "0x" << std::hex << std::setw(2) << std::setfill('0') << vector;
+    return out.str();
+}
+
+/// {"0xf5": {"deferred": 3, ...}, ...}: vectors that anything was counted for.
+json verdicts_of(const Interceptor& interceptor, unsigned vcpu)
+{
+    json vectors = json::object();
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector) {
+        const auto counters =
+            interceptor.counters(vcpu, static_cast<std::uint8_t>(vector));
+        json verdicts = json::object();
+        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
+            if (counters.verdict[v] != 0)
+                verdicts[ipidefer_verdict_name(
+                    static_cast<ipidefer_verdict>(v))] = counters.verdict[v];
+        if (!verdicts.empty()) vectors[vector_name(vector)] = verdicts;
+    }
+    return vectors;
+}
+
+}  // namespace
+
+json report_json(const Machine& machine, const Outcome& outcome,
+                 const Probe& probe)
+{
+    const bool exits_counted = machine.counts_exits();
+    json report{{"schema", "ipidefer-vmm/1"},
+                {"kvm",
+                 {{"backend", name(probe.backend)},
+                  {"probe", probe.line},
+                  {"exits_counted", exits_counted}}},
+                {"outcome",
+                 {{"kind", name(outcome.kind)},
+                  {"status", outcome.status},
+                  {"text", outcome.text}}}};
+    const auto& interceptor = machine.interceptor();
+    report["registrations"] = {{"accepted", interceptor.accepted()},
+                               {"refused", interceptor.refused()},
+                               {"last_refusal", interceptor.refusal()}};
+    report["console_lost"] = machine.ports().console_lost();
+    report["marks_lost"] = machine.ports().marks_lost();
+    report["vcpus"] = json::array();
+    const auto counts = machine.counts();
+    for (unsigned i = 0; i < counts.size(); ++i) {
+        json vcpu = to_json(counts[i], exits_counted);
+        vcpu["isolated"] = interceptor.isolated(i);
+        vcpu["verdicts"] = verdicts_of(interceptor, i);
+        report["vcpus"].push_back(std::move(vcpu));
+    }
+    report["marks"] = json::array();
+    for (const auto& mark : machine.ports().marks()) {
+        json vcpus = json::array();
+        for (const auto& each : mark.vcpus)
+            vcpus.push_back(to_json(each, exits_counted));
+        report["marks"].push_back(
+            {{"value", mark.value}, {"ns", mark.ns}, {"vcpus", vcpus}});
+    }
+    return report;
+}
+
+std::string report_table(const json& report)
+{
+    std::ostringstream out;
+    out << "verdicts by vCPU\n";
+    bool any = false;
+    unsigned index = 0;
+    for (const auto& vcpu : report.at("vcpus")) {
+        for (const auto& [vector, verdicts] : vcpu.at("verdicts").items())
+            for (const auto& [verdict, count] : verdicts.items()) {
+                any = true;
+                out << "  vCPU " << std::left << std::setw(4) << index << ' '
+                    << vector << "  " << std::setw(24) << verdict << std::right
+                    << std::setw(12) << count << '\n';
+            }
+        ++index;
+    }
+    if (!any) out << "  none\n";
+    constexpr const char* kColumns[] = {"returns", "exits", "interrupts",
+                                        "nmis", "kicks"};
+    out << "vCPU      ";
+    for (const char* column : kColumns) out << std::setw(12) << column;
+    out << '\n';
+    index = 0;
+    for (const auto& vcpu : report.at("vcpus")) {
+        out << std::left << std::setw(4) << index++ << ' ' << std::setw(5)
+            << (vcpu.at("isolated").get<bool>() ? "iso" : "") << std::right;
+        for (const char* column : kColumns) {
+            const auto& value = vcpu.at(column);
+            out << std::setw(12) << (value.is_null() ? "-" : value.dump());
+        }
+        out << '\n';
+    }
+    return out.str();
+}
+
+}  // namespace ipidefer::vmm

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router.hpp"
+
+#include <mutex>
+
+#include "mutation.hpp"
+
+namespace ipidefer::vmm {
+namespace {
+
+constexpr std::uint8_t kFirstLegalVector = 16;
+
+}  // namespace
+
+Router::Router(Interceptor& interceptor, unsigned vcpus)
+    : interceptor_{interceptor}, ends_(vcpus)
+{
+}
+
+void Router::connect(unsigned vcpu, Kickable& kickable,
+                     const ipidefer_apic& apic)
+{
+    ends_[vcpu].kickable = &kickable;
+    ends_[vcpu].apic = apic;
+}
+
+void Router::set_identity(unsigned vcpu, const ipidefer_apic& apic)
+{
+    const std::unique_lock alone{lock_};
+    ends_[vcpu].apic = apic;
+}
+
+std::uint64_t Router::read_register(unsigned vcpu) const
+{
+    const std::shared_lock shared{lock_};
+    return interceptor_.read_register(vcpu);
+}
+
+bool Router::write_register(unsigned vcpu, std::uint64_t value)
+{
+    const std::unique_lock alone{lock_};
+    return interceptor_.write_register(vcpu, value);
+}
+
+void Router::end_registration(unsigned vcpu)
+{
+    if (mutated(Mutation::kKeepRegistration)) return;
+    const std::unique_lock alone{lock_};
+    interceptor_.end_registration(vcpu);
+}
+
+/// Only what is bound, fixed and edge-triggered is asked about (I3).
+bool Router::records(unsigned target, const ipidefer_icr& icr)
+{
+    if (mutated(Mutation::kDeferNmi) && icr.delivery == IPIDEFER_NMI)
+        return interceptor_.decide(target, icr.vector);
+    return icr.deferrable && interceptor_.typed(icr.vector) &&
+           interceptor_.decide(target, icr.vector);
+}
+
+void Router::deliver(unsigned target, const ipidefer_icr& icr)
+{
+    End& end = ends_[target];
+    switch (static_cast<ipidefer_delivery>(icr.delivery)) {
+        case IPIDEFER_FIXED:
+        case IPIDEFER_LOWEST:
+            end.inbox.post_fixed(icr.vector);
+            break;
+        case IPIDEFER_NMI:
+            end.inbox.post_nmi();
+            break;
+        case IPIDEFER_INIT:
+            // The de-assert form does nothing since the Pentium 4. 11.6.1.
+            if (icr.level_trigger && !icr.assert_level) return;
+            end.inbox.post_init();
+            break;
+        case IPIDEFER_SIPI:
+            end.inbox.post_sipi(icr.vector);
+            break;
+        case IPIDEFER_SMI:  // there is no SMM here
+        case IPIDEFER_DELIVERY_RESERVED:
+        case IPIDEFER_EXTINT:
+            return;
+    }
+    end.kickable->kick();
+}
+
+bool Router::send(unsigned sender, const ipidefer_icr& icr)
+{
+    const bool has_vector =
+        icr.delivery == IPIDEFER_FIXED || icr.delivery == IPIDEFER_LOWEST;
+    if (has_vector && icr.vector < kFirstLegalVector) return false;
+
+    const std::shared_lock shared{lock_};
+    for (unsigned target = 0; target < ends_.size(); ++target) {
+        if (!ipidefer_icr_names(&icr, &ends_[target].apic, target == sender))
+            continue;
+        if (!records(target, icr)) deliver(target, icr);
+        // Arbitration among candidates is ours: the lowest number wins.
+        if (icr.delivery == IPIDEFER_LOWEST) break;
+    }
+    return true;
+}
+
+}  // namespace ipidefer::vmm
