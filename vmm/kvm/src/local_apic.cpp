@@ -201,6 +201,15 @@ std::optional<std::uint8_t> LocalApic::deliverable() const noexcept
     return vector;
 }
 
+bool LocalApic::held_by_task_priority() const noexcept
+{
+    const auto vector = requested_.highest();
+    const auto servicing = serviced_.highest();
+    return vector && !deliverable() &&
+           (!servicing ||
+            priority_class(*vector) > priority_class(*servicing));
+}
+
 void LocalApic::begin_service(std::uint8_t vector) noexcept
 {
     requested_.remove(vector);

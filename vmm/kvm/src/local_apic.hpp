@@ -77,6 +77,8 @@ class LocalApic {
 
     /// The vector to inject next, if one has a higher class than PPR.
     [[nodiscard]] std::optional<std::uint8_t> deliverable() const noexcept;
+    /// Does an interrupt wait for nothing but a lower TPR?
+    [[nodiscard]] bool held_by_task_priority() const noexcept;
     /// It is being injected: from IRR to ISR.
     void begin_service(std::uint8_t vector) noexcept;
     void end_of_interrupt() noexcept;

@@ -43,7 +43,14 @@ class StopSignals {
         fd_ = UniqueFd{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
         if (!fd_) throw system_failure("signalfd");
     }
-    ~StopSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    ~StopSignals()
+    {
+        // One that was acted on must not kill us once it is let through.
+        signalfd_siginfo info{};
+        while (::read(fd_.get(), &info, sizeof(info)) > 0) {
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
     StopSignals(const StopSignals&) = delete;
     StopSignals& operator=(const StopSignals&) = delete;
 

@@ -67,6 +67,9 @@ bool check_switch(const std::string& option, const std::string& text)
 
 void add_options(CLI::App& app, RawOptions& raw)
 {
+    // A script may add options to a command line that has them already.
+    app.option_defaults()->multi_option_policy(
+        CLI::MultiOptionPolicy::TakeLast);
     app.add_option("--guest", raw.guest,
                    "ELF (PVH, multiboot, or plain) or flat image to run");
     app.add_option("--cpus", raw.cpus, "vCPUs")->capture_default_str();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "run_loop.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <sstream>
@@ -12,6 +13,7 @@ namespace {
 
 /// One instruction can exit several times, for accesses that cross a page.
 constexpr unsigned kMostCompletions = 16;
+constexpr std::uint64_t kLookAtTaskPriority = 1'000'000;  // ns
 
 std::string hex(std::uint64_t value)
 {
@@ -164,7 +166,14 @@ void RunLoop::inject()
 
 void RunLoop::enter()
 {
-    kick_.leave_guest_at(apic_.deadline());
+    auto leave_at = apic_.deadline();
+    // Lowering CR8 should exit (KVM_EXIT_SET_TPR); where KVM emulates the
+    // instruction it may not, and nothing else would tell us.
+    if (apic_.held_by_task_priority()) {
+        const std::uint64_t look_at = now_ns() + kLookAtTaskPriority;
+        leave_at = leave_at ? std::min(*leave_at, look_at) : look_at;
+    }
+    kick_.leave_guest_at(leave_at);
     const bool exited = vcpu_.run();
     count(returns_);
     apic_.set_cr8(static_cast<std::uint8_t>(vcpu_.run_page().cr8));

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `ipidefer bench kvm`: a loop in ring 3, and a CPU that sends to it, or not.
+// The VMM is told to record kVectorSync only; kVectorFlush, bound alike, is
+// always delivered. Marks tell the VMM where a phase begins and ends.
+#include "scenarios.hpp"
+
+namespace guest {
+namespace {
+
+enum Phase : u32 { kQuiet = 0, kDelivered = 1, kDeferred = 2, kPhases = 3 };
+constexpr u32 kEnd = 1u << 8;  // of a mark; round << 16
+
+void run_phase(u32 round, u32 phase, u64 window)
+{
+    Cpu& target = g_cpus[1];
+    u64 sent = 0;
+    mark(round << 16 | phase);
+    const u64 loops = target.user_loops.load();
+    const u64 end_at = tsc() + window;
+    const u8 vector = phase == kDelivered ? kVectorFlush : kVectorSync;
+    do {
+        if (phase == kQuiet) continue;
+        // Several for each look at the clock, which may be slow to read.
+        for (unsigned i = 0; i < 8; ++i) send_ipi(1, vector);
+        sent += 8;
+    } while (tsc() < end_at);
+    const u64 done = target.user_loops.load() - loops;
+    mark(round << 16 | kEnd | phase);
+    print_value("round", round);
+    print_value("phase", phase);
+    print_value("sent", sent);
+    print_value("loops", done);
+    print("\n");
+}
+
+}  // namespace
+
+void bench()
+{
+    expect(contract_found(), "no signature in CPUID");
+    start_all();
+    Cpu& target = g_cpus[1];
+    give(1, [](Cpu& self) {
+        fill_table(self);
+        wrmsr(IPI_DEFER_MSR_REGISTER, register_value(self, kBindings));
+        while (self.stop.load() == 0) enter_user_until_stopped(self);
+        wrmsr(IPI_DEFER_MSR_REGISTER, 0);
+    });
+    expect(wait_for([&] { return target.user_loops.load() > 1000; }),
+           "the loop does not run");
+    const u64 window = option("window", 500) * 1'000'000;
+    const u32 rounds = static_cast<u32>(option("rounds", 10));
+    for (u32 round = 0; round < rounds; ++round)
+        // Every phase comes first, second and last equally often.
+        for (u32 i = 0; i < kPhases; ++i)
+            run_phase(round, (i + round) % kPhases, window);
+    release(1);
+}
+
+/// Nothing but ring 3, for ever: what a nested guest does in the lab.
+void spin()
+{
+    print("spinning\n");
+    Cpu& self = g_cpus[0];
+    self.stop.store(0);
+    enter_user_until_stopped(self);
+}
+
+}  // namespace guest

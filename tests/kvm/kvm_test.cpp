@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Freestanding guests under ipidefer-vmm, on real KVM. One case per call:
+// ipidefer-kvm-test VMM MUTANT STATIC GUESTS CASE. What the guest checks itself
+// is in tests/kvm/guest; here its counts meet the VMM's. Counts, never times.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cpio.hpp"
+#include "program.hpp"
+#include "scratch.hpp"
+#include "text.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ipidefer::lab::ProgramResult;
+using ipidefer::lab::run_program;
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+constexpr int kDone = 0;
+constexpr int kCannotRun = 1;
+constexpr int kGuestFailed = 2;
+constexpr int kSkipped = 77;
+// Millions of TSC ticks: far longer than anything takes on a busy machine, and
+// as long as a mutant needs to be seen.
+constexpr char kPatient[] = "patience=200000";
+constexpr char kImpatient[] = "patience=4000";
+
+void expect(bool good, const std::string& what, const std::string& output)
+{
+    if (!good) throw std::runtime_error{what + "\n---- output:\n" + output};
+}
+
+struct Programs {
+    fs::path vmm, mutant, static_build, guests;
+};
+
+/// One run: exit status, what was printed, the report.
+struct Run {
+    ProgramResult result;
+    json report;
+
+    [[nodiscard]] std::string text() const
+    {
+        return result.output + report.dump(1);
+    }
+    void expect_status(int status) const
+    {
+        expect(result.status == status,
+               "exit status " + std::to_string(result.status) + ", not " +
+                   std::to_string(status),
+               text());
+    }
+    void expect_said(const std::string& what) const
+    {
+        expect(result.output.find(what) != std::string::npos,
+               "'" + what + "' was not said", text());
+    }
+    /// What the guest printed as "name=value".
+    [[nodiscard]] std::uint64_t value(const std::string& name) const
+    {
+        for (const auto word : ipidefer::lab::words_of(result.output))
+            if (word.starts_with(name + "="))
+                return ipidefer::lab::number_of<std::uint64_t>(
+                           word.substr(name.size() + 1))
+                    .value();
+        throw std::runtime_error{"the guest did not print " + name + "\n" +
+                                 text()};
+    }
+    /// Verdicts for the two typed vectors of a vCPU whose name starts so.
+    [[nodiscard]] std::uint64_t verdicts(unsigned vcpu,
+                                         const std::string& prefix = "") const
+    {
+        std::uint64_t sum = 0;
+        for (const auto& [vector, by] :
+             report.at("vcpus").at(vcpu).at("verdicts").items())
+            if (vector == "0xf5" || vector == "0xf6")
+                for (const auto& [verdict, count] : by.items())
+                    if (verdict.starts_with(prefix))
+                        sum += count.get<std::uint64_t>();
+        return sum;
+    }
+    [[nodiscard]] std::uint64_t recorded(unsigned vcpu) const
+    {
+        return verdicts(vcpu, "deferred") + verdicts(vcpu, "coalesced");
+    }
+};
+
+Run run(const fs::path& vmm, Arguments arguments)
+{
+    const ipidefer::lab::Scratch scratch;
+    const fs::path file = scratch.path() / "report.json";
+    arguments.insert(arguments.end(), {"--json", file.string()});
+    Run run;
+    run.result = run_program(vmm, arguments);
+    std::cout << run.result.output << std::flush;
+    if (fs::exists(file))
+        run.report = json::parse(ipidefer::lab::read_whole(file));
+    return run;
+}
+
+/// A scenario of the test guest on four vCPUs, of which 1-3 are isolated.
+Run run_scenario(const fs::path& vmm, const Programs& programs,
+                 const std::string& append, Arguments more = {})
+{
+    Arguments arguments{"--guest",    (programs.guests / "kvm-guest.elf"),
+                        "--cpus",     "4",
+                        "--isolated", "1-3",
+                        "--timeout",  "150",
+                        "--append",   append};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(vmm, arguments);
+}
+
+// ---- Scenarios, in both APIC modes
+
+/// I1, counted on both sides: each IPI has one verdict, and no interrupt came
+/// that the VMM says it has recorded.
+void expect_accounted(const Run& run)
+{
+    expect(run.verdicts(1) == run.value("sent"),
+           "verdicts: " + std::to_string(run.verdicts(1)) + " for " +
+               std::to_string(run.value("sent")) + " IPIs",
+           run.text());
+    expect(run.value("taken") <= run.verdicts(1, "delivered"),
+           "more interrupts than were delivered: recorded and delivered",
+           run.text());
+}
+
+void scenario(const Programs& programs, const std::string& name,
+              const std::string& mode)
+{
+    const Run done =
+        run_scenario(programs.vmm, programs,
+                     "scenario=" + name + " apic=" + mode + " " + kPatient);
+    done.expect_status(kDone);
+    done.expect_said("== end");
+    // What the guest does when it has shown that it is still sane.
+    constexpr std::uint64_t kSaneIpis = 20;
+    if (name == "storm") {
+        expect_accounted(done);
+        expect(done.recorded(1) != 0, "nothing was recorded", done.text());
+    } else if (name == "rewrite-storm") {
+        expect(done.verdicts(1) == done.value("sent") + kSaneIpis,
+               "verdicts and IPIs differ", done.text());
+    } else if (name == "registration-storm") {
+        std::uint64_t sum = 0;
+        for (unsigned vcpu = 1; vcpu < 4; ++vcpu) sum += done.verdicts(vcpu);
+        // While nobody has bound a vector it is none of the VMM's business.
+        expect(sum <= done.value("sent") + kSaneIpis, "more verdicts than IPIs",
+               done.text());
+        expect(done.value("accepted") <= done.value("attempts"),
+               "more registrations than attempts", done.text());
+        expect(done.report["registrations"]["refused"] ==
+                   done.value("attempts") - done.value("accepted"),
+               "refusals: guest and VMM differ", done.text());
+    } else if (name == "nmi") {
+        expect(done.report["vcpus"][1]["nmis"] == done.value("nmis"),
+               "NMIs: guest and VMM differ", done.text());
+    } else if (name == "bad-registrations") {
+        expect(done.report["registrations"]["accepted"] == 1,
+               "bad registrations were accepted", done.text());
+    }
+}
+
+// ---- Policy
+
+void policy(const Programs& programs)
+{
+    const auto with = [&](Arguments more, const std::string& verdict) {
+        const Run done = run_scenario(
+            programs.vmm, programs,
+            std::string{"scenario=storm rounds=60 "} + kPatient, more);
+        done.expect_status(kDone);
+        expect_accounted(done);
+        expect(done.recorded(1) == 0, verdict + ": something was recorded",
+               done.text());
+        expect(done.verdicts(1, verdict) != 0, verdict + ": no such verdict",
+               done.text());
+    };
+    with({"--defer", "off"}, "delivered-policy");
+    with({"--user", "off"}, "delivered-policy");
+    with({"--vectors", "32-200"}, "delivered-policy");
+    // The last one counts.
+    const Run done =
+        run_scenario(programs.vmm, programs,
+                     std::string{"scenario=storm rounds=60 "} + kPatient);
+    done.expect_status(kDone);
+    expect(done.recorded(1) != 0, "the default records nothing", done.text());
+}
+
+void static_build(const Programs& programs)
+{
+    const Run done =
+        run_scenario(programs.static_build, programs,
+                     std::string{"scenario=storm rounds=60 "} + kPatient);
+    done.expect_status(kDone);
+    expect_accounted(done);
+}
+
+// ---- Images
+
+void entry(const Programs& programs)
+{
+    for (const char* image : {"kvm-entry-multiboot.elf", "kvm-entry-pvh.elf"}) {
+        const Run done = run(programs.vmm, {"--guest", programs.guests / image,
+                                            "--timeout", "60"});
+        done.expect_status(kDone);
+    }
+}
+
+/// A flat image of `code`, which is 32-bit.
+Run run_code(const Programs& programs, const std::string& code,
+             Arguments more = {})
+{
+    const ipidefer::lab::Scratch scratch;
+    const fs::path image = scratch.path() / "flat.bin";
+    std::ofstream{image, std::ios::binary} << code;
+    Arguments arguments{"--guest", image, "--timeout", "60"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(programs.vmm, arguments);
+}
+
+void flat(const Programs& programs)
+{
+    // mov $STATUS, %al; out %al, $0xf4
+    const Run good = run_code(programs, std::string{"\xb0\x00\xe6\xf4", 4},
+                              {"--load", "0x200000"});
+    good.expect_status(kDone);
+    const Run bad = run_code(programs, "\xb0\x07\xe6\xf4");
+    bad.expect_status(kGuestFailed);
+    bad.expect_said("status 7");
+    // mov $'!', %al; out %al, $0xe9; jmp: a console without end is cut.
+    const Run chatty = run_code(programs, "\xb0!\xe6\xe9\xeb\xfc",
+                                {"--timeout", "1", "--quiet"});
+    chatty.expect_status(kGuestFailed);
+    expect(chatty.result.output.size() <= (1u << 20) + 1000,
+           "a guest can print without limit", "");
+}
+
+void guest_crashes(const Programs& programs)
+{
+    // lidt of nothing, then ud2: no handler for anything.
+    const Run crashed = run_code(
+        programs, std::string{"\x0f\x01\x1d\x00\x00\x20\x00\x0f\x0b", 9});
+    crashed.expect_status(kGuestFailed);
+    crashed.expect_said("guest-failed: vCPU 0");
+    expect(crashed.report["outcome"]["kind"] == "guest-failed",
+           "another outcome", crashed.text());
+}
+
+// ---- The end
+
+void guest_never_ends(const Programs& programs)
+{
+    // A halt that nothing ends, ring 0 that never exits, and ring 3.
+    for (const char* code : {"\xfa\xf4", "\xeb\xfe"}) {
+        const Run halted = run_code(programs, code, {"--timeout", "1"});
+        halted.expect_status(kGuestFailed);
+        halted.expect_said("timeout: not done after 1 s");
+    }
+    const Run spinning = run_scenario(programs.vmm, programs, "scenario=spin",
+                                      {"--timeout", "2"});
+    spinning.expect_status(kGuestFailed);
+    spinning.expect_said("timeout: not done after 2 s");
+}
+
+/// Starts the VMM without waiting for it; `out` is its standard output.
+pid_t start(const fs::path& vmm, const Arguments& arguments, int out)
+{
+    std::vector<std::string> words{vmm.string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::dup2(out, STDOUT_FILENO);
+        ::execv(argv[0], argv.data());
+        ::_exit(127);
+    }
+    return pid;
+}
+
+/// Its exit status; an error if that takes longer than anybody would wait.
+int wait_for(pid_t pid)
+{
+    for (int i = 0; i < 1000; ++i) {
+        int status = 0;
+        if (::waitpid(pid, &status, WNOHANG) == pid) {
+            if (!WIFEXITED(status))
+                throw std::runtime_error{"the VMM died of a signal"};
+            return WEXITSTATUS(status);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    throw std::runtime_error{"the VMM did not end within 100 s"};
+}
+
+class Pipe {
+  public:
+    Pipe()
+    {
+        if (::pipe2(ends_, O_CLOEXEC) != 0) throw std::runtime_error{"no pipe"};
+    }
+    ~Pipe()
+    {
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+    [[nodiscard]] int reader() const { return ends_[0]; }
+    [[nodiscard]] int writer() const { return ends_[1]; }
+
+  private:
+    int ends_[2] = {};
+};
+
+/// Signalled when the guest has said something, so while it runs.
+void expect_stops(const Programs& programs, const std::string& append,
+                  int signal)
+{
+    const Pipe pipe;
+    const pid_t pid =
+        start(programs.vmm,
+              {"--guest", programs.guests / "kvm-guest.elf", "--cpus", "4",
+               "--isolated", "1-3", "--timeout", "90", "--append", append},
+              pipe.writer());
+    char byte;
+    const auto got = ::read(pipe.reader(), &byte, 1);
+    ::kill(pid, signal);
+    const int status = wait_for(pid);
+    expect(got == 1, "the guest said nothing", "");
+    expect(status == kCannotRun, "exit status " + std::to_string(status), "");
+}
+
+void stopped_by_signal(const Programs& programs)
+{
+    expect_stops(programs, "scenario=spin", SIGTERM);
+    expect_stops(programs, "scenario=spin", SIGINT);
+}
+
+void stopped_while_all_send(const Programs& programs)
+{
+    for (int i = 0; i < 5; ++i)
+        expect_stops(
+            programs,
+            std::string{"scenario=storm loud=1 rounds=100000000 "} + kPatient,
+            SIGTERM);
+}
+
+void reader_that_stops_reading(const Programs& programs)
+{
+    const ipidefer::lab::Scratch scratch;
+    const fs::path image = scratch.path() / "flat.bin";
+    std::ofstream{image, std::ios::binary} << "\xb0!\xe6\xe9\xeb\xfc";
+    const Pipe pipe;
+    const int status = wait_for(
+        start(programs.vmm, {"--guest", image, "--timeout", "2", "--quiet"},
+              pipe.writer()));
+    expect(status == kGuestFailed, "exit status " + std::to_string(status), "");
+}
+
+// ---- Deliberate bugs, which must be seen
+
+/// A bug of the VMM, seen by the guest.
+void vmm_mutant(const Programs& programs, const std::string& mutation,
+                const std::string& scenario, const std::string& said)
+{
+    // Without it all is well: what is seen is the mutation.
+    const std::string append = "scenario=" + scenario + " rounds=60 ";
+    run_scenario(programs.mutant, programs, append + kPatient)
+        .expect_status(kDone);
+    const Run seen =
+        run_scenario(programs.mutant, programs, append + kImpatient,
+                     {"--mutation", mutation});
+    seen.expect_status(kGuestFailed);
+    seen.expect_said(said);
+}
+
+/// A bug of the guest, seen by its own check.
+void guest_mutant(const Programs& programs, const std::string& mutation,
+                  const std::string& scenario, const std::string& said)
+{
+    const Run seen = run_scenario(
+        programs.vmm, programs,
+        "scenario=" + scenario + " " + mutation + "=1 " + kPatient);
+    seen.expect_status(kGuestFailed);
+    seen.expect_said(said);
+}
+
+/// Nothing that the guest can see: by the counts of both sides.
+void mutant_both(const Programs& programs)
+{
+    const Run seen =
+        run_scenario(programs.mutant, programs,
+                     std::string{"scenario=storm stay=2000000 "} + kPatient,
+                     {"--mutation", "both"});
+    seen.expect_status(kDone);
+    bool caught = false;
+    try {
+        expect_accounted(seen);
+    } catch (const std::runtime_error& error) {
+        caught = std::string{error.what()}.starts_with(
+            "more interrupts than were delivered");
+    }
+    expect(caught, "recorded and delivered, and nobody noticed", seen.text());
+}
+
+using Case = std::function<void(const Programs&)>;
+
+std::map<std::string, Case> all_cases()
+{
+    std::map<std::string, Case> cases{
+        {"policy", policy},
+        {"static-build", static_build},
+        {"entry", entry},
+        {"flat", flat},
+        {"guest-crashes", guest_crashes},
+        {"guest-never-ends", guest_never_ends},
+        {"stopped-by-signal", stopped_by_signal},
+        {"stopped-while-all-send", stopped_while_all_send},
+        {"reader-that-stops-reading", reader_that_stops_reading},
+        {"mutant-both", mutant_both},
+    };
+    for (const char* name :
+         {"apic", "icr-storm", "bad-registrations", "registration-storm",
+          "rewrite-storm", "storm", "nmi", "init"})
+        for (const auto& [mode, option] :
+             {std::pair{"x2apic", "x2"}, std::pair{"xapic", "x"}})
+            cases[std::string{name} + "-" + mode] =
+                [name, option = option](const Programs& programs) {
+                    scenario(programs, name, option);
+                };
+    const auto vmm = [&](const std::string& mutation,
+                         const std::string& scenario, const std::string& said) {
+        cases["mutant-" + mutation] = [=](const Programs& programs) {
+            vmm_mutant(programs, mutation, scenario, said);
+        };
+    };
+    vmm("drop", "storm", "lost work");
+    vmm("defer-nmi", "nmi", "an NMI was lost");
+    vmm("keep-registration", "init", "a registration outlives INIT");
+    vmm("any-word", "bad-registrations", "was accepted");
+    const auto guest = [&](const std::string& mutation,
+                           const std::string& scenario) {
+        cases["mutant-" + mutation] = [=](const Programs& programs) {
+            guest_mutant(programs, mutation, scenario,
+                         "kernel code ran on an isolated CPU before the work");
+        };
+    };
+    guest("omit-flush", "storm");
+    guest("omit-nmi-flush", "nmi");
+    return cases;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    const auto cases = all_cases();
+    if (argc != 6 || !cases.contains(argv[5])) {
+        std::cerr << "usage: ipidefer-kvm-test VMM MUTANT STATIC GUESTS CASE\n";
+        return 1;
+    }
+    const Programs programs{argv[1], argv[2], argv[3], argv[4]};
+    try {
+        const auto probe = run_program(programs.vmm, {"--probe"});
+        std::cout << probe.output << std::flush;
+        if (probe.status == kSkipped) {
+            std::cout << "SKIPPED: no KVM that this VMM could use\n";
+            return kSkipped;
+        }
+        expect(probe.status == kDone, "--probe failed", probe.output);
+        cases.at(argv[5])(programs);
+    } catch (const std::exception& error) {
+        std::cerr << "FAILED: " << error.what() << '\n';
+        return 1;
+    }
+    return 0;
+}
