@@ -12,7 +12,7 @@
 #define STACK_BYTES 16384               /* of each CPU, and its alignment */
 #define BOOT_GDT 0xd0000400
 #define BOOT_GDT_LIMIT 31
-#define BOOT_PAGE_TABLES 0xd0002000
+#define BOOT_PAGE_TABLES 0x1000
 #define CODE_SEL 0x08
 #define DATA_SEL 0x10
 #define USER_DATA_SEL 0x1b

@@ -55,7 +55,7 @@ struct [[gnu::packed]] MultibootMapEntry {
 };
 static_assert(sizeof(MultibootMapEntry) == 24);
 
-// Accessed bits are set: the page is read-only to the processor too.
+// Accessed bits are set: the GDT is read-only to the processor too.
 constexpr std::uint64_t kGdt[kGdtEntries] = {
     0,
     0x00af'9b00'0000'ffff,  // code, 64 bits
@@ -72,17 +72,21 @@ constexpr std::uint64_t kPage = 4096;
 
 class Writer {
   public:
-    explicit Writer(std::span<std::byte> page) : page_{page} {}
+    Writer(std::span<std::byte> memory, std::uint64_t gpa)
+        : memory_{memory}, gpa_{gpa}
+    {
+    }
 
     template <typename T>
     void put(std::uint64_t gpa, const T& value)
     {
-        const auto to = page_.subspan(gpa - kBootInfoGpa, sizeof(T));
+        const auto to = memory_.subspan(gpa - gpa_, sizeof(T));
         std::memcpy(to.data(), &value, sizeof(T));
     }
 
   private:
-    std::span<std::byte> page_;
+    std::span<std::byte> memory_;
+    std::uint64_t gpa_;
 };
 
 }  // namespace
@@ -94,7 +98,7 @@ void write_boot_info(std::span<std::byte> page, std::uint64_t ram_bytes,
         throw Failure{Exit::kCannotRun,
                       "command line of " + std::to_string(command_line.size()) +
                           " bytes, limit " + std::to_string(kMostCommandLine)};
-    Writer writer{page};
+    Writer writer{page, kBootInfoGpa};
     StartInfo start;
     start.memory_map_entries = 1;
     writer.put(kStartInfoGpa, start);
@@ -111,7 +115,11 @@ void write_boot_info(std::span<std::byte> page, std::uint64_t ram_bytes,
         writer.put(kCommandLineGpa + i, command_line[i]);
     for (unsigned i = 0; i < kGdtEntries; ++i)
         writer.put(kGdtGpa + 8u * i, kGdt[i]);
+}
 
+void write_page_tables(std::span<std::byte> ram)
+{
+    Writer writer{ram, 0};
     const std::uint64_t pointers = kPageTablesGpa + kPage;
     writer.put(kPageTablesGpa, pointers | kTableFlags);
     for (unsigned d = 0; d < kDirectories; ++d) {

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <type_traits>
 
+#include "boot_info.hpp"
 #include "failure.hpp"
 
 namespace ipidefer::vmm {
@@ -184,6 +185,10 @@ Image read_image(std::span<const std::byte> file, std::uint64_t ram_bytes,
         image.start = flat_gpa;
         image.segments.push_back({flat_gpa, file, 0});
     }
+    for (const auto& segment : image.segments)
+        if (segment.gpa < kFirstImageGpa && !segment.bytes.empty())
+            refuse("segment at " + hex(segment.gpa) +
+                   ", page tables and such lie below " + hex(kFirstImageGpa));
     if (image.start >= ram_bytes)
         refuse("entry at " + hex(image.start) + ", RAM ends at " +
                hex(ram_bytes));

@@ -206,8 +206,7 @@ bool LocalApic::held_by_task_priority() const noexcept
     const auto vector = requested_.highest();
     const auto servicing = serviced_.highest();
     return vector && !deliverable() &&
-           (!servicing ||
-            priority_class(*vector) > priority_class(*servicing));
+           (!servicing || priority_class(*vector) > priority_class(*servicing));
 }
 
 void LocalApic::begin_service(std::uint8_t vector) noexcept

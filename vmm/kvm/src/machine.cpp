@@ -136,6 +136,7 @@ void Machine::load(const Image& image)
 {
     write_boot_info(memory_.boot_info(), memory_.ram().size(),
                     command_line(config_));
+    if (image.entry == Entry::kLong64) write_page_tables(memory_.ram());
     load_image(image, memory_.ram());
     cpus_.front().loop->start_at(entry_state(image));
 }
