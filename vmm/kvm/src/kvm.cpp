@@ -13,7 +13,6 @@
 namespace ipidefer::vmm {
 namespace {
 
-constexpr char kDevice[] = "/dev/kvm";
 constexpr unsigned kMostCpuidEntries = 256;
 
 struct Capability {
@@ -67,13 +66,12 @@ Backend backend_of(const std::string& sys_module)
     return Backend::kUnknown;
 }
 
-Probe probe_kvm()
+Probe probe_kvm(const std::string& device)
 {
     Probe probe;
-    const UniqueFd fd{::open(kDevice, O_RDWR | O_CLOEXEC)};
+    const UniqueFd fd{::open(device.c_str(), O_RDWR | O_CLOEXEC)};
     if (!fd) {
-        probe.line =
-            std::string{"kvm: no: "} + kDevice + ": " + std::strerror(errno);
+        probe.line = "kvm: no: " + device + ": " + std::strerror(errno);
         return probe;
     }
     const int version = ::ioctl(fd.get(), KVM_GET_API_VERSION, 0);
@@ -103,8 +101,8 @@ Probe probe_kvm()
 Kvm::Kvm() : probe_{probe_kvm()}
 {
     if (!probe_.sufficient) throw Failure{Exit::kNotPossible, probe_.line};
-    fd_ = UniqueFd{::open(kDevice, O_RDWR | O_CLOEXEC)};
-    if (!fd_) throw system_failure(kDevice);
+    fd_ = UniqueFd{::open(kKvmDevice, O_RDWR | O_CLOEXEC)};
+    if (!fd_) throw system_failure(kKvmDevice);
 }
 
 UniqueFd Kvm::create_vm() const

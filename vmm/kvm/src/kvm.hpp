@@ -26,7 +26,8 @@ struct Probe {
     std::string line;  // the whole finding in one line
 };
 
-[[nodiscard]] Probe probe_kvm();
+inline constexpr char kKvmDevice[] = "/dev/kvm";
+[[nodiscard]] Probe probe_kvm(const std::string& device = kKvmDevice);
 [[nodiscard]] const char* name(Backend backend) noexcept;
 
 /// The folders of /sys/module that tell backends apart; for tests.

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "failure.hpp"
+#include "kvm.hpp"
+#include "memory.hpp"
+#include "number_list.hpp"
+
+namespace ipidefer::vmm {
+namespace {
+
+using Numbers = std::vector<unsigned>;
+
+RawOptions good()
+{
+    RawOptions raw;
+    raw.guest = "guest.elf";
+    raw.cpus = 4;
+    raw.isolated = "1-2";
+    return raw;
+}
+
+std::string refusal(const RawOptions& raw)
+{
+    try {
+        (void)check_options(raw);
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.exit(), Exit::kCannotRun);
+        return failure.what();
+    }
+    return "";
+}
+
+TEST(Options, DefaultsAreThoseOfTheCore)
+{
+    const auto options = check_options(good());
+    const auto& policy = options.machine.policy;
+    EXPECT_TRUE(policy.enabled && policy.user && policy.guest);
+    EXPECT_FALSE(policy.idle);
+    EXPECT_EQ(policy.isolated, (Numbers{1, 2}));
+    EXPECT_EQ(policy.vectors.size(), 223u);
+    EXPECT_EQ(options.machine.ram_bytes, 64u << 20);
+}
+
+TEST(Options, RefusalsNameOptionValueAndLimit)
+{
+    auto raw = good();
+    raw.guest = "";
+    EXPECT_EQ(refusal(raw), "--guest: not given");
+    raw = good();
+    raw.cpus = 255;
+    EXPECT_EQ(refusal(raw), "--cpus '255': not within 1 and 254");
+    raw = good();
+    raw.isolated = "1-4";
+    EXPECT_EQ(refusal(raw), "--isolated '1-4': '4' is not within 0 and 3");
+    raw = good();
+    raw.vectors = "31";
+    EXPECT_EQ(refusal(raw), "--vectors '31': '31' is not within 32 and 254");
+    raw = good();
+    raw.memory = "1M";
+    EXPECT_EQ(refusal(raw), "--mem '1M': not within 2M and 3072M");
+    raw.memory = "18446744073709551615G";
+    EXPECT_NE(refusal(raw), "");
+    raw.memory = "64";
+    EXPECT_NE(refusal(raw), "");
+    raw = good();
+    raw.user = "yes";
+    EXPECT_EQ(refusal(raw), "--user 'yes': neither on nor off");
+    raw = good();
+    raw.pin = "0,1";
+    EXPECT_EQ(refusal(raw), "--pin '0,1': 2 host CPUs for 4 vCPUs");
+    raw = good();
+    raw.timeout = 0;
+    EXPECT_EQ(refusal(raw), "--timeout '0': not within 1 and 86400 seconds");
+    raw = good();
+    raw.load = "0x4000000";
+    EXPECT_EQ(refusal(raw),
+              "--load '0x4000000': not an address below 67108864");
+}
+
+TEST(NumberList, KeepsOrderAndRepetitions)
+{
+    EXPECT_EQ(parse_number_list("--pin", "3,0-1,3", 0, 9),
+              (Numbers{3, 0, 1, 3}));
+    EXPECT_TRUE(parse_number_list("--pin", "", 0, 9).empty());
+}
+
+TEST(NumberList, RefusesWhatIsNoList)
+{
+    for (const char* text :
+         {",", "1,", "-1", "1-", "a", "2-1", "1 2", "99999999999", "10"})
+        EXPECT_THROW((void)parse_number_list("--pin", text, 0, 9), Failure)
+            << text;
+}
+
+TEST(GuestMemory, WritableWordsAreAlignedAndInRam)
+{
+    const GuestMemory memory{4u << 20};
+    EXPECT_NE(memory.writable_word(0), nullptr);
+    EXPECT_NE(memory.writable_word((4u << 20) - 4), nullptr);
+    for (const std::uint64_t gpa : std::initializer_list<std::uint64_t>{
+             std::uint64_t{1}, std::uint64_t{4} << 20, (4ull << 20) - 2,
+             kBootInfoGpa, ~0ull, ~0ull - 3})
+        EXPECT_EQ(memory.writable_word(gpa), nullptr) << gpa;
+}
+
+TEST(GuestMemory, CopiesAllOrNothing)
+{
+    const GuestMemory memory{4u << 20};
+    std::byte to[8] = {};
+    memory.ram()[100] = std::byte{7};
+    EXPECT_TRUE(memory.copy_from(100, to));
+    EXPECT_EQ(to[0], std::byte{7});
+    EXPECT_TRUE(memory.copy_from(kBootInfoGpa, to));
+    to[0] = std::byte{9};
+    for (const std::uint64_t gpa : std::initializer_list<std::uint64_t>{
+             (4ull << 20) - 7, ~0ull - 7, ~0ull, kBootInfoGpa - 1,
+             kBootInfoGpa + kBootInfoBytes - 7})
+        EXPECT_FALSE(memory.copy_from(gpa, to)) << gpa;
+    EXPECT_EQ(to[0], std::byte{9});
+}
+
+TEST(Probe, SaysInOneLineWhyThereIsNoKvm)
+{
+    const auto absent = probe_kvm("/nonexistent");
+    EXPECT_FALSE(absent.present);
+    EXPECT_EQ(absent.line, "kvm: no: /nonexistent: No such file or directory");
+    const auto other = probe_kvm("/dev/null");
+    EXPECT_FALSE(other.sufficient);
+    EXPECT_EQ(other.line, "kvm: no: API version -1, not 12");
+}
+
+TEST(Probe, TellsBackendsApart)
+{
+    namespace fs = std::filesystem;
+    const fs::path root =
+        fs::path{testing::TempDir()} / "ipidefer-vmm-sys-module";
+    fs::remove_all(root);
+    EXPECT_EQ(backend_of(root), Backend::kUnknown);
+    fs::create_directories(root / "kvm_pvm");
+    EXPECT_EQ(backend_of(root), Backend::kEmulating);
+    fs::create_directories(root / "kvm_amd");
+    EXPECT_EQ(backend_of(root), Backend::kWhole);
+    fs::remove_all(root);
+}
+
+}  // namespace
+}  // namespace ipidefer::vmm
