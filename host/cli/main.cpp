@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: ipidefer lab run, ipidefer bench core.
+// The command line: ipidefer lab run, ipidefer bench core, ipidefer bench kvm.
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench_core.hpp"
+#include "bench_kvm.hpp"
 #include "failure.hpp"
 #include "lab_run.hpp"
 #include "options.hpp"
@@ -63,6 +64,13 @@ int run(int argc, char** argv)
     bench_core->add_option("arguments", benchmark_arguments,
                            "for Google Benchmark, after --");
 
+    auto* bench_kvm = bench->add_subcommand(
+        "kvm",
+        "what delivered and deferred IPIs cost a loop and their sender, on "
+        "real KVM exits");
+    ipidefer::cli::BenchKvmOptions kvm_options;
+    ipidefer::cli::add_options(*bench_kvm, kvm_options);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -73,6 +81,10 @@ int run(int argc, char** argv)
     if (*bench_core)
         return ipidefer::cli::bench_core(own_folder() / "ipidefer-bench-core",
                                          benchmark_arguments);
+    if (*bench_kvm)
+        return ipidefer::cli::bench_kvm(own_folder() / "ipidefer-vmm",
+                                        guest_programs() / "kvm-guest.elf",
+                                        kvm_options);
     if (options.list_workloads) {
         for (const auto& name :
              ipidefer::lab::built_in_workloads(guest_programs()))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Freestanding guests under ipidefer-vmm, on real KVM. One case per call:
-// ipidefer-kvm-test VMM MUTANT STATIC GUESTS CASE. What the guest checks itself
-// is in tests/kvm/guest; here its counts meet the VMM's. Counts, never times.
+// ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST ENTRIES CASE. What the guest
+// checks itself is in vmm/kvm/guest; here its counts meet the VMM's. Counts,
+// never times.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -47,7 +48,7 @@ void expect(bool good, const std::string& what, const std::string& output)
 }
 
 struct Programs {
-    fs::path vmm, mutant, static_build, guests;
+    fs::path vmm, mutant, static_build, cli, guest, entries;
 };
 
 /// One run: exit status, what was printed, the report.
@@ -118,10 +119,8 @@ Run run(const fs::path& vmm, Arguments arguments)
 Run run_scenario(const fs::path& vmm, const Programs& programs,
                  const std::string& append, Arguments more = {})
 {
-    Arguments arguments{"--guest",    (programs.guests / "kvm-guest.elf"),
-                        "--cpus",     "4",
-                        "--isolated", "1-3",
-                        "--timeout",  "150",
+    Arguments arguments{"--guest",    programs.guest, "--cpus",    "4",
+                        "--isolated", "1-3",          "--timeout", "150",
                         "--append",   append};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(vmm, arguments);
@@ -218,7 +217,7 @@ void static_build(const Programs& programs)
 void entry(const Programs& programs)
 {
     for (const char* image : {"kvm-entry-multiboot.elf", "kvm-entry-pvh.elf"}) {
-        const Run done = run(programs.vmm, {"--guest", programs.guests / image,
+        const Run done = run(programs.vmm, {"--guest", programs.entries / image,
                                             "--timeout", "60"});
         done.expect_status(kDone);
     }
@@ -341,8 +340,8 @@ void expect_stops(const Programs& programs, const std::string& append,
     const Pipe pipe;
     const pid_t pid =
         start(programs.vmm,
-              {"--guest", programs.guests / "kvm-guest.elf", "--cpus", "4",
-               "--isolated", "1-3", "--timeout", "90", "--append", append},
+              {"--guest", programs.guest, "--cpus", "4", "--isolated", "1-3",
+               "--timeout", "90", "--append", append},
               pipe.writer());
     char byte;
     const auto got = ::read(pipe.reader(), &byte, 1);
@@ -425,6 +424,32 @@ void mutant_both(const Programs& programs)
     expect(caught, "recorded and delivered, and nobody noticed", seen.text());
 }
 
+/// Figures are for people; what must hold are the exits.
+void bench(const Programs& programs)
+{
+    const ipidefer::lab::Scratch scratch;
+    const fs::path file = scratch.path() / "bench.json";
+    const auto result =
+        run_program(programs.cli, {"bench", "kvm", "--rounds", "3", "--window",
+                                   "100", "--json", file.string()});
+    std::cout << result.output << std::flush;
+    expect(result.status == kDone, "bench kvm failed", result.output);
+    const json report = json::parse(ipidefer::lab::read_whole(file));
+    const std::string text = report.dump(1);
+    expect(report["schema"] == "ipidefer-bench-kvm/1", "another schema", text);
+    expect(report["rounds"].size() == 3, "not three rounds", text);
+    for (const auto& round : report["rounds"]) {
+        expect(round["deferred"]["returns"] == 0,
+               "a deferred IPI disturbed the isolated vCPU", text);
+        expect(round["quiet"]["returns"] == 0, "disturbed by nobody", text);
+        expect(round["delivered"]["returns"] > 0,
+               "delivered IPIs disturb nobody: nothing is measured", text);
+        expect(round["deferred"]["sent"] > 0 && round["delivered"]["sent"] > 0,
+               "nothing was sent", text);
+        expect(round["deferred"]["loops"] > 0, "the loop stands still", text);
+    }
+}
+
 using Case = std::function<void(const Programs&)>;
 
 std::map<std::string, Case> all_cases()
@@ -440,6 +465,7 @@ std::map<std::string, Case> all_cases()
         {"stopped-while-all-send", stopped_while_all_send},
         {"reader-that-stops-reading", reader_that_stops_reading},
         {"mutant-both", mutant_both},
+        {"bench", bench},
     };
     for (const char* name :
          {"apic", "icr-storm", "bad-registrations", "registration-storm",
@@ -477,11 +503,13 @@ std::map<std::string, Case> all_cases()
 int main(int argc, char** argv)
 {
     const auto cases = all_cases();
-    if (argc != 6 || !cases.contains(argv[5])) {
-        std::cerr << "usage: ipidefer-kvm-test VMM MUTANT STATIC GUESTS CASE\n";
+    if (argc != 8 || !cases.contains(argv[7])) {
+        std::cerr << "usage: ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST "
+                     "ENTRIES CASE\n";
         return 1;
     }
-    const Programs programs{argv[1], argv[2], argv[3], argv[4]};
+    const Programs programs{argv[1], argv[2], argv[3],
+                            argv[4], argv[5], argv[6]};
     try {
         const auto probe = run_program(programs.vmm, {"--probe"});
         std::cout << probe.output << std::flush;
@@ -490,7 +518,7 @@ int main(int argc, char** argv)
             return kSkipped;
         }
         expect(probe.status == kDone, "--probe failed", probe.output);
-        cases.at(argv[5])(programs);
+        cases.at(argv[7])(programs);
     } catch (const std::exception& error) {
         std::cerr << "FAILED: " << error.what() << '\n';
         return 1;

@@ -10,10 +10,30 @@ namespace {
 enum Phase : u32 { kQuiet = 0, kDelivered = 1, kDeferred = 2, kPhases = 3 };
 constexpr u32 kEnd = 1u << 8;  // of a mark; round << 16
 
+/// All that was sent has arrived, and CPU 1 is back in its loop, so that one
+/// phase's interrupts are not counted in the next.
+void settle()
+{
+    Cpu& target = g_cpus[1];
+    // Lower than the vectors before, so taken after them.
+    const u64 taken = target.taken[kVectorPlain].load();
+    send_ipi(1, kVectorPlain);
+    expect(wait_for([&] { return target.taken[kVectorPlain].load() != taken; }),
+           "an IPI was lost");
+    for (unsigned i = 0; i < 3; ++i) {
+        const u64 loops = target.user_loops.load();
+        expect(wait_for([&] { return target.user_loops.load() != loops; }),
+               "the loop does not run");
+    }
+    const u64 end_at = tsc() + 5'000'000;
+    while (tsc() < end_at) relax();
+}
+
 void run_phase(u32 round, u32 phase, u64 window)
 {
     Cpu& target = g_cpus[1];
     u64 sent = 0;
+    settle();
     mark(round << 16 | phase);
     const u64 loops = target.user_loops.load();
     const u64 end_at = tsc() + window;
