@@ -15,6 +15,7 @@
 #include "files.hpp"
 #include "loops.hpp"
 #include "mounts.hpp"
+#include "nested.hpp"
 #include "port.hpp"
 #include "protocol.hpp"
 #include "tracing.hpp"
@@ -129,6 +130,11 @@ class Agent {
     json start_loops(const json& request)
     {
         loops_.reset();
+        nested_.reset();
+        if (request.at(protocol::kNested).get<bool>()) {
+            nested_ = std::make_unique<NestedGuests>(isolated_, housekeeping_);
+            return json::object();
+        }
         loops_ = std::make_unique<Loops>(
             isolated_, request.at(protocol::kThresholdNs).get<std::uint64_t>());
         return json::object();
@@ -136,13 +142,16 @@ class Agent {
 
     json mark_loops()
     {
-        running_loops().mark();
+        if (!nested_) running_loops().mark();
         return json::object();
     }
 
     json stop_loops()
     {
-        running_loops().stop();
+        if (nested_)
+            nested_->stop();
+        else
+            running_loops().stop();
         return json::object();
     }
 
@@ -168,7 +177,15 @@ class Agent {
                      {protocol::kGaps, seen.interruptions},
                      {protocol::kLongestCycles, seen.longest_cycles},
                      {protocol::kLongestNs, seen.longest_ns}});
+        json nested = json::array();
+        if (nested_)
+            for (const auto& seen : nested_->seen())
+                nested.push_back(
+                    {{protocol::kCpu, seen.cpu},
+                     {protocol::kExits, seen.exits},
+                     {protocol::kInterruptExits, seen.interrupt_exits}});
         return {
+            {protocol::kNestedGuests, nested},
             {protocol::kStats, stats()},
             {protocol::kInterrupts, read_file("/proc/interrupts").value_or("")},
             {protocol::kHists, tracing_.read()},
@@ -192,6 +209,7 @@ class Agent {
     Cpus housekeeping_;
     Tracing tracing_;
     std::unique_ptr<Loops> loops_;
+    std::unique_ptr<NestedGuests> nested_;
 };
 
 }  // namespace

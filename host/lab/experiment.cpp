@@ -102,6 +102,7 @@ class Session {
         show(workload.name + ": starting the loops");
         json request = command(protocol::kStartLoops);
         request[protocol::kThresholdNs] = kThresholdNs;
+        request[protocol::kNested] = options_.nested;
         co_await machine_.ask_guest(request, "starting the isolated loops");
         co_await settle();
         co_await machine_.ask_guest(command(protocol::kMarkLoops),
@@ -199,6 +200,10 @@ class Session {
                 taken.loops[loop.at(protocol::kCpu).get<unsigned>()] = {
                     loop.at(protocol::kGaps), loop.at(protocol::kLongestCycles),
                     loop.at(protocol::kLongestNs)};
+            for (const auto& guest : after.at(protocol::kNestedGuests))
+                taken.nested[guest.at(protocol::kCpu).get<unsigned>()] = {
+                    guest.at(protocol::kExits),
+                    guest.at(protocol::kInterruptExits)};
             taken.consistent = same_counts(stats_in(before), taken.stats);
             if (taken.consistent) break;
         }
@@ -281,9 +286,13 @@ asio::awaitable<void> run_experiment(const Options& options,
                       "nobody who defers, and falls back to ipi_defer=off");
 
     const fs::path initramfs = scratch / "initramfs";
-    RootContents contents{options.guest_programs, options.busybox,
-                          options.modules,        {},
-                          options.initrd,         options.overlay};
+    RootContents contents;
+    contents.guest_programs = options.guest_programs;
+    contents.busybox = options.busybox;
+    contents.modules = options.modules;
+    contents.nested = options.nested;
+    contents.initrd = options.initrd;
+    contents.overlay = options.overlay;
     // Workloads call built-in ones: all are there.
     for (const auto& name : built_in_workloads(options.guest_programs))
         contents.workloads[name + ".sh"] =

@@ -40,6 +40,12 @@ void write_initramfs(const RootContents& contents, const fs::path& to)
     for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
         add_program(cpio, contents.guest_programs / tool,
                     in_root(protocol::kRoot) + '/' + tool);
+    if (contents.nested) {
+        add_program(cpio, contents.guest_programs / "ipidefer-vmm-static",
+                    in_root(protocol::kVmm));
+        add_program(cpio, contents.guest_programs / "kvm-guest.elf",
+                    in_root(protocol::kVmmGuest));
+    }
     add_program(cpio, contents.busybox, in_root(protocol::kBusybox));
     cpio.folder(in_root(protocol::kBin));
     if (contents.modules)

@@ -17,6 +17,8 @@ struct RootContents {
     std::optional<std::filesystem::path> modules;
     /// Name in the guest to script.
     std::map<std::string, std::filesystem::path> workloads;
+    /// With the VMM and the guest for nested ones.
+    bool nested = false;
     /// An initramfs to unpack first, in any format that the kernel takes.
     std::optional<std::filesystem::path> initrd;
     /// A folder to unpack last, over all else.

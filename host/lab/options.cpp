@@ -20,6 +20,8 @@ constexpr unsigned kMostMemoryMb = 64 * 1024;
 constexpr unsigned kShortestTimeout = 5;
 constexpr unsigned kLongestTimeout = 24 * 3600;
 constexpr char kDefaultWorkload[] = "mixed";
+// What is deferred for a vCPU that runs a guest, and nothing else.
+constexpr char kDefaultNestedWorkload[] = "static-keys";
 
 [[noreturn]] void refuse(const std::string& option, const std::string& why)
 {
@@ -191,6 +193,8 @@ void add_options(CLI::App& app, RawOptions& raw)
                    "keep consoles and command lines in this folder");
     app.add_option("--timeout", raw.timeout, "seconds that one guest may take")
         ->capture_default_str();
+    app.add_flag("--nested", raw.nested,
+                 "isolated vCPUs run nested guests in place of the loops");
     app.add_flag("--list-workloads", raw.list_workloads,
                  "list the built-in workloads");
 }
@@ -225,9 +229,18 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     options.overlay = if_given("--overlay", raw.overlay, folder);
     options.append = raw.append;
     options.workloads = check_workloads(
-        raw.workloads.empty() ? std::vector<std::string>{kDefaultWorkload}
-                              : raw.workloads,
+        !raw.workloads.empty()
+            ? raw.workloads
+            : std::vector<std::string>{raw.nested ? kDefaultNestedWorkload
+                                                  : kDefaultWorkload},
         guest_programs);
+    options.nested = raw.nested;
+    if (raw.nested && options.accel != Accel::kTcg)
+        refuse("--nested",
+               "needs --accel tcg, where QEMU emulates virtualization");
+    if (raw.nested && !options.modules)
+        refuse("--nested",
+               "needs KVM's modules: a --kernel folder, or --modules");
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)

@@ -45,6 +45,7 @@ struct RawOptions {
     std::string keep_logs;
     unsigned timeout = 120;
     bool list_workloads = false;
+    bool nested = false;
 };
 
 struct Workload {
@@ -70,6 +71,7 @@ struct Options {
     std::string json;  // "-": standard output; empty: none
     std::optional<std::filesystem::path> keep_logs;
     unsigned timeout = 0;  // seconds for one guest
+    bool nested = false;   // nested guests in place of the loops
     std::filesystem::path guest_programs;
     std::filesystem::path busybox;
 };

@@ -16,6 +16,10 @@ inline constexpr char kBin[] = "/lab/bin";
 inline constexpr char kModules[] = "/lab/modules";
 inline constexpr char kWorkloads[] = "/lab/workloads";
 
+/// For nested guests: the VMM, and what it runs.
+inline constexpr char kVmm[] = "/lab/ipidefer-vmm-static";
+inline constexpr char kVmmGuest[] = "/lab/kvm-guest.elf";
+
 inline constexpr char kPort[] = "/dev/ttyS1";
 
 // Members of what the host sends.
@@ -27,6 +31,7 @@ inline constexpr char kName[] = "name";
 inline constexpr char kEvent[] = "event";      // folder/name in tracefs
 inline constexpr char kTrigger[] = "trigger";  // what to write to its trigger
 inline constexpr char kThresholdNs[] = "threshold_ns";
+inline constexpr char kNested[] = "nested";  // guests in place of loops
 inline constexpr char kWorkload[] = "workload";  // file name in kWorkloads
 
 // Commands.
@@ -54,6 +59,9 @@ inline constexpr char kCpu[] = "cpu";
 inline constexpr char kGaps[] = "interruptions";
 inline constexpr char kLongestCycles[] = "longest_gap_cycles";
 inline constexpr char kLongestNs[] = "longest_gap_ns";
+inline constexpr char kNestedGuests[] = "nested_guests";  // of kCpu...
+inline constexpr char kExits[] = "exits";
+inline constexpr char kInterruptExits[] = "interrupt_exits";
 inline constexpr char kStatus[] = "status";  // of a workload, as a shell's $?
 inline constexpr char kOutput[] = "output";  // its end
 

@@ -56,7 +56,7 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
     for (const char* folder : kFirmware)
         if (fs::is_directory(folder)) add("-L", folder);
     add("-accel", tcg ? "tcg,thread=multi" : "kvm");
-    add("-cpu", tcg ? "max" : "host");
+    add("-cpu", !tcg ? "host" : options.nested ? "max,+svm" : "max");
     add("-smp", std::to_string(options.cpus));
     add("-m", options.memory);
     add("-chardev", client_socket("console", sockets / kConsoleSocket));

@@ -59,6 +59,19 @@ Json loops_json(const Run& run)
     return loops;
 }
 
+Json nested_json(const Run& run)
+{
+    if (run.nested.empty()) return nullptr;
+    Json nested = Json::object();
+    for (const auto& [cpu, guest] : run.nested)
+        nested[std::to_string(cpu)] = {
+            {"exits", guest.exits},
+            {"interrupt_exits", guest.interrupt_exits},
+            {"context_before", guest.before},
+            {"context_after", guest.after}};
+    return nested;
+}
+
 Json run_json(const Run& run)
 {
     Json guest{{"mode", mode_json(run.guest_mode)},
@@ -70,6 +83,7 @@ Json run_json(const Run& run)
             {"isolated", run.isolated},
             {"milliseconds", run.took.count()},
             {"guest", guest},
+            {"nested", nested_json(run)},
             {"vmm", vmm_json(run)},
             {"agree", run.disagreements.empty()},
             {"disagreements", run.disagreements}};

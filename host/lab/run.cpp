@@ -29,6 +29,16 @@ std::map<unsigned, Verdicts> verdicts_on(const VmmReport& report,
     return sums;
 }
 
+/// State field of Linux's context_tracking.state, as the statistics show it.
+std::string context_of(const Snapshot& snapshot, unsigned cpu)
+{
+    constexpr const char* kContexts[] = {"kernel", "idle", "user", "guest"};
+    if (!snapshot.stats) return "?";
+    const auto found = snapshot.stats->rows.find({cpu, "sync_core"});
+    if (found == snapshot.stats->rows.end()) return "?";
+    return kContexts[found->second.state & 3];
+}
+
 }  // namespace
 
 Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
@@ -46,6 +56,14 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
         run.descriptions[row] = seen.description;
     }
     run.loops = at.b.loops;
+    for (const auto& [cpu, after] : at.b.nested) {
+        const auto found = at.a.nested.find(cpu);
+        if (found == at.a.nested.end()) continue;
+        run.nested[cpu] = {after.exits - found->second.exits,
+                           after.interrupt_exits -
+                               found->second.interrupt_exits,
+                           context_of(at.a, cpu), context_of(at.b, cpu)};
+    }
     if (at.a.vmm && at.b.vmm) {
         const auto before = verdicts_on(*at.a.vmm, isolated);
         run.verdicts.emplace();

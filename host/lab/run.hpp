@@ -16,6 +16,17 @@
 
 namespace ipidefer::lab {
 
+/// What a nested guest went through.
+struct NestedRun {
+    std::uint64_t exits = 0;
+    /// Of these, those that an interrupt of its vCPU forced.
+    std::uint64_t interrupt_exits = 0;
+    /// What context tracking said of the vCPU, at A and at B: "guest", "user",
+    /// "idle", "kernel", or "?" where the kernel does not tell.
+    std::string before;
+    std::string after;
+};
+
 struct Run {
     Mode mode = Mode::kOff;
     std::string workload;
@@ -29,6 +40,8 @@ struct Run {
     /// Row -> what the kernel calls it.
     std::map<std::string, std::string> descriptions;
     std::map<unsigned, LoopReport> loops;
+    /// Of the nested guest on each isolated vCPU; empty without --nested.
+    std::map<unsigned, NestedRun> nested;
     /// Vector -> verdicts for isolated vCPUs; nothing without the object.
     std::optional<std::map<unsigned, Verdicts>> verdicts;
     std::vector<std::string> disagreements;

@@ -19,6 +19,12 @@ struct LoopReport {
     std::uint64_t longest_ns = 0;
 };
 
+/// What KVM in the guest counted of a nested guest since it started.
+struct NestedReport {
+    std::uint64_t exits = 0;
+    std::uint64_t interrupt_exits = 0;
+};
+
 struct Snapshot {
     /// Nothing when the kernel has no ipi_defer.
     std::optional<GuestStats> stats;
@@ -26,6 +32,8 @@ struct Snapshot {
     /// By the names in tracing.hpp; only what this kernel can count.
     std::map<std::string, Histogram> hists;
     std::map<unsigned, LoopReport> loops;
+    /// By the vCPU that it runs on; empty without --nested.
+    std::map<unsigned, NestedReport> nested;
     /// Nothing when the VMM has no ipi-defer object.
     std::optional<VmmReport> vmm;
     /// Nothing typed happened while guest and VMM were asked.

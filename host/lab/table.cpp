@@ -199,6 +199,33 @@ void add_loops(Table& table, const Runs& runs)
     }
 }
 
+void add_nested(Table& table, const Runs& runs)
+{
+    table.section("their nested guests, by the kernel's KVM");
+    for (const unsigned cpu : runs.front()->isolated) {
+        const auto value = [cpu](auto get) {
+            return [cpu, get](const Run& run) -> std::optional<std::string> {
+                const auto found = run.nested.find(cpu);
+                if (found == run.nested.end()) return std::nullopt;
+                return get(found->second);
+            };
+        };
+        const std::string vcpu = "vCPU " + std::to_string(cpu);
+        table.row(vcpu + "  exits", value([](const NestedRun& nested) {
+                      return number(nested.exits);
+                  }));
+        table.row(vcpu + "  forced by interrupts",
+                  value([](const NestedRun& nested) {
+                      return number(nested.interrupt_exits);
+                  }));
+        table.row(vcpu + "  context", value([](const NestedRun& nested) {
+                      return nested.before == nested.after
+                                 ? nested.after
+                                 : nested.before + ", " + nested.after;
+                  }));
+    }
+}
+
 std::string mode_title(const Run& run)
 {
     std::string title{name(run.mode)};
@@ -217,7 +244,11 @@ std::string render(const std::string& workload, const Runs& runs)
     add_events(table, runs);
     add_interrupts(table, runs);
     add_verdicts(table, runs);
-    add_loops(table, runs);
+    if (std::ranges::any_of(
+            runs, [](const Run* run) { return !run->nested.empty(); }))
+        add_nested(table, runs);
+    else
+        add_loops(table, runs);
     table.summary("guest and VMM agree",
                   [](const Run& run) -> std::optional<std::string> {
                       if (!run.disagreements.empty()) return "NO";

@@ -37,6 +37,7 @@ constexpr int kSkipped = 77;
 /// What the lab promises of its default workload, and of vmalloc.
 constexpr std::uint64_t kLeastEvents = 500;
 constexpr std::uint64_t kLeastFlushes = 150;
+constexpr std::uint64_t kLeastNestedEvents = 100;
 
 struct Skip : std::runtime_error {
     using runtime_error::runtime_error;
@@ -194,6 +195,54 @@ void static_keys_undisturbed(Lab& lab)
                report.dump(2));
         expect_undisturbed(run, "DSC", report.dump(2));
     }
+}
+
+/// With a nested guest on each isolated vCPU: as many exits as there are
+/// synchronisations in off, none for them in the others.
+void nested_guest(Lab& lab)
+{
+    const auto result = lab.run({"--nested", "--timeout", "200"});
+    expect_status(result, Exit::kDone);
+    const json report = lab.report();
+    const std::string text = report.dump(2);
+    for (const auto& run : report["runs"]) {
+        const std::string mode = run["mode"];
+        expect(run["nested"].size() == 2, mode + ": not two nested guests",
+               text);
+        std::uint64_t forced = 0;
+        for (const auto& [cpu, guest] : run["nested"].items()) {
+            expect(guest["context_before"] == "guest" &&
+                       guest["context_after"] == "guest",
+                   mode + ": vCPU " + cpu + " does not run its guest", text);
+            forced += guest["interrupt_exits"].get<std::uint64_t>();
+        }
+        if (mode == "off") {
+            const auto calls = events(run, "do_sync_core");
+            expect(calls >= kLeastNestedEvents, "off: too few events", text);
+            // Two that come close together may share an exit.
+            expect(forced >= calls / 2, "off: IPIs force no exits", text);
+            continue;
+        }
+        expect(events(run, "typed:sync_core") >= kLeastNestedEvents,
+               mode + ": too few requests", text);
+        expect_undisturbed(run, "DSC", text);
+        // Whatever else came, it was not for the work that is deferred.
+        std::uint64_t taken = 0;
+        for (const auto& [row, count] : run["guest"]["interrupts"].items())
+            taken += count.get<std::uint64_t>();
+        expect(forced <= taken, mode + ": exits without interrupts", text);
+        expect(forced < kLeastNestedEvents / 10, mode + ": forced exits", text);
+    }
+}
+
+/// A flush that the VM exit leaves out is seen.
+void nested_dropped_flush(Lab& lab)
+{
+    const auto result =
+        lab.run({"--nested", "--modes", "hv", "--append",
+                 "ipi_defer_fault=drop_flush", "--timeout", "100"});
+    expect_status(result, Exit::kDefect);
+    expect_said(result, "owes work");
 }
 
 void dropped_flush(Lab& lab)
@@ -430,6 +479,8 @@ void interrupted(Lab& lab)
 const std::map<std::string, std::function<void(Lab&)>> kCases{
     {"table", table},
     {"static-keys-undisturbed", static_keys_undisturbed},
+    {"nested-guest", nested_guest},
+    {"nested-guest-dropped-flush", nested_dropped_flush},
     {"dropped-flush", dropped_flush},
     {"dropped-ipi", dropped_ipi},
     {"falls-back-on-a-qemu-without-the-object", falls_back},
