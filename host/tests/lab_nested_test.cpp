@@ -242,7 +242,9 @@ void nested_dropped_flush(Lab& lab)
         lab.run({"--nested", "--modes", "hv", "--append",
                  "ipi_defer_fault=drop_flush", "--timeout", "100"});
     expect_status(result, Exit::kDefect);
-    expect_said(result, "owes work");
+    expect_said(result, "flushed or pending, but");
+    expect(lab.report()["runs"][0]["agree"] == false, "it agrees",
+           result.output);
 }
 
 void dropped_flush(Lab& lab)
