@@ -147,8 +147,14 @@ class DropIpi(DoorbellCase):
 
     def test_requests_that_were_dropped_are_missed(self):
         self.boot("ipi_defer=hv ipi_defer_fault=drop_ipi")
-        with self.assertRaises(AssertionError):
+        # The counts differ, or the guest's complaints come first: of requests
+        # that nobody answers, and of stalls, as its senders wait for them.
+        with self.assertRaisesRegex((AssertionError, Failed), "sync_core"):
             self.compare("echo 1 >/proc/sys/kernel/sched_schedstats")
+
+
+# An MSR that some nested KVMs offer, and then refuse to set.
+KVM_CPU = "host,-arch-capabilities"
 
 
 def without_linux_under_kvm():
@@ -160,7 +166,7 @@ def without_linux_under_kvm():
         archive(initrd, ROOT)
         begin = time.monotonic()
         try:
-            Guest(initrd, "ipi_defer=off", defer=None, cpu="host",
+            Guest(initrd, "ipi_defer=off", defer=None, cpu=KVM_CPU,
                   accel="kvm").close()
         except Failed as error:
             text = str(error).strip().splitlines()
@@ -171,7 +177,7 @@ def without_linux_under_kvm():
 
 class DoorbellKvm(Doorbell):
     ACCEL = "kvm"
-    CPU = "host"
+    CPU = KVM_CPU
     DEFER = ""
 
     @classmethod
