@@ -22,10 +22,7 @@ ISOLATED = (2, 3)
 ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
              "irqaffinity=0-1 tsc=reliable")
 BASE = "console=ttyS0 loglevel=5 panic=-1"
-# Linux 6.12's own: its deadline scheduler warns when init takes the fair server's
-# runtime away while the server is active, as on a loaded host.
-TROUBLE = re.compile(r"WARNING:(?!.* at kernel/sched/deadline\.c:)|BUG:|Oops|"
-                     r"rcu: INFO|refused registration")
+TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|refused registration")
 
 
 def archive(path, files):
