@@ -221,5 +221,23 @@ TEST(Agreement, VmmThatDecidesForAGuestInAnotherModeIsSaid)
                         "this guest does not use it"});
 }
 
+/// With nested guests KERNEL_TLBI is delivered, and SYNC_CORE may come along.
+TEST(Disagreements, NestedGuestsAreInterruptedByWhatIsNotDeferredForThem)
+{
+    auto at = good_run(Mode::kGuest);
+    at.b.interrupts.rows["DSC"].taken[2] += 1;
+    at.b.interrupts.rows["DTL"].taken[2] = 1;
+    EXPECT_FALSE(check(Mode::kGuest, at).empty()) << "a loop in userspace";
+    at.b.nested[2] = {};
+    for (const auto& said : check(Mode::kGuest, at))
+        EXPECT_EQ(said.find("interrupted in userspace"), std::string::npos)
+            << said;
+    at.b.interrupts.rows["DTL"].taken[2] = 0;
+    bool seen = false;
+    for (const auto& said : check(Mode::kGuest, at))
+        seen |= said.find("interrupted in userspace") != std::string::npos;
+    EXPECT_TRUE(seen) << "nothing but SYNC_CORE brought it into the kernel";
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

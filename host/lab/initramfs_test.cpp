@@ -102,5 +102,16 @@ TEST_F(InitramfsTest, MissingProgramIsNamed)
     EXPECT_THROW((void)archive(), Failure);
 }
 
+TEST_F(InitramfsTest, NestedBringsTheVmmAndItsGuest)
+{
+    EXPECT_FALSE(has(archive(), "lab/ipidefer-vmm-static"));
+    for (const char* name : {"ipidefer-vmm-static", "kvm-guest.elf"})
+        std::ofstream{contents_.guest_programs / name} << name;
+    contents_.nested = true;
+    const auto made = archive();
+    EXPECT_TRUE(has(made, "lab/ipidefer-vmm-static"));
+    EXPECT_TRUE(has(made, "lab/kvm-guest.elf"));
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

@@ -182,5 +182,20 @@ TEST_F(OptionsTest, Timeout)
     EXPECT_EQ(refusal(), "--timeout: 4 is not within 5 and 86400 seconds");
 }
 
+TEST_F(OptionsTest, NestedHasAWorkloadOfItsOwnAndNeedsTcgAndModules)
+{
+    std::ofstream{programs_ / "workloads" / "static-keys.sh"};
+    raw_.nested = true;
+    const Options options = check();
+    EXPECT_TRUE(options.nested);
+    ASSERT_EQ(options.workloads.size(), 1u);
+    EXPECT_EQ(options.workloads[0].name, "static-keys");
+    raw_.accel = "kvm";
+    EXPECT_TRUE(refusal().starts_with("--nested: needs --accel tcg"));
+    raw_.accel = "tcg";
+    raw_.kernel = (kernel_ / "bzImage").string();
+    EXPECT_TRUE(refusal().starts_with("--nested: needs KVM's modules"));
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

@@ -90,5 +90,17 @@ TEST(ShellQuoted, OnlyWhatNeedsItIsQuoted)
               "qemu -append 'a=b c' 'it'\\''s' ''");
 }
 
+TEST(QemuArguments, NestedGuestsNeedVirtualization)
+{
+    Options given = options();
+    EXPECT_EQ(value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"),
+                       "-cpu"),
+              "max");
+    given.nested = true;
+    EXPECT_EQ(value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"),
+                       "-cpu"),
+              "max,+svm");
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

@@ -65,5 +65,32 @@ TEST(Table, WorkloadsHaveTablesOfTheirOwn)
     EXPECT_LT(text.find("guest\n"), second);
 }
 
+TEST(Table, NestedGuestsTakeThePlaceOfTheLoops)
+{
+    auto run = test::good_result(Mode::kHv);
+    run.nested[2] = {7, 5, "guest", "guest"};
+    run.nested[3] = {0, 0, "guest", "kernel"};
+    const auto text = render_tables({run});
+    for (const char* line :
+         {"  vCPU 2  exits                             7\n",
+          "  vCPU 2  forced by interrupts              5\n",
+          "  vCPU 3  context               guest, kernel\n"})
+        EXPECT_NE(text.find(line), std::string::npos) << line << text;
+    EXPECT_EQ(text.find("their loops"), std::string::npos);
+}
+
+TEST(Evaluate, NestedGuestsAreCountedFromAToB)
+{
+    auto at = test::good_run(Mode::kHv);
+    at.a.nested[2] = {10, 4};
+    at.b.nested[2] = {13, 5};
+    at.b.stats->rows.at({2, "sync_core"}).state = 0x3;
+    const auto run = evaluate(Mode::kHv, "mixed", test::kIsolated, at);
+    EXPECT_EQ(run.nested.at(2).exits, 3u);
+    EXPECT_EQ(run.nested.at(2).interrupt_exits, 1u);
+    EXPECT_EQ(run.nested.at(2).before, "user");
+    EXPECT_EQ(run.nested.at(2).after, "guest");
+}
+
 }  // namespace
 }  // namespace ipidefer::lab
