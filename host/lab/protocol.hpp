@@ -31,7 +31,7 @@ inline constexpr char kName[] = "name";
 inline constexpr char kEvent[] = "event";      // folder/name in tracefs
 inline constexpr char kTrigger[] = "trigger";  // what to write to its trigger
 inline constexpr char kThresholdNs[] = "threshold_ns";
-inline constexpr char kNested[] = "nested";  // guests in place of loops
+inline constexpr char kNested[] = "nested";      // guests in place of loops
 inline constexpr char kWorkload[] = "workload";  // file name in kWorkloads
 
 // Commands.

@@ -93,13 +93,13 @@ TEST(ShellQuoted, OnlyWhatNeedsItIsQuoted)
 TEST(QemuArguments, NestedGuestsNeedVirtualization)
 {
     Options given = options();
-    EXPECT_EQ(value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"),
-                       "-cpu"),
-              "max");
+    EXPECT_EQ(
+        value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"), "-cpu"),
+        "max");
     given.nested = true;
-    EXPECT_EQ(value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"),
-                       "-cpu"),
-              "max,+svm");
+    EXPECT_EQ(
+        value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"), "-cpu"),
+        "max,+svm");
 }
 
 }  // namespace

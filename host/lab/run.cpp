@@ -59,10 +59,10 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
     for (const auto& [cpu, after] : at.b.nested) {
         const auto found = at.a.nested.find(cpu);
         if (found == at.a.nested.end()) continue;
-        run.nested[cpu] = {after.exits - found->second.exits,
-                           after.interrupt_exits -
-                               found->second.interrupt_exits,
-                           context_of(at.a, cpu), context_of(at.b, cpu)};
+        run.nested[cpu] = {
+            after.exits - found->second.exits,
+            after.interrupt_exits - found->second.interrupt_exits,
+            context_of(at.a, cpu), context_of(at.b, cpu)};
     }
     if (at.a.vmm && at.b.vmm) {
         const auto before = verdicts_on(*at.a.vmm, isolated);

@@ -71,10 +71,9 @@ TEST(Table, NestedGuestsTakeThePlaceOfTheLoops)
     run.nested[2] = {7, 5, "guest", "guest"};
     run.nested[3] = {0, 0, "guest", "kernel"};
     const auto text = render_tables({run});
-    for (const char* line :
-         {"  vCPU 2  exits                             7\n",
-          "  vCPU 2  forced by interrupts              5\n",
-          "  vCPU 3  context               guest, kernel\n"})
+    for (const char* line : {"  vCPU 2  exits                             7\n",
+                             "  vCPU 2  forced by interrupts              5\n",
+                             "  vCPU 3  context               guest, kernel\n"})
         EXPECT_NE(text.find(line), std::string::npos) << line << text;
     EXPECT_EQ(text.find("their loops"), std::string::npos);
 }

@@ -14,11 +14,12 @@ struct TypedWork {
     std::string_view name;  // in the statistics and in trace events
     std::string_view row;   // of /proc/interrupts
     bool flush_traced;      // by context_tracking:ct_work_flush
-    bool deferred_in_guest; // while a nested guest runs on the vCPU
+    bool deferred_in_guest;  // while a nested guest runs on the vCPU
 };
 
-inline constexpr std::array kTypedWorks{TypedWork{"sync_core", "DSC", true, true},
-                                        TypedWork{"kernel_tlbi", "DTL", false, false}};
+inline constexpr std::array kTypedWorks{
+    TypedWork{"sync_core", "DSC", true, true},
+    TypedWork{"kernel_tlbi", "DTL", false, false}};
 
 [[nodiscard]] constexpr std::optional<TypedWork> typed_work(
     std::string_view name) noexcept
