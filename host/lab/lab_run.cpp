@@ -39,11 +39,6 @@ constexpr int kSignalled = 128;
 void check_kvm(const Options& options)
 {
     if (options.accel != Accel::kKvm) return;
-    if (std::ranges::find(options.modes, Mode::kHv) != options.modes.end())
-        throw Failure{Exit::kNotPossible,
-                      "mode hv needs a VMM that sees the guest's IPIs; with "
-                      "--accel kvm the host's kernel handles them. Use --accel "
-                      "tcg, or --modes off,guest"};
     const int fd = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (fd < 0)
         throw Failure{

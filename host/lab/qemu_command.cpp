@@ -65,8 +65,7 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
     add("-serial", "chardev:guest");
     add("-chardev", client_socket("qmp", sockets / kQmpSocket));
     add("-mon", "chardev=qmp,mode=control");
-    // With KVM QEMU does not see IPIs, and the object says so by refusing.
-    if (ipi_defer && tcg) {
+    if (ipi_defer) {
         // A list of ranges is one key for each of them.
         std::string object = "ipi-defer,id=defer0,isolated-cpus=";
         for (const char c : format_cpulist(options.isolated))

@@ -66,12 +66,12 @@ TEST(QemuArguments, QemuWithoutTheObjectIsNotAskedForIt)
     EXPECT_EQ(value_of(arguments, "-object"), "(none)");
 }
 
-TEST(QemuArguments, KvmGoesWithoutTheObject)
+TEST(QemuArguments, KvmHasTheObjectTooAndTheHostsCpu)
 {
     Options given = options();
     given.accel = Accel::kKvm;
-    const auto arguments = qemu_arguments(given, Mode::kOff, true, "/i", "/s");
-    EXPECT_EQ(value_of(arguments, "-object"), "(none)");
+    const auto arguments = qemu_arguments(given, Mode::kHv, true, "/i", "/s");
+    EXPECT_TRUE(value_of(arguments, "-object").starts_with("ipi-defer,"));
     EXPECT_EQ(value_of(arguments, "-accel"), "kvm");
     EXPECT_EQ(value_of(arguments, "-cpu"), "host");
 }
