@@ -16,8 +16,8 @@
 namespace {
 
 namespace fs = std::filesystem;
-using ipidefer::lab::Exit;
-using ipidefer::lab::Failure;
+using ipidefer::Exit;
+using ipidefer::Failure;
 
 fs::path own_folder()
 {
@@ -40,7 +40,7 @@ int run(int argc, char** argv)
 {
     CLI::App app{"ipidefer: hypervisor-side deferral of x86 IPIs", "ipidefer"};
     app.set_version_flag("--version",
-                         std::string{"ipidefer "} + ipidefer::lab::kVersion);
+                         std::string{"ipidefer "} + ipidefer::kVersion);
     app.require_subcommand(1);
 
     auto* lab = app.add_subcommand("lab", "experiments with guests");

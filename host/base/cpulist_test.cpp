@@ -5,7 +5,7 @@
 
 #include "failure.hpp"
 
-namespace ipidefer::lab {
+namespace ipidefer {
 namespace {
 
 std::string refusal(std::string_view text, unsigned limit)
@@ -88,4 +88,4 @@ TEST(CpuList, ComplementIsTheOthers)
 }
 
 }  // namespace
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

@@ -5,7 +5,7 @@
 
 #include "failure.hpp"
 
-namespace ipidefer::lab {
+namespace ipidefer {
 namespace {
 
 /// Reads one list from left to right.
@@ -132,4 +132,4 @@ CpuSet complement(const CpuSet& cpus, unsigned count)
     return others;
 }
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

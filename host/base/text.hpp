@@ -4,14 +4,18 @@
 
 #include <charconv>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 [[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
 [[nodiscard]] std::vector<std::string_view> words_of(std::string_view line);
 [[nodiscard]] std::string_view trimmed(std::string_view text);
+
+/// What others wrote, for a terminal or a log: control characters as \\xNN.
+[[nodiscard]] std::string printable(std::string_view text);
 
 /// The whole of `text` as a number; a base of 0 means: hexadecimal after 0x.
 template <typename Number>
@@ -29,4 +33,4 @@ template <typename Number>
     return value;
 }
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

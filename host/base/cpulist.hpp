@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 using CpuSet = std::set<unsigned>;
 
@@ -22,4 +22,4 @@ using CpuSet = std::set<unsigned>;
 /// CPUs 0..count-1 that are not in `cpus`.
 [[nodiscard]] CpuSet complement(const CpuSet& cpus, unsigned count);
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 namespace {
 
 using Words = std::vector<std::string_view>;
@@ -45,5 +45,11 @@ TEST(Text, BaseZeroTakesHexadecimalByItsPrefix)
     EXPECT_EQ(number_of<unsigned>("0x", 0), std::nullopt);
 }
 
+TEST(Printable, ControlCharactersAreShownInHexadecimal)
+{
+    EXPECT_EQ(printable("a \x1b[2J\n\x7f"), "a \\x1b[2J\\x0a\\x7f");
+    EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
+}
+
 }  // namespace
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 enum class Exit : int {
     kDone = 0,
@@ -31,4 +31,4 @@ class Failure : public std::runtime_error {
     std::string detail_;
 };
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

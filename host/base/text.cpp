@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "text.hpp"
 
-namespace ipidefer::lab {
+namespace ipidefer {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r";
@@ -41,4 +41,22 @@ std::string_view trimmed(std::string_view text)
     return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
 }
 
-}  // namespace ipidefer::lab
+std::string printable(std::string_view text)
+{
+    constexpr char kDigits[] = "0123456789abcdef";
+    constexpr unsigned char kDelete = 0x7f;
+    std::string shown;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= ' ' && byte != kDelete) {
+            shown += c;
+            continue;
+        }
+        shown += "\\x";
+        shown += kDigits[byte >> 4];
+        shown += kDigits[byte & 15];
+    }
+    return shown;
+}
+
+}  // namespace ipidefer
