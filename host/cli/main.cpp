@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: ipidefer lab run, ipidefer bench core.
+// The command line: list, stat, top, policy and trace of running VMs;
+// lab run; bench core.
+#include <ipidefer/shm.h>
+
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "bench_core.hpp"
+#include "command.hpp"
 #include "failure.hpp"
 #include "lab_run.hpp"
 #include "options.hpp"
@@ -43,6 +48,19 @@ int run(int argc, char** argv)
                          std::string{"ipidefer "} + ipidefer::kVersion);
     app.require_subcommand(1);
 
+    fs::path shm_folder = IPIDEFER_SHM_DIRECTORY;
+    app.add_option("--shm-dir", shm_folder, "where the VMs' segments are")
+        ->capture_default_str()
+        ->envname("IPIDEFER_SHM_DIR");
+    std::map<const CLI::App*, ipidefer::cli::Run> commands;
+    for (const auto add :
+         {ipidefer::cli::add_list, ipidefer::cli::add_stat,
+          ipidefer::cli::add_top, ipidefer::cli::add_policy,
+          ipidefer::cli::add_trace}) {
+        auto run = add(app, shm_folder);
+        commands[app.get_subcommands(nullptr).back()] = std::move(run);
+    }
+
     auto* lab = app.add_subcommand("lab", "experiments with guests");
     lab->require_subcommand(1);
     auto* lab_run = lab->add_subcommand(
@@ -70,6 +88,9 @@ int run(int argc, char** argv)
                                     : static_cast<int>(Exit::kCannotRun);
     }
 
+    if (const auto command = commands.find(app.get_subcommands().front());
+        command != commands.end())
+        return command->second();
     if (*bench_core)
         return ipidefer::cli::bench_core(own_folder() / "ipidefer-bench-core",
                                          benchmark_arguments);
