@@ -328,6 +328,22 @@ TEST_F(CliTraceTest, VmWithoutARingCannotBeTraced)
     EXPECT_EQ(run({"trace", "none"}).status, kNotPossible);
 }
 
+// ---- check -----------------------------------------------------------------
+
+TEST_F(CliTest, CheckHasALineForEachFinding)
+{
+    // What it finds here is this machine's; that segments can be there is ours.
+    const auto result = run({"check"});
+    EXPECT_EQ(result.status, kDone) << result.output;
+    EXPECT_TRUE(result.output.starts_with("pass  segments"));
+    const json findings = run_json({"check", "--json"});
+    for (const json& finding : findings)
+        EXPECT_EQ(finding["remedy"] == "", finding["grade"] == "pass");
+    EXPECT_EQ(lab::run_program(IPIDEFER, {"--shm-dir", "/nonexistent", "check"})
+                  .status,
+              kDefect);
+}
+
 // ---- What is written about it
 // ------------------------------------------------
 
@@ -344,7 +360,7 @@ TEST_F(CliTest, ManPageAndCompletionKnowEveryOption)
     const auto completion = long_options(read_file(IPIDEFER_COMPLETION));
     // The lab's own are in docs/LAB.md.
     for (const char* command :
-         {"list", "stat", "top", "policy", "trace"}) {
+         {"list", "stat", "top", "policy", "trace", "check"}) {
         const auto help = run({command, "--help"});
         EXPECT_EQ(help.status, kDone);
         EXPECT_NE(help.output.find("Exit status:"), std::string::npos);

@@ -18,6 +18,7 @@ Run add_list(CLI::App& app, const std::filesystem::path& folder);
 Run add_stat(CLI::App& app, const std::filesystem::path& folder);
 Run add_top(CLI::App& app, const std::filesystem::path& folder);
 Run add_policy(CLI::App& app, const std::filesystem::path& folder);
+Run add_check(CLI::App& app, const std::filesystem::path& folder);
 Run add_trace(CLI::App& app, const std::filesystem::path& folder);
 
 /// Has SIGINT or SIGTERM come? From the first call on they only set this.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: list, stat, top, policy and trace of running VMs;
+// The command line: list, stat, top, policy and trace of running VMs; check;
 // lab run; bench core.
 #include <ipidefer/shm.h>
 
@@ -56,7 +56,7 @@ int run(int argc, char** argv)
     for (const auto add :
          {ipidefer::cli::add_list, ipidefer::cli::add_stat,
           ipidefer::cli::add_top, ipidefer::cli::add_policy,
-          ipidefer::cli::add_trace}) {
+          ipidefer::cli::add_trace, ipidefer::cli::add_check}) {
         auto run = add(app, shm_folder);
         commands[app.get_subcommands(nullptr).back()] = std::move(run);
     }

@@ -13,7 +13,7 @@ _ipidefer() {
     ((COMP_CWORD > 0)) && previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-        list | stat | top | policy | trace | lab | bench)
+        list | stat | top | policy | trace | check | lab | bench)
             command=$word
             break
             ;;
@@ -21,7 +21,7 @@ _ipidefer() {
     done
     local options= words=
     case $command in
-    '') options='--help --version --shm-dir' words='list stat top policy trace lab bench' ;;
+    '') options='--help --version --shm-dir' words='list stat top policy trace check lab bench' ;;
     list) options='--json --clean --help' ;;
     stat) options='--interval --count --json --help' words=$(_ipidefer_vms) ;;
     top) options='-1 -d --delay -i --isolated -p --vm --json --help' ;;
@@ -34,6 +34,7 @@ _ipidefer() {
             --buffered --read-only --guest-trace --tsc-offset --help'
         words=$(_ipidefer_vms)
         ;;
+    check) options='--json --help' ;;
     lab) words=run ;;
     bench) words=core ;;
     esac
