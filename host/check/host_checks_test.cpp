@@ -55,7 +55,7 @@ TEST_F(HostChecks, GoodHostPassesEverything)
 TEST_F(HostChecks, EmptyHostIsWarnedAboutWithRemedies)
 {
     for (const Finding& f : host_findings(root_.path(), "/nonexistent"))
-        if (f.grade != Grade::kPass) EXPECT_FALSE(f.remedy.empty()) << f.name;
+        EXPECT_EQ(f.grade == Grade::kPass, f.remedy.empty()) << f.name;
     EXPECT_EQ(grade("isolcpus"), Grade::kWarn);
     EXPECT_EQ(grade("nohz_full"), Grade::kWarn);
     EXPECT_EQ(grade("irqaffinity"), Grade::kWarn);

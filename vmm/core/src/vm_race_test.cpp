@@ -251,7 +251,7 @@ TEST_F(VmRace, PolicyRegistrationAndReadersDoNotDisturbDecisions)
 }
 
 // A VM that others look on: ticks and changes of the policy beside senders.
-TEST(VmRace, TicksAndPolicyChangesDisturbNoSender)
+TEST(VmRaceShared, TicksAndPolicyChangesDisturbNoSender)
 {
     const std::size_t bytes = ipidefer_segment_bytes(1, 4);
     const std::unique_ptr<void, void (*)(void*)> memory{
