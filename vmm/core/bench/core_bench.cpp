@@ -182,9 +182,9 @@ double batch_seconds(Step step)
 }
 
 /// Deferred over bare cmpxchg, in alternating batches on the same line.
-void Paired(benchmark::State& state)
+void pair(benchmark::State& state, Machine::Memory where)
 {
-    Machine machine{1};
+    Machine machine{1, where};
     std::uint32_t& word = machine.lines[0].word;
     std::vector<double> ratios;
     for (auto _ : state) {
@@ -208,7 +208,16 @@ void Paired(benchmark::State& state)
     state.counters["ratio_median"] = quantile(0.5);
     state.counters["ratio_p90"] = quantile(0.9);
 }
+
+void Paired(benchmark::State& state) { pair(state, Machine::Memory::kOwn); }
 BENCHMARK(Paired)->Iterations(500);
+
+/// With a segment, which takes the time of each newly set bit.
+void PairedShared(benchmark::State& state)
+{
+    pair(state, Machine::Memory::kShared);
+}
+BENCHMARK(PairedShared)->Iterations(500);
 
 }  // namespace
 }  // namespace ipidefer
