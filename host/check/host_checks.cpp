@@ -78,8 +78,11 @@ class Checks {
         segments();
         isolation();
         ticks();
-        siblings();
-        interrupts();
+        // About isolated CPUs, which there may be none of.
+        if (!isolated_.empty()) {
+            siblings();
+            interrupts();
+        }
         clock();
         ipi_virtualization("kvm_intel", "enable_ipiv", "IPI virtualization");
         ipi_virtualization("kvm_amd", "avic", "AVIC");

@@ -58,8 +58,9 @@ TEST_F(HostChecks, EmptyHostIsWarnedAboutWithRemedies)
         EXPECT_EQ(f.grade == Grade::kPass, f.remedy.empty()) << f.name;
     EXPECT_EQ(grade("isolcpus"), Grade::kWarn);
     EXPECT_EQ(grade("nohz_full"), Grade::kWarn);
-    EXPECT_EQ(grade("irqaffinity"), Grade::kWarn);
     EXPECT_EQ(grade("tsc"), Grade::kWarn);
+    EXPECT_EQ(finding("irqaffinity").what, "not there");
+    EXPECT_EQ(finding("smt").what, "not there");
 }
 
 TEST_F(HostChecks, FolderThatCannotBeWrittenIsAFailure)
@@ -94,6 +95,14 @@ TEST_F(HostChecks, IpiVirtualizationIsWarnedAboutWhereItIsOn)
     EXPECT_EQ(grade("kvm_intel.enable_ipiv"), Grade::kWarn);
     write("sys/module/kvm_amd/parameters/avic", "1");
     EXPECT_EQ(grade("kvm_amd.avic"), Grade::kWarn);
+}
+
+TEST_F(HostChecks, AffinityThatCannotBeReadIsSaid)
+{
+    good_host();
+    fs::remove(root_.path() / "proc/irq/default_smp_affinity");
+    EXPECT_EQ(finding("irqaffinity").what,
+              "where interrupts go cannot be read");
 }
 
 TEST_F(HostChecks, NonsenseInFilesIsNoIsolation)
