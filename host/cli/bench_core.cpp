@@ -12,8 +12,6 @@
 namespace ipidefer::cli {
 namespace {
 
-using lab::Exit;
-using lab::Failure;
 using nlohmann::json;
 
 constexpr char kBase[] = "BareCmpxchg";

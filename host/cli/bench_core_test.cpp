@@ -31,8 +31,8 @@ TEST(RatioTable, WithoutTheBaseThereAreNoRatios)
 
 TEST(RatioTable, OtherOutputIsRefused)
 {
-    EXPECT_THROW((void)ratio_table("no JSON"), lab::Failure);
-    EXPECT_THROW((void)ratio_table("{}"), lab::Failure);
+    EXPECT_THROW((void)ratio_table("no JSON"), Failure);
+    EXPECT_THROW((void)ratio_table("{}"), Failure);
 }
 
 }  // namespace

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: ipidefer lab run, ipidefer bench core, ipidefer bench kvm.
+// The command line: list, stat, top, policy and trace of running VMs; check;
+// lab run; bench core and kvm.
+#include <ipidefer/shm.h>
+
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "bench_core.hpp"
 #include "bench_kvm.hpp"
+#include "command.hpp"
 #include "failure.hpp"
 #include "lab_run.hpp"
 #include "options.hpp"
@@ -17,8 +22,8 @@
 namespace {
 
 namespace fs = std::filesystem;
-using ipidefer::lab::Exit;
-using ipidefer::lab::Failure;
+using ipidefer::Exit;
+using ipidefer::Failure;
 
 fs::path own_folder()
 {
@@ -41,8 +46,21 @@ int run(int argc, char** argv)
 {
     CLI::App app{"ipidefer: hypervisor-side deferral of x86 IPIs", "ipidefer"};
     app.set_version_flag("--version",
-                         std::string{"ipidefer "} + ipidefer::lab::kVersion);
+                         std::string{"ipidefer "} + ipidefer::kVersion);
     app.require_subcommand(1);
+
+    fs::path shm_folder = IPIDEFER_SHM_DIRECTORY;
+    app.add_option("--shm-dir", shm_folder, "where the VMs' segments are")
+        ->capture_default_str()
+        ->envname("IPIDEFER_SHM_DIR");
+    std::map<const CLI::App*, ipidefer::cli::Run> commands;
+    for (const auto add :
+         {ipidefer::cli::add_list, ipidefer::cli::add_stat,
+          ipidefer::cli::add_top, ipidefer::cli::add_policy,
+          ipidefer::cli::add_trace, ipidefer::cli::add_check}) {
+        auto run = add(app, shm_folder);
+        commands[app.get_subcommands(nullptr).back()] = std::move(run);
+    }
 
     auto* lab = app.add_subcommand("lab", "experiments with guests");
     lab->require_subcommand(1);
@@ -78,6 +96,9 @@ int run(int argc, char** argv)
                                     : static_cast<int>(Exit::kCannotRun);
     }
 
+    if (const auto command = commands.find(app.get_subcommands().front());
+        command != commands.end())
+        return command->second();
     if (*bench_core)
         return ipidefer::cli::bench_core(own_folder() / "ipidefer-bench-core",
                                          benchmark_arguments);

@@ -27,7 +27,7 @@
 namespace {
 
 namespace fs = std::filesystem;
-using ipidefer::lab::Exit;
+using ipidefer::Exit;
 using ipidefer::lab::ProgramResult;
 using ipidefer::lab::Scratch;
 using nlohmann::json;

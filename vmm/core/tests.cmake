@@ -15,6 +15,7 @@ set(unit_tests
     src/fault_test.cpp
     src/icr_test.cpp
     src/policy_test.cpp
+    src/segment_test.cpp
     src/vm_test.cpp)
 set(property_tests
     src/binding_property_test.cpp
@@ -50,12 +51,16 @@ if(IPIDEFER_SANITIZE STREQUAL "")
             $<TARGET_FILE:ipidefer-shared> $<TARGET_FILE:ipidefer-static>)
     add_test(NAME core-links-from-c
         COMMAND ${support_dir}/link_test.sh
-            ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${support_dir}/link_test.c)
+            ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${support_dir}/link_test.c
+            ipidefer)
     set_tests_properties(core-symbols core-links-from-c PROPERTIES LABELS unit)
 endif()
 
 ipidefer_fuzz(ipidefer-core-fuzz 200000
     SOURCES ${source_dir}/core_fuzz.cpp ${IPIDEFER_CORE_SOURCES}
+    INCLUDES ${all_includes})
+ipidefer_fuzz(ipidefer-core-segment-fuzz 50000
+    SOURCES ${source_dir}/segment_fuzz.cpp ${IPIDEFER_CORE_SOURCES}
     INCLUDES ${all_includes})
 
 # Each invariant's test must fail when its invariant is broken.
@@ -88,12 +93,32 @@ core_mutant(i5-publishes-nothing context_word.hpp context_word_test.cpp
     "std::memory_order_release" "std::memory_order_relaxed")
 core_mutant(i4-writes-a-lost-word vm.cpp vm_test.cpp
     VmTest.LostWordIsDeliveredBadWordUntilTheNextBind
-    "if (slot->word == nullptr) return IPIDEFER_DELIVERED_BAD_WORD"
-    "if (slot->word == nullptr) return IPIDEFER_DEFERRED")
+    "return without_a_look(IPIDEFER_DELIVERED_BAD_WORD)"
+    "return without_a_look(IPIDEFER_DEFERRED)")
 core_mutant(i1-counts-twice vm.cpp vm_test.cpp
     VmTest.EachDecisionIncrementsExactlyOneCounter
-    "counters_.count(row(target), *typed, verdict)"
-    "counters_.count(row(target), *typed, verdict), counters_.count(row(target), *typed, verdict)")
+    "Counters::count(line, judged.verdict)"
+    "Counters::count(line, judged.verdict), Counters::count(line, judged.verdict)")
+core_mutant(i7-believes-the-policy-words policy.hpp policy_test.cpp
+    PolicyTest.EveryValueOfTheWordsIsReadThroughItsMask
+    "load(words_->contexts) & IPIDEFER_CONTEXTS_ALL" "load(words_->contexts)")
+core_mutant(i1-takes-a-late-delivery-for-a-verdict counters.hpp counters_test.cpp
+    Counters.ExpiredIsNoVerdict
+    "add_one(line.max_age)" "add_one(line.verdict[0])")
+core_mutant(i2-does-the-overdue-work-itself vm.cpp segment_test.cpp
+    SegmentAgeTest.WorkOlderThanTheLimitIsDeliveredAndItsBitStays
+    "deliver(opaque, target, slot.binding.vector)"
+    "deliver(opaque, target, slot.binding.vector), *slot.word &= ~slot.binding.work_bit")
+core_mutant(i4-lets-work-wait-forever vm.cpp segment_test.cpp
+    SegmentAgeTest.WithoutAFrequencyEverythingWaitingIsOverdue
+    "hz <= kFastestTsc ? hz : 0" "hz")
+core_mutant(i7-ticks-as-fast-as-told vm.cpp segment_test.cpp
+    SegmentAgeTest.TicksStayBetweenOneAndAHundredMilliseconds
+    "std::clamp(limit / kTicksPerAge, kFastestTick, kSlowestTick)"
+    "limit / kTicksPerAge")
+core_mutant(i7-writes-over-a-writer trace_ring.cpp segment_test.cpp
+    SegmentTest.EntryThatIsStillBeingWrittenIsDroppedAndCounted
+    "(seen & 1) != 0 || seen > busy" "seen > busy")
 core_mutant(i4-drops-the-gate-early typed_vectors.cpp vm_test.cpp
     VmTest.GateStaysOpenWhileAnyVcpuHasTheVectorBound
     "if (--vcpus_[vector] != 0) return" "--vcpus_[vector]")

@@ -9,6 +9,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <new>
 #include <vector>
 
 #include "guest_layout.hpp"
@@ -25,16 +27,35 @@ struct alignas(64) Line {
     std::uint32_t word = kUser;
 };
 
+struct Free {
+    void operator()(void* p) const
+    {
+        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
+    }
+};
+
 /// VM whose vCPUs all have kVector bound, each in its own line.
 struct Machine {
-    explicit Machine(std::uint32_t vcpus)
-        : vm{test::make_vm(vcpus)}, lines(vcpus)
+    enum class Memory { kOwn, kShared };
+
+    explicit Machine(std::uint32_t vcpus, Memory where = Memory::kOwn)
+        : memory{where == Memory::kShared
+                     ? ::operator new (ipidefer_segment_bytes(vcpus, 1024),
+                                       std::align_val_t{IPIDEFER_SEGMENT_ALIGN})
+                     : nullptr},
+          vm{where == Memory::kShared
+                 ? test::VmPtr{ipidefer_vm_create_in(
+                       memory.get(), ipidefer_segment_bytes(vcpus, 1024), vcpus,
+                       1024)}
+                 : test::make_vm(vcpus)},
+          lines(vcpus)
     {
         for (std::uint32_t i = 0; i < vcpus; ++i)
             if (test::bind_isolated(vm.get(), i, lines[i].word) != IPIDEFER_OK)
                 std::abort();
     }
 
+    std::unique_ptr<void, Free> memory;
     test::VmPtr vm;
     std::vector<Line> lines;
 };
@@ -93,6 +114,36 @@ void DeliveredInKernel(benchmark::State& state)
 }
 BENCHMARK(DeliveredInKernel);
 
+/// With a segment, which takes the time of a newly set bit.
+void DeferredShared(benchmark::State& state)
+{
+    Machine machine{1, Machine::Memory::kShared};
+    for (auto _ : state) {
+        clear(machine.lines[0].word);
+        benchmark::DoNotOptimize(ipidefer_decide(machine.vm.get(), 0, kVector));
+    }
+}
+BENCHMARK(DeferredShared);
+
+void CoalescedShared(benchmark::State& state)
+{
+    Machine machine{1, Machine::Memory::kShared};
+    for (auto _ : state)
+        benchmark::DoNotOptimize(ipidefer_decide(machine.vm.get(), 0, kVector));
+}
+BENCHMARK(CoalescedShared);
+
+void DeferredTraced(benchmark::State& state)
+{
+    Machine machine{1, Machine::Memory::kShared};
+    ipidefer_set_trace(machine.vm.get(), IPIDEFER_TRACE_ALL);
+    for (auto _ : state) {
+        clear(machine.lines[0].word);
+        benchmark::DoNotOptimize(ipidefer_decide(machine.vm.get(), 0, kVector));
+    }
+}
+BENCHMARK(DeferredTraced);
+
 void Passed(benchmark::State& state)
 {
     Machine machine{1};
@@ -131,9 +182,9 @@ double batch_seconds(Step step)
 }
 
 /// Deferred over bare cmpxchg, in alternating batches on the same line.
-void Paired(benchmark::State& state)
+void pair(benchmark::State& state, Machine::Memory where)
 {
-    Machine machine{1};
+    Machine machine{1, where};
     std::uint32_t& word = machine.lines[0].word;
     std::vector<double> ratios;
     for (auto _ : state) {
@@ -157,7 +208,16 @@ void Paired(benchmark::State& state)
     state.counters["ratio_median"] = quantile(0.5);
     state.counters["ratio_p90"] = quantile(0.9);
 }
+
+void Paired(benchmark::State& state) { pair(state, Machine::Memory::kOwn); }
 BENCHMARK(Paired)->Iterations(500);
+
+/// With a segment, which takes the time of each newly set bit.
+void PairedShared(benchmark::State& state)
+{
+    pair(state, Machine::Memory::kShared);
+}
+BENCHMARK(PairedShared)->Iterations(500);
 
 }  // namespace
 }  // namespace ipidefer

@@ -2,6 +2,7 @@
 // The C interface: each function hands over to the class that knows.
 #include <ipidefer/ipidefer.h>
 
+#include <cstddef>
 #include <new>
 #include <type_traits>
 
@@ -11,28 +12,71 @@
 #include "fault.hpp"
 #include "icr.hpp"
 #include "names.hpp"
+#include "segment_layout.hpp"
 #include "vm.hpp"
 
 struct ipidefer_vm {
     ipidefer::Vm vm;
+    std::byte* own;  // nullptr: the memory is the caller's
 };
 
 // ipidefer_typed() reads the gate at the handle's address: standard layout
 // puts a first member there, and a first member's first member too.
 static_assert(std::is_standard_layout_v<ipidefer_vm>);
 
-ipidefer_vm* ipidefer_vm_create(uint32_t vcpus)
+namespace {
+
+constexpr std::align_val_t kSegmentAlign{IPIDEFER_SEGMENT_ALIGN};
+
+/// @param own whether the VM is to free the memory
+ipidefer_vm* create(const ipidefer::SegmentLayout& layout, std::byte* memory,
+                    bool own)
 {
-    if (vcpus == 0 || vcpus > IPIDEFER_MAX_VCPUS) return nullptr;
-    auto* vm = new (std::nothrow) ipidefer_vm{ipidefer::Vm{vcpus}};
-    if (vm != nullptr && !vm->vm.allocated()) {
-        delete vm;
+    ipidefer::write_segment_header(memory, layout);
+    auto* vm = new (std::nothrow)
+        ipidefer_vm{ipidefer::Vm{layout, memory, !own}, own ? memory : nullptr};
+    if (vm == nullptr) {
+        if (own) ::operator delete(memory, kSegmentAlign);
         return nullptr;
     }
-    return vm;
+    if (vm->vm.allocated()) return vm;
+    ipidefer_vm_destroy(vm);
+    return nullptr;
 }
 
-void ipidefer_vm_destroy(ipidefer_vm* vm) { delete vm; }
+}  // namespace
+
+ipidefer_vm* ipidefer_vm_create(uint32_t vcpus)
+{
+    const auto layout = ipidefer::segment_layout(vcpus, 0);
+    if (layout.bytes == 0) return nullptr;
+    void* memory = ::operator new(layout.bytes, kSegmentAlign, std::nothrow);
+    if (memory == nullptr) return nullptr;
+    return create(layout, static_cast<std::byte*>(memory), true);
+}
+
+size_t ipidefer_segment_bytes(uint32_t vcpus, uint32_t ring_entries)
+{
+    return ipidefer::segment_layout(vcpus, ring_entries).bytes;
+}
+
+ipidefer_vm* ipidefer_vm_create_in(void* memory, size_t bytes, uint32_t vcpus,
+                                   uint32_t ring_entries)
+{
+    const auto layout = ipidefer::segment_layout(vcpus, ring_entries);
+    if (layout.bytes == 0 || bytes < layout.bytes ||
+        reinterpret_cast<std::uintptr_t>(memory) % IPIDEFER_SEGMENT_ALIGN != 0)
+        return nullptr;
+    return create(layout, static_cast<std::byte*>(memory), false);
+}
+
+void ipidefer_vm_destroy(ipidefer_vm* vm)
+{
+    if (vm == nullptr) return;
+    std::byte* const own = vm->own;
+    delete vm;
+    if (own != nullptr) ::operator delete(own, kSegmentAlign);
+}
 
 uint32_t ipidefer_vm_vcpus(const ipidefer_vm* vm) { return vm->vm.vcpus(); }
 
@@ -75,6 +119,26 @@ void ipidefer_set_vector_allowed(ipidefer_vm* vm, uint8_t vector, bool allowed)
 bool ipidefer_vector_allowed(const ipidefer_vm* vm, uint8_t vector)
 {
     return vm->vm.policy().vector_allowed(vector);
+}
+
+void ipidefer_set_max_age(ipidefer_vm* vm, uint64_t ns)
+{
+    vm->vm.policy().set_max_age(ns);
+}
+
+uint64_t ipidefer_max_age(const ipidefer_vm* vm)
+{
+    return vm->vm.policy().max_age();
+}
+
+void ipidefer_set_trace(ipidefer_vm* vm, uint32_t kinds)
+{
+    vm->vm.policy().set_trace(kinds);
+}
+
+uint32_t ipidefer_trace(const ipidefer_vm* vm)
+{
+    return vm->vm.policy().trace();
 }
 
 ipidefer_error ipidefer_register_decode(uint64_t value,
@@ -121,7 +185,35 @@ const char* ipidefer_fault_text(const ipidefer_fault* f, char* buf, size_t size)
 ipidefer_verdict ipidefer_decide(ipidefer_vm* vm, uint32_t target,
                                  uint8_t vector)
 {
-    return vm->vm.decide(target, vector);
+    return vm->vm.decide(IPIDEFER_NO_VCPU, target, vector);
+}
+
+ipidefer_verdict ipidefer_decide_from(ipidefer_vm* vm, uint32_t sender,
+                                      uint32_t target, uint8_t vector)
+{
+    return vm->vm.decide(sender, target, vector);
+}
+
+void ipidefer_set_tsc_hz(ipidefer_vm* vm, uint64_t hz)
+{
+    vm->vm.set_tsc_hz(hz);
+}
+
+uint64_t ipidefer_tick(ipidefer_vm* vm, uint64_t now, ipidefer_deliver* deliver,
+                       void* opaque)
+{
+    return vm->vm.tick(now, deliver, opaque);
+}
+
+uint64_t ipidefer_expired(const ipidefer_vm* vm, uint32_t vcpu, uint8_t vector)
+{
+    return vm->vm.expired(vcpu, vector);
+}
+
+void ipidefer_trace_send(ipidefer_vm* vm, uint32_t sender,
+                         const ipidefer_icr* icr, const uint64_t* targets)
+{
+    vm->vm.trace_send(sender, *icr, targets);
 }
 
 const char* ipidefer_verdict_name(ipidefer_verdict v)

@@ -51,16 +51,18 @@ static_assert(std::atomic_ref<std::uint32_t>::required_alignment == 4);
 /// Runs on the sender's vCPU thread, after the guest's own stores.
 ///
 /// @param contexts what policy allows, OR of ipidefer_context
+/// @param seen     the value that the verdict is about, before the bit is set
 /// @tparam Ref std::atomic_ref, or a test's scripted stand-in
 template <template <class> class Ref = std::atomic_ref>
 [[nodiscard]] ipidefer_verdict record(std::uint32_t& word,
                                       const ipi_defer_binding& b,
-                                      std::uint32_t contexts) noexcept
+                                      std::uint32_t contexts,
+                                      std::uint32_t& seen) noexcept
 {
     const Ref<std::uint32_t> ref{word};
     // Ordering: RELAXED: `seen` only feeds the CAS, which fails when it is
     //   stale. Stale the other way, "not accepting", delivers (I4).
-    std::uint32_t seen = ref.load(std::memory_order_relaxed);
+    seen = ref.load(std::memory_order_relaxed);
     for (int tries = 0; tries < kMaxTries; ++tries) {
         if (!accepts(b, seen)) return IPIDEFER_DELIVERED_IN_KERNEL;
         if ((contexts_of(b, seen) & ~contexts) != 0)
@@ -79,6 +81,16 @@ template <template <class> class Ref = std::atomic_ref>
                                             : IPIDEFER_DEFERRED;
     }
     return IPIDEFER_DELIVERED_CONTENDED;
+}
+
+/// The same, for who does not ask what was seen.
+template <template <class> class Ref = std::atomic_ref>
+[[nodiscard]] ipidefer_verdict record(std::uint32_t& word,
+                                      const ipi_defer_binding& b,
+                                      std::uint32_t contexts) noexcept
+{
+    std::uint32_t seen;
+    return record<Ref>(word, b, contexts, seen);
 }
 
 }  // namespace ipidefer

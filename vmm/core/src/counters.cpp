@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "counters.hpp"
 
-#include <new>
-
 namespace ipidefer {
-
-Counters::Counters(std::uint32_t rows) noexcept
-    : rows_{rows},
-      lines_{new (std::nothrow) Line[std::size_t{rows} * IPIDEFER_MAX_TYPED]{}}
-{
-}
-
-Counters::~Counters() { delete[] lines_; }
 
 bool Counters::get(std::uint32_t row, unsigned typed,
                    ipidefer_counters& out) const noexcept
@@ -19,10 +9,8 @@ bool Counters::get(std::uint32_t row, unsigned typed,
     out = {};
     bool any = false;
     for (unsigned v = IPIDEFER_PASSED + 1; v < IPIDEFER_VERDICTS; ++v) {
-        // Ordering: RELAXED: see the head of counters.hpp.
-        out.verdict[v] = line(row, typed)
-                             .verdict[slot(static_cast<ipidefer_verdict>(v))]
-                             .load(std::memory_order_relaxed);
+        const auto verdict = static_cast<ipidefer_verdict>(v);
+        out.verdict[v] = load(line(row, typed).verdict[slot(verdict)]);
         any = any || out.verdict[v] != 0;
     }
     return any;

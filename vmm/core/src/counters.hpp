@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Counters: verdicts per (target vCPU, typed vector).
+// Counters: verdicts per (target vCPU, typed vector), in memory that others
+// may read, or falsify (I7): they are shown, and no decision depends on them.
 //
 // Ordering: RELAXED throughout. A counter guards no other memory; fetch_add
 //   alone makes the sums exact with any number of senders. Readers may run at
@@ -11,7 +12,6 @@
 
 #include <ipidefer/ipidefer.h>
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 
@@ -19,52 +19,72 @@ namespace ipidefer {
 
 class Counters final {
   public:
-    /// Allocates; `allocated()` says whether that worked.
-    /// @param rows number of targets that are told apart
-    explicit Counters(std::uint32_t rows) noexcept;
-    ~Counters();
-    Counters(const Counters&) = delete;
-    Counters& operator=(const Counters&) = delete;
-
-    [[nodiscard]] bool allocated() const noexcept { return lines_ != nullptr; }
-
-    /// @param verdict anything but PASSED
-    void count(std::uint32_t row, unsigned typed,
-               ipidefer_verdict verdict) noexcept
+    /// @param lines rows * IPIDEFER_MAX_TYPED of them, zeroed
+    /// @param rows  number of targets that are told apart
+    Counters(ipidefer_segment_counters* lines, std::uint32_t rows) noexcept
+        : rows_{rows}, lines_{lines}
     {
-        // Ordering: RELAXED: see the head of this file.
-        line(row, typed)
-            .verdict[slot(verdict)]
-            .fetch_add(1, std::memory_order_relaxed);
     }
 
-    /// @return false, and zeroes, when nothing was ever counted
+    /// The counters of one target and vector.
+    [[nodiscard]] ipidefer_segment_counters& line(std::uint32_t row,
+                                                  unsigned typed) const noexcept
+    {
+        // Vector-major: one IPI to many targets walks neighbouring lines.
+        return lines_[std::size_t{typed} * rows_ + row];
+    }
+
+    /// @param verdict anything but PASSED
+    static void count(ipidefer_segment_counters& line,
+                      ipidefer_verdict verdict) noexcept
+    {
+        add_one(line.verdict[slot(verdict)]);
+    }
+
+    /// Recorded work was delivered for its age: no verdict (I1), and counted
+    /// apart.
+    static void count_expired(ipidefer_segment_counters& line) noexcept
+    {
+        add_one(line.max_age);
+    }
+
+    /// @return false, and zeroes, when no verdict was ever counted
     bool get(std::uint32_t row, unsigned typed,
              ipidefer_counters& out) const noexcept;
 
-  private:
-    static constexpr unsigned kCounted = IPIDEFER_VERDICTS - 1;
+    [[nodiscard]] std::uint64_t expired(std::uint32_t row,
+                                        unsigned typed) const noexcept
+    {
+        return load(line(row, typed).max_age);
+    }
 
-    /// One cache line, so that targets do not disturb one another.
-    struct alignas(64) Line {
-        std::array<std::atomic<std::uint64_t>, kCounted> verdict;
-    };
-    static_assert(sizeof(Line) == 64);
-    static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+  private:
+    // Lines of their own, so that targets do not disturb one another.
+    static_assert(sizeof(ipidefer_segment_counters) % 64 == 0);
+    static_assert(sizeof ipidefer_segment_counters{}.verdict /
+                      sizeof(std::uint64_t) ==
+                  IPIDEFER_VERDICTS - 1);
+    static_assert(std::atomic_ref<std::uint64_t>::is_always_lock_free);
+
+    static void add_one(std::uint64_t& counter) noexcept
+    {
+        // Ordering: RELAXED: see the head of this file.
+        std::atomic_ref{counter}.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] static std::uint64_t load(std::uint64_t& counter) noexcept
+    {
+        // Ordering: RELAXED: see the head of this file.
+        return std::atomic_ref{counter}.load(std::memory_order_relaxed);
+    }
 
     static constexpr std::size_t slot(ipidefer_verdict verdict) noexcept
     {
         return static_cast<std::size_t>(verdict) - 1;
     }
 
-    /// Vector-major: one IPI to many targets walks neighbouring lines.
-    [[nodiscard]] Line& line(std::uint32_t row, unsigned typed) const noexcept
-    {
-        return lines_[std::size_t{typed} * rows_ + row];
-    }
-
     std::uint32_t rows_;
-    Line* lines_;
+    ipidefer_segment_counters* lines_;
 };
 
 }  // namespace ipidefer

@@ -3,13 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace ipidefer {
 namespace {
 
+using Lines = std::vector<ipidefer_segment_counters>;
+
 TEST(Counters, NothingCountedReadsAsZeroes)
 {
-    const Counters counters{2};
-    ASSERT_TRUE(counters.allocated());
+    Lines lines(2 * IPIDEFER_MAX_TYPED);
+    const Counters counters{lines.data(), 2};
     ipidefer_counters out;
     out.verdict[IPIDEFER_DEFERRED] = 7;
     EXPECT_FALSE(counters.get(1, 0, out));
@@ -18,15 +22,16 @@ TEST(Counters, NothingCountedReadsAsZeroes)
 
 TEST(Counters, EveryCellIsSeparate)
 {
-    Counters counters{3};
+    Lines lines(3 * IPIDEFER_MAX_TYPED);
+    const Counters counters{lines.data(), 3};
     std::uint64_t n = 0;
     for (std::uint32_t row = 0; row < 3; ++row)
         for (unsigned typed = 0; typed < IPIDEFER_MAX_TYPED; ++typed)
             for (unsigned v = 1; v < IPIDEFER_VERDICTS; ++v) {
                 ++n;
                 for (std::uint64_t i = 0; i < n; ++i)
-                    counters.count(row, typed,
-                                   static_cast<ipidefer_verdict>(v));
+                    Counters::count(counters.line(row, typed),
+                                    static_cast<ipidefer_verdict>(v));
             }
     n = 0;
     for (std::uint32_t row = 0; row < 3; ++row)
@@ -37,6 +42,17 @@ TEST(Counters, EveryCellIsSeparate)
             for (unsigned v = 1; v < IPIDEFER_VERDICTS; ++v)
                 EXPECT_EQ(out.verdict[v], ++n);
         }
+}
+
+TEST(Counters, ExpiredIsNoVerdict)
+{
+    Lines lines(2 * IPIDEFER_MAX_TYPED);
+    const Counters counters{lines.data(), 2};
+    Counters::count_expired(counters.line(1, 3));
+    ipidefer_counters out;
+    EXPECT_FALSE(counters.get(1, 3, out));
+    EXPECT_EQ(counters.expired(1, 3), 1u);
+    EXPECT_EQ(counters.expired(0, 3), 0u);
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ void TypedVectors::take(std::uint8_t vector) noexcept
     // Ordering: RELEASE shows the index before the bit; pairs with the acquire
     //   in bound(). ipidefer_typed() reads relaxed: it only decides whether to
     //   ask. A sender that misses a new bit sends a real IPI (I4).
-    gate_[vector / kBits].fetch_or(std::uint64_t{1} << vector % kBits,
-                                   std::memory_order_release);
+    gate_.typed[vector / kBits].fetch_or(std::uint64_t{1} << vector % kBits,
+                                         std::memory_order_release);
 }
 
 void TypedVectors::drop(std::uint8_t vector) noexcept
@@ -39,8 +39,8 @@ void TypedVectors::drop(std::uint8_t vector) noexcept
     if (--vcpus_[vector] != 0) return;
     // Ordering: RELAXED: a sender that still sees the bit finds no binding
     //   (I4); nothing is published.
-    gate_[vector / kBits].fetch_and(~(std::uint64_t{1} << vector % kBits),
-                                    std::memory_order_relaxed);
+    gate_.typed[vector / kBits].fetch_and(~(std::uint64_t{1} << vector % kBits),
+                                          std::memory_order_relaxed);
 }
 
 }  // namespace ipidefer

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Typed vectors: which vectors are bound somewhere in the VM, and the dense
-// index under which each keeps its counters for the life of the VM.
+// index under which each keeps its counters for the life of the VM. Holds the
+// gate, which the VMM reads at the start of its handle.
 //
 // Not handled: two writers at once; the caller of ipidefer_bind() serialises.
 #ifndef IPIDEFER_TYPED_VECTORS_HPP
@@ -10,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,13 +20,20 @@ namespace ipidefer {
 
 class TypedVectors final {
   public:
+    /// @param trace the policy's word of that name, for ipidefer_tracing()
+    explicit TypedVectors(const std::uint32_t* trace) noexcept
+        : gate_{{}, trace}
+    {
+    }
+
     /// Index of a vector that some vCPU has bound.
     [[nodiscard]] std::optional<unsigned> bound(
         std::uint8_t vector) const noexcept
     {
         // Ordering: ACQUIRE: a set bit shows the index too; pairs with the
         //   release in take().
-        const auto gate = gate_[vector / kBits].load(std::memory_order_acquire);
+        const auto gate =
+            gate_.typed[vector / kBits].load(std::memory_order_acquire);
         if ((gate >> vector % kBits & 1) == 0) return std::nullopt;
         return known(vector);
     }
@@ -39,6 +48,9 @@ class TypedVectors final {
         if (number == 0) return std::nullopt;
         return number - 1;
     }
+
+    /// How many vectors have an index.
+    [[nodiscard]] unsigned used() const noexcept { return used_; }
 
     /// How many vectors would have an index after reserve(bindings).
     [[nodiscard]] unsigned with(
@@ -56,9 +68,14 @@ class TypedVectors final {
     static constexpr unsigned kBits = 64;
     static constexpr std::size_t kVectors = 256;
 
-    // Read by ipidefer_typed(), which knows it as struct ipidefer_gate.
-    std::array<std::atomic<std::uint64_t>, kVectors / kBits> gate_;
-    static_assert(sizeof gate_ == sizeof(ipidefer_gate));
+    // Read by ipidefer_typed() and ipidefer_tracing(), which know it as struct
+    // ipidefer_gate.
+    struct Gate {
+        std::array<std::atomic<std::uint64_t>, kVectors / kBits> typed;
+        const std::uint32_t* trace;
+    } gate_;
+    static_assert(sizeof(Gate) == sizeof(ipidefer_gate));
+    static_assert(offsetof(Gate, trace) == offsetof(ipidefer_gate, trace));
     static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
     // Index plus one; 0: never bound.

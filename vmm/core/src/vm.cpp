@@ -2,17 +2,72 @@
 #include "vm.hpp"
 
 #include <new>
-#include <span>
 
 #include "context_word.hpp"
 #include "fault.hpp"
 
 namespace ipidefer {
 
-Vm::Vm(std::uint32_t vcpus) noexcept
-    : count_{vcpus},
-      vcpus_{new (std::nothrow) Vcpu[std::size_t{vcpus} + 1]{}},
-      counters_{vcpus + 1}
+namespace {
+
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kFastestTick = 1'000'000;
+constexpr std::uint64_t kSlowestTick = 100'000'000;
+/// Ticks within one max_age: what is overdue waits at most a quarter longer.
+constexpr std::uint64_t kTicksPerAge = 4;
+constexpr std::uint64_t kFastestTsc = 10'000'000'000;
+
+std::uint64_t read_tsc() noexcept { return __builtin_ia32_rdtsc(); }
+
+template <class Part>
+Part* part(std::byte* memory, std::size_t offset) noexcept
+{
+    return reinterpret_cast<Part*>(memory + offset);
+}
+
+std::uint8_t trace_context(const ipi_defer_binding& b,
+                           std::uint32_t word) noexcept
+{
+    if (!accepts(b, word)) return IPIDEFER_TRACE_KERNEL;
+    switch (contexts_of(b, word)) {
+        case IPIDEFER_CONTEXT_USER:
+            return IPIDEFER_TRACE_USER;
+        case IPIDEFER_CONTEXT_GUEST:
+            return IPIDEFER_TRACE_GUEST;
+        case IPIDEFER_CONTEXT_IDLE:
+            return IPIDEFER_TRACE_IDLE;
+        default:  // all of them: the state says nothing
+            return IPIDEFER_TRACE_UNKNOWN;
+    }
+}
+
+ipidefer_trace_entry verdict_event(std::uint32_t sender, std::uint32_t target,
+                                   std::uint8_t vector) noexcept
+{
+    ipidefer_trace_entry event{};
+    event.tsc = read_tsc();
+    event.sender = sender;
+    event.cpu = target;
+    event.kind = IPIDEFER_TRACE_VERDICT;
+    event.vector = vector;
+    event.delivery = IPIDEFER_FIXED;
+    return event;
+}
+
+}  // namespace
+
+Vm::Vm(const SegmentLayout& layout, std::byte* memory, bool shared) noexcept
+    : typed_{&part<ipidefer_segment_policy>(memory, layout.policy)->trace},
+      policy_{part<ipidefer_segment_policy>(memory, layout.policy)},
+      count_{layout.vcpus},
+      shared_{shared},
+      memory_{memory},
+      vcpus_{new (std::nothrow) Vcpu[std::size_t{layout.vcpus} + 1]{}},
+      counters_{part<ipidefer_segment_counters>(memory, layout.counters),
+                layout.vcpus + 1},
+      view_{part<ipidefer_segment_view>(memory, layout.view)},
+      ring_{memory + layout.ring, layout.ring_entries, layout.ring_entry_bytes,
+            &part<ipidefer_segment>(memory, 0)->trace_dropped}
 {
 }
 
@@ -21,15 +76,19 @@ Vm::~Vm() { delete[] vcpus_; }
 ipidefer_error Vm::set_isolated(std::uint32_t vcpu, bool isolated) noexcept
 {
     if (vcpu >= count_) return IPIDEFER_E_VCPU;
-    // Ordering: RELAXED: a flag of its own, like those of policy.hpp.
-    vcpus_[vcpu].isolated.store(isolated, std::memory_order_relaxed);
+    policy_.set_isolated(vcpu, isolated);
     return IPIDEFER_OK;
 }
 
 bool Vm::isolated(std::uint32_t vcpu) const noexcept
 {
-    // Ordering: RELAXED: see set_isolated().
-    return vcpus_[row(vcpu)].isolated.load(std::memory_order_relaxed);
+    return vcpu < count_ && policy_.isolated(vcpu);
+}
+
+void Vm::set_tsc_hz(std::uint64_t hz) noexcept
+{
+    // Ordering: RELAXED: a number of its own.
+    tsc_hz_.store(hz <= kFastestTsc ? hz : 0, std::memory_order_relaxed);
 }
 
 ipidefer_error Vm::bind(std::uint32_t vcpu, const ipi_defer_binding* bindings,
@@ -56,9 +115,15 @@ ipidefer_error Vm::bind(std::uint32_t vcpu, const ipi_defer_binding* bindings,
     for (const ipi_defer_binding& b : table) typed_.take(b.vector);
     Vcpu& target = vcpus_[vcpu];
     drop_all(target);
-    for (std::uint32_t i = 0; i < count; ++i)
-        target.slots[i] = {bindings[i], words[i]};
+    for (std::uint32_t i = 0; i < count; ++i) {
+        Slot& slot = target.slots[i];
+        slot.binding = bindings[i];
+        slot.word = words[i];
+        slot.pending.reset();
+    }
     target.count = static_cast<std::uint8_t>(count);
+    publish_typed(table);
+    view_.bind(vcpu, target.view_seq, table);
     return IPIDEFER_OK;
 }
 
@@ -68,13 +133,16 @@ void Vm::unbind(std::uint32_t vcpu) noexcept
     Vcpu& target = vcpus_[vcpu];
     drop_all(target);
     target.count = 0;
+    view_.bind(vcpu, target.view_seq, {});
 }
 
 void Vm::lose_word(std::uint32_t vcpu, std::uint32_t slot) noexcept
 {
     if (vcpu >= count_) return;
     Vcpu& target = vcpus_[vcpu];
-    if (slot < target.count) target.slots[slot].word = nullptr;
+    if (slot >= target.count) return;
+    target.slots[slot].word = nullptr;
+    view_.lose(vcpu, target.view_seq, slot);
 }
 
 std::uint32_t Vm::bindings(std::uint32_t vcpu,
@@ -86,28 +154,148 @@ std::uint32_t Vm::bindings(std::uint32_t vcpu,
     return target.count;
 }
 
-ipidefer_verdict Vm::decide(std::uint32_t target, std::uint8_t vector) noexcept
+/// The order of the checks is that of the reasons' usefulness to a reader of
+/// the counters: the first one that holds is the one to change.
+inline Vm::Judgement Vm::judge(std::uint32_t target, const Slot* slot,
+                               std::uint8_t vector) const noexcept
+{
+    const auto without_a_look = [](ipidefer_verdict verdict) {
+        return Judgement{verdict, false, 0};
+    };
+    if (slot == nullptr) return without_a_look(IPIDEFER_DELIVERED_NOT_BOUND);
+    if (!policy_.enabled() || !policy_.vector_allowed(vector))
+        return without_a_look(IPIDEFER_DELIVERED_POLICY);
+    if (!policy_.isolated(target))
+        return without_a_look(IPIDEFER_DELIVERED_NOT_ISOLATED);
+    if (slot->word == nullptr)
+        return without_a_look(IPIDEFER_DELIVERED_BAD_WORD);
+    Judgement judged{IPIDEFER_PASSED, true, 0};
+    judged.verdict =
+        record(*slot->word, slot->binding, policy_.contexts(), judged.word);
+    return judged;
+}
+
+ipidefer_verdict Vm::decide(std::uint32_t sender, std::uint32_t target,
+                            std::uint8_t vector) noexcept
 {
     const auto typed = typed_.bound(vector);
     if (!typed) return IPIDEFER_PASSED;
-    const ipidefer_verdict verdict = judge(vcpus_[row(target)], vector);
-    counters_.count(row(target), *typed, verdict);
-    return verdict;
+    // What is needed afterwards is looked up before: no load passes the CAS.
+    ipidefer_segment_counters& line = counters_.line(row(target), *typed);
+    const bool traced = (policy_.trace() & IPIDEFER_TRACE_VERDICT) != 0;
+    const bool timed = shared_;
+    Slot* slot = vcpus_[row(target)].find(vector);
+    const Judgement judged = judge(target, slot, vector);
+    Counters::count(line, judged.verdict);
+    if (timed && judged.verdict == IPIDEFER_DEFERRED) start_age(target, slot);
+    if (traced) [[unlikely]]
+        trace_verdict(sender, target, vector, judged, slot);
+    return judged.verdict;
 }
 
-/// The order of the checks is that of the reasons' usefulness to a reader of
-/// the counters: the first one that holds is the one to change.
-ipidefer_verdict Vm::judge(const Vcpu& vcpu, std::uint8_t vector) const noexcept
+void Vm::start_age(std::uint32_t target, Slot* slot) noexcept
 {
-    const Slot* slot = vcpu.find(vector);
-    if (slot == nullptr) return IPIDEFER_DELIVERED_NOT_BOUND;
-    if (!policy_.enabled() || !policy_.vector_allowed(vector))
-        return IPIDEFER_DELIVERED_POLICY;
-    // Ordering: RELAXED: see set_isolated().
-    if (!vcpu.isolated.load(std::memory_order_relaxed))
-        return IPIDEFER_DELIVERED_NOT_ISOLATED;
-    if (slot->word == nullptr) return IPIDEFER_DELIVERED_BAD_WORD;
-    return record(*slot->word, slot->binding, policy_.contexts());
+    const std::uint64_t now = read_tsc();
+    slot->pending.start(now);
+    view_.pending(target, vcpus_[target].index_of(slot), now);
+}
+
+std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
+                       void* opaque) noexcept
+{
+    // Read once: it may change, also to nonsense (I7).
+    const std::uint64_t limit = policy_.max_age();
+    for (std::uint32_t target = 0; target < count_; ++target) {
+        Vcpu& vcpu = vcpus_[target];
+        for (std::uint32_t i = 0; i < vcpu.count; ++i) {
+            Slot& slot = vcpu.slots[i];
+            if (slot.word == nullptr) continue;
+            const std::uint64_t known = slot.pending.get();
+            // Ordering: RELAXED: a look; nothing is done by what it says but
+            //   an interrupt that is correct at any time (I4).
+            const std::uint32_t word =
+                std::atomic_ref{*slot.word}.load(std::memory_order_relaxed);
+            view_.seen(target, i, word, now);
+            std::uint64_t since = known;
+            if ((word & slot.binding.work_bit) == 0) {
+                if (known != 0) since = slot.pending.replace(known, 0);
+            } else if (known == 0) {
+                since = slot.pending.replace(known, now);
+            } else if (limit != 0 && now > known &&
+                       overdue(now - known, limit)) {
+                // Once per max_age, until the guest has done it.
+                since = slot.pending.replace(known, now);
+                Counters::count_expired(
+                    counters_.line(target, *typed_.known(slot.binding.vector)));
+                if ((policy_.trace() & IPIDEFER_TRACE_VERDICT) != 0)
+                    trace_max_age(target, slot, word);
+                deliver(opaque, target, slot.binding.vector);
+            }
+            view_.pending(target, i, since);
+        }
+    }
+    if (limit == 0) return kSlowestTick;
+    return std::clamp(limit / kTicksPerAge, kFastestTick, kSlowestTick);
+}
+
+bool Vm::overdue(std::uint64_t ticks, std::uint64_t limit_ns) const noexcept
+{
+    // Ordering: RELAXED: see set_tsc_hz().
+    const std::uint64_t hz = tsc_hz_.load(std::memory_order_relaxed);
+    std::uint64_t whole = 0;
+    if (__builtin_mul_overflow(limit_ns / kNsPerSecond, hz, &whole))
+        return false;
+    // Below 10^9 * 10^10, which fits.
+    const std::uint64_t rest = limit_ns % kNsPerSecond * hz / kNsPerSecond;
+    return ticks >= whole && ticks - whole >= rest;
+}
+
+void Vm::trace_send(std::uint32_t sender, const ipidefer_icr& icr,
+                    const std::uint64_t* targets) noexcept
+{
+    ipidefer_trace_entry event{};
+    event.tsc = read_tsc();
+    event.sender = sender;
+    event.cpu = IPIDEFER_NO_VCPU;
+    event.dest = icr.dest;
+    event.kind = IPIDEFER_TRACE_SEND;
+    event.vector = icr.vector;
+    event.delivery = icr.delivery;
+    event.shorthand = icr.shorthand;
+    if (icr.logical) event.flags |= IPIDEFER_TRACE_LOGICAL;
+    if (icr.x2apic) event.flags |= IPIDEFER_TRACE_X2APIC;
+    if (icr.legal) event.flags |= IPIDEFER_TRACE_LEGAL;
+    ring_.write(event, {targets, mask_words(count_)});
+}
+
+void Vm::trace_verdict(std::uint32_t sender, std::uint32_t target,
+                       std::uint8_t vector, Judgement judged,
+                       const Slot* slot) noexcept
+{
+    ipidefer_trace_entry event = verdict_event(sender, target, vector);
+    event.verdict = static_cast<std::uint8_t>(judged.verdict);
+    if (!judged.looked && slot != nullptr && slot->word != nullptr) {
+        // Ordering: RELAXED: for the reader's information only.
+        judged.word =
+            std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
+        judged.looked = true;
+    }
+    if (judged.looked) {
+        event.word = judged.word;
+        event.context = trace_context(slot->binding, judged.word);
+    }
+    ring_.write(event, {});
+}
+
+void Vm::trace_max_age(std::uint32_t target, const Slot& slot,
+                       std::uint32_t word) noexcept
+{
+    ipidefer_trace_entry event =
+        verdict_event(IPIDEFER_NO_VCPU, target, slot.binding.vector);
+    event.verdict = IPIDEFER_TRACE_MAX_AGE;
+    event.word = word;
+    event.context = trace_context(slot.binding, word);
+    ring_.write(event, {});
 }
 
 bool Vm::counters(std::uint32_t vcpu, std::uint8_t vector,
@@ -118,13 +306,25 @@ bool Vm::counters(std::uint32_t vcpu, std::uint8_t vector,
     return typed && counters_.get(row(vcpu), *typed, out);
 }
 
-const Vm::Slot* Vm::Vcpu::find(std::uint8_t vector) const noexcept
+std::uint64_t Vm::expired(std::uint32_t vcpu,
+                          std::uint8_t vector) const noexcept
 {
-    const auto end = slots.begin() + count;
-    const auto slot = std::find_if(slots.begin(), end, [vector](const Slot& s) {
-        return s.binding.vector == vector;
-    });
-    return slot == end ? nullptr : &*slot;
+    const auto typed = typed_.known(vector);
+    return typed ? counters_.expired(row(vcpu), *typed) : 0;
+}
+
+/// The vectors' indices, for who reads the counters.
+void Vm::publish_typed(std::span<const ipi_defer_binding> bindings) noexcept
+{
+    auto& header = *part<ipidefer_segment>(memory_, 0);
+    for (const ipi_defer_binding& b : bindings)
+        // Ordering: RELAXED: before the release below.
+        std::atomic_ref{header.typed_vector[*typed_.known(b.vector)]}.store(
+            b.vector, std::memory_order_relaxed);
+    // Ordering: RELEASE: the vectors before their number; pairs with the
+    //   acquire of the readers (host/segment/segment.cpp).
+    std::atomic_ref{header.typed_used}.store(typed_.used(),
+                                             std::memory_order_release);
 }
 
 void Vm::drop_all(const Vcpu& vcpu) noexcept

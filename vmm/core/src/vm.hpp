@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // VM: the bindings of all vCPUs, and the decision for one IPI to one of them.
 //
-// Locking: as ipidefer.h says. decide() reads bindings without a lock, and the
-// caller keeps bind(), unbind() and lose_word() of the same target away.
+// Locking: as ipidefer.h says. decide() and tick() read bindings without a
+// lock, and the caller keeps bind(), unbind() and lose_word() of the same
+// targets away.
 #ifndef IPIDEFER_VM_HPP
 #define IPIDEFER_VM_HPP
 
@@ -11,10 +12,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "counters.hpp"
+#include "live_view.hpp"
+#include "pending_since.hpp"
 #include "policy.hpp"
+#include "segment_layout.hpp"
+#include "trace_ring.hpp"
 #include "typed_vectors.hpp"
 
 namespace ipidefer {
@@ -22,15 +29,14 @@ namespace ipidefer {
 class Vm final {
   public:
     /// Allocates; `allocated()` says whether that worked.
-    explicit Vm(std::uint32_t vcpus) noexcept;
+    /// @param memory with its header written; stays the caller's
+    /// @param shared somebody else may look on: take times
+    Vm(const SegmentLayout& layout, std::byte* memory, bool shared) noexcept;
     ~Vm();
     Vm(const Vm&) = delete;
     Vm& operator=(const Vm&) = delete;
 
-    [[nodiscard]] bool allocated() const noexcept
-    {
-        return vcpus_ != nullptr && counters_.allocated();
-    }
+    [[nodiscard]] bool allocated() const noexcept { return vcpus_ != nullptr; }
     [[nodiscard]] std::uint32_t vcpus() const noexcept { return count_; }
     [[nodiscard]] Policy& policy() noexcept { return policy_; }
     [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
@@ -38,6 +44,7 @@ class Vm final {
     [[nodiscard]] ipidefer_error set_isolated(std::uint32_t vcpu,
                                               bool isolated) noexcept;
     [[nodiscard]] bool isolated(std::uint32_t vcpu) const noexcept;
+    void set_tsc_hz(std::uint64_t hz) noexcept;
 
     [[nodiscard]] ipidefer_error bind(std::uint32_t vcpu,
                                       const ipi_defer_binding* bindings,
@@ -50,25 +57,52 @@ class Vm final {
                            ipi_defer_binding* out) const noexcept;
 
     /// I1: exactly one verdict, counted exactly once unless PASSED.
-    [[nodiscard]] ipidefer_verdict decide(std::uint32_t target,
+    [[nodiscard]] ipidefer_verdict decide(std::uint32_t sender,
+                                          std::uint32_t target,
                                           std::uint8_t vector) noexcept;
+
+    /// @return nanoseconds until the next call
+    std::uint64_t tick(std::uint64_t now, ipidefer_deliver* deliver,
+                       void* opaque) noexcept;
+
+    void trace_send(std::uint32_t sender, const ipidefer_icr& icr,
+                    const std::uint64_t* targets) noexcept;
 
     [[nodiscard]] bool counters(std::uint32_t vcpu, std::uint8_t vector,
                                 ipidefer_counters& out) const noexcept;
+    [[nodiscard]] std::uint64_t expired(std::uint32_t vcpu,
+                                        std::uint8_t vector) const noexcept;
 
   private:
     struct Slot {
         ipi_defer_binding binding;
         std::uint32_t* word;  // nullptr: lost
+        PendingSince pending;
     };
 
     /// Aligned so that a first binding shares its vCPU's first cache line.
     struct alignas(64) Vcpu {
-        std::atomic<bool> isolated;
         std::uint8_t count;
+        std::uint32_t view_seq;
         std::array<Slot, IPI_DEFER_MAX_BINDINGS> slots;
 
-        [[nodiscard]] const Slot* find(std::uint8_t vector) const noexcept;
+        [[nodiscard]] Slot* find(std::uint8_t vector) noexcept
+        {
+            for (Slot& slot : std::span{slots}.first(count))
+                if (slot.binding.vector == vector) return &slot;
+            return nullptr;
+        }
+        [[nodiscard]] std::uint32_t index_of(const Slot* slot) const noexcept
+        {
+            return static_cast<std::uint32_t>(slot - slots.data());
+        }
+    };
+
+    /// What a decision was, and what it saw of the word.
+    struct Judgement {
+        ipidefer_verdict verdict;
+        bool looked;
+        std::uint32_t word;
     };
 
     /// Targets out of range share one more row, which nothing is bound to.
@@ -76,15 +110,31 @@ class Vm final {
     {
         return std::min(vcpu, count_);
     }
-    [[nodiscard]] ipidefer_verdict judge(const Vcpu& vcpu,
-                                         std::uint8_t vector) const noexcept;
+    [[nodiscard]] Judgement judge(std::uint32_t target, const Slot* slot,
+                                  std::uint8_t vector) const noexcept;
+    [[nodiscard]] bool overdue(std::uint64_t ticks,
+                               std::uint64_t limit_ns) const noexcept;
+    // Out of line, so that decisions without an audience stay short.
+    [[gnu::noinline]] void start_age(std::uint32_t target, Slot* slot) noexcept;
+    [[gnu::noinline]] void trace_verdict(std::uint32_t sender,
+                                         std::uint32_t target,
+                                         std::uint8_t vector, Judgement judged,
+                                         const Slot* slot) noexcept;
+    void trace_max_age(std::uint32_t target, const Slot& slot,
+                       std::uint32_t word) noexcept;
+    void publish_typed(std::span<const ipi_defer_binding> bindings) noexcept;
     void drop_all(const Vcpu& vcpu) noexcept;
 
     TypedVectors typed_;  // first: its gate is the handle's first bytes
     Policy policy_;
     std::uint32_t count_;
+    bool shared_;
+    std::atomic<std::uint64_t> tsc_hz_{0};
+    std::byte* memory_;
     Vcpu* vcpus_;
     Counters counters_;
+    LiveView view_;
+    TraceRing ring_;
 };
 
 }  // namespace ipidefer

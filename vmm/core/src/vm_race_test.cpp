@@ -7,6 +7,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -246,6 +248,51 @@ TEST_F(VmRace, PolicyRegistrationAndReadersDoNotDisturbDecisions)
     }
     sender.join();
     EXPECT_EQ(test::counted_total(vm.get(), 0, test::kVector), 10 * kRounds);
+}
+
+// A VM that others look on: ticks and changes of the policy beside senders.
+TEST(VmRaceShared, TicksAndPolicyChangesDisturbNoSender)
+{
+    const std::size_t bytes = ipidefer_segment_bytes(1, 4);
+    const std::unique_ptr<void, void (*)(void*)> memory{
+        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}),
+        [](void* p) {
+            ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
+        }};
+    const test::VmPtr vm{ipidefer_vm_create_in(memory.get(), bytes, 1, 4)};
+    ASSERT_NE(vm, nullptr);
+    std::uint32_t word = kUser;
+    ASSERT_EQ(test::bind_isolated(vm.get(), 0, word), IPIDEFER_OK);
+    ipidefer_set_max_age(vm.get(), 1);
+    ipidefer_set_trace(vm.get(), IPIDEFER_TRACE_ALL);
+
+    std::atomic<unsigned> sending{kSenders};
+    std::vector<std::thread> senders;
+    for (unsigned i = 0; i < kSenders; ++i)
+        senders.emplace_back([&, i] {
+            for (std::uint64_t n = 0; n < kRounds; ++n) {
+                (void)ipidefer_decide_from(vm.get(), i, 0, test::kVector);
+                // The guest's flush.
+                std::atomic_ref{word}.fetch_and(~kWorkMask);
+            }
+            sending.fetch_sub(1);
+        });
+    std::uint64_t delivered = 0;
+    std::uint64_t now = 1;
+    while (sending.load() != 0) {
+        ipidefer_tick(
+            vm.get(), ++now,
+            [](void* count, std::uint32_t, std::uint8_t) {
+                ++*static_cast<std::uint64_t*>(count);
+            },
+            &delivered);
+        ipidefer_set_enabled(vm.get(), now % 2 == 0);
+        std::this_thread::yield();
+    }
+    for (std::thread& sender : senders) sender.join();
+    EXPECT_EQ(test::counted_total(vm.get(), 0, test::kVector),
+              kSenders * kRounds);  // I1
+    EXPECT_EQ(ipidefer_expired(vm.get(), 0, test::kVector), delivered);
 }
 
 }  // namespace

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Install into a fresh tree, then build and run a C program against it the way
 # a C project would: pkg-config and the C compiler, shared and fully static.
-# usage: link_test.sh BUILD_DIR CC SOURCE
+# usage: link_test.sh BUILD_DIR CC SOURCE PACKAGE
 set -eu
-build=$1 cc=$2 source=$3
+build=$1 cc=$2 source=$3 package=$4
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 
@@ -15,7 +15,7 @@ cmake --install "$build" --prefix "$tree" >"$tree/log" || {
 pc=$(find "$tree" -name ipidefer.pc)
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
-config() { pkg-config "$@" ipidefer; }
+config() { pkg-config "$@" "$package"; }
 strict="-Wall -Wextra -Wpedantic -Wconversion -Werror -std=c11"
 
 $cc $strict "$source" $(config --cflags --libs) -o "$tree/shared"

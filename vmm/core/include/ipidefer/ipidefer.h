@@ -2,9 +2,9 @@
 /*
  * libipidefer: C interface of the deferral core.
  *
- * The core decides; the caller acts. It makes no system calls, reads no clock,
- * starts no threads, and allocates only in ipidefer_vm_create(). No exception
- * leaves it. A VMM uses it like this:
+ * The core decides; the caller acts. It makes no system calls, reads no clock
+ * but the TSC, starts no threads, and allocates only in ipidefer_vm_create()
+ * and ipidefer_vm_create_in(). No exception leaves it. A VMM uses it like this:
  *
  *   start     vm = ipidefer_vm_create(n); set the policy
  *   WRMSR     ipidefer_register_decode(), copy the table from guest memory,
@@ -19,12 +19,18 @@
  *             ipidefer_multi_names()
  *   reset     ipidefer_unbind()
  *
+ * To let the host tools look on, it gives the VM memory that it shares
+ * (ipidefer_vm_create_in(), vmm/shm), traces ICR writes with
+ * ipidefer_trace_send(), and calls ipidefer_tick() from a timer.
+ *
  * Locking: the caller runs ipidefer_bind(), ipidefer_unbind() and
  * ipidefer_lose_word() of one VM one at a time, and none of them for a vCPU
- * while ipidefer_decide() or ipidefer_bindings() runs for it (QEMU: the BQL);
- * ipidefer_vm_destroy() while nothing else runs.
- * ipidefer_decide() may run on many threads at once; the policy setters and
- * the counter readers may run at any time, on any thread.
+ * while ipidefer_decide() or ipidefer_bindings() runs for it, or while
+ * ipidefer_tick() runs (QEMU: the BQL); ipidefer_vm_destroy() while nothing
+ * else runs.
+ * ipidefer_decide() may run on many threads at once, and beside
+ * ipidefer_tick(); the policy setters, the counter readers and
+ * ipidefer_trace_send() may run at any time, on any thread.
  *
  * Not handled: reading or writing MSRs, mapping guest memory, dirty tracking,
  * raising interrupts.
@@ -37,6 +43,7 @@
 #include <stdint.h>
 
 #include <ipidefer/ipi_defer.h>
+#include <ipidefer/segment.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -132,7 +139,8 @@ struct ipidefer_counters {
 /** Opaque VM; its first bytes are the gate, read by ipidefer_typed(). */
 typedef struct ipidefer_vm ipidefer_vm;
 struct ipidefer_gate {
-    uint64_t typed[4]; /**< bit v: some vCPU has bound vector v */
+    uint64_t typed[4];     /**< bit v: some vCPU has bound vector v */
+    const uint32_t *trace; /**< the policy's word of that name */
 };
 
 /* ---- VM and policy ---------------------------------------------------- */
@@ -141,6 +149,25 @@ struct ipidefer_gate {
  *  Starts enabled, no vCPU isolated, USER and GUEST allowed, IDLE not, every
  *  vector allowed. */
 IPIDEFER_EXPORT ipidefer_vm *ipidefer_vm_create(uint32_t vcpus);
+
+/** Bytes of memory that ipidefer_vm_create_in() needs.
+ *  @param ring_entries of the trace: 0, or a power of two up to
+ *         IPIDEFER_SEGMENT_MAX_RING
+ *  @return 0 when an argument is out of range */
+IPIDEFER_EXPORT size_t ipidefer_segment_bytes(uint32_t vcpus,
+                                              uint32_t ring_entries);
+
+/** Like ipidefer_vm_create(), with policy, counters, live view and trace in
+ *  the caller's memory, laid out as <ipidefer/segment.h> says; others may map
+ *  it, and may write what they like there (I7). The memory is overwritten, and
+ *  must stay until ipidefer_vm_destroy(), which leaves it as it is. The
+ *  segment's state is BUILDING; identity, clock and LIVE are the caller's.
+ *  @param memory aligned to IPIDEFER_SEGMENT_ALIGN
+ *  @return NULL when out of range, misaligned, too few bytes, or no memory */
+IPIDEFER_EXPORT ipidefer_vm *ipidefer_vm_create_in(void *memory, size_t bytes,
+                                                   uint32_t vcpus,
+                                                   uint32_t ring_entries);
+
 IPIDEFER_EXPORT void ipidefer_vm_destroy(ipidefer_vm *vm);
 IPIDEFER_EXPORT uint32_t ipidefer_vm_vcpus(const ipidefer_vm *vm);
 
@@ -163,6 +190,16 @@ IPIDEFER_EXPORT void ipidefer_set_vector_allowed(ipidefer_vm *vm,
                                                  uint8_t vector, bool allowed);
 IPIDEFER_EXPORT bool ipidefer_vector_allowed(const ipidefer_vm *vm,
                                              uint8_t vector);
+
+/** Work that waits longer than this is delivered by ipidefer_tick(); 0, the
+ *  default: never. Takes effect only with memory from ipidefer_vm_create_in(),
+ *  since only then are times taken. */
+IPIDEFER_EXPORT void ipidefer_set_max_age(ipidefer_vm *vm, uint64_t ns);
+IPIDEFER_EXPORT uint64_t ipidefer_max_age(const ipidefer_vm *vm);
+
+/** @param kinds OR of enum ipidefer_trace_kind; other bits are ignored */
+IPIDEFER_EXPORT void ipidefer_set_trace(ipidefer_vm *vm, uint32_t kinds);
+IPIDEFER_EXPORT uint32_t ipidefer_trace(const ipidefer_vm *vm);
 
 /* ---- Registration ----------------------------------------------------- */
 
@@ -221,6 +258,11 @@ static inline bool ipidefer_typed(const ipidefer_vm *vm, uint8_t vector)
 IPIDEFER_EXPORT enum ipidefer_verdict
 ipidefer_decide(ipidefer_vm *vm, uint32_t target, uint8_t vector);
 
+/** The same, and the trace names the vCPU that sends. */
+IPIDEFER_EXPORT enum ipidefer_verdict
+ipidefer_decide_from(ipidefer_vm *vm, uint32_t sender, uint32_t target,
+                     uint8_t vector);
+
 static inline bool ipidefer_suppresses(enum ipidefer_verdict v)
 {
     return v == IPIDEFER_DEFERRED || v == IPIDEFER_COALESCED;
@@ -236,6 +278,32 @@ IPIDEFER_EXPORT const char *ipidefer_verdict_name(enum ipidefer_verdict v);
 IPIDEFER_EXPORT bool ipidefer_counters_get(const ipidefer_vm *vm, uint32_t vcpu,
                                            uint8_t vector,
                                            struct ipidefer_counters *out);
+
+/* ---- Age -------------------------------------------------------------- */
+
+/** How fast the TSC counts; until this is told, all waiting work is older than
+ *  any max_age (I4). @param hz at most 10^10, more counts as unknown */
+IPIDEFER_EXPORT void ipidefer_set_tsc_hz(ipidefer_vm *vm, uint64_t hz);
+
+/** Deliver `vector` to `vcpu`, as any IPI of it. */
+typedef void ipidefer_deliver(void *opaque, uint32_t vcpu, uint8_t vector);
+
+/**
+ * Look at every bound word: refresh the live view, and have work that has
+ * waited longer than max_age delivered as the real vector. The bit stays set,
+ * the word is not written (I2); what is delivered in addition to what is
+ * recorded is a spurious interrupt, which is correct (I4), and it is counted
+ * apart, so that each IPI still has exactly one verdict (I1).
+ * @param now the TSC
+ * @return nanoseconds after which to call again, 1 ms to 100 ms: the policy
+ *         may change at any time, also from outside
+ */
+IPIDEFER_EXPORT uint64_t ipidefer_tick(ipidefer_vm *vm, uint64_t now,
+                                       ipidefer_deliver *deliver, void *opaque);
+
+/** How often work of (vcpu, vector) was delivered for its age. */
+IPIDEFER_EXPORT uint64_t ipidefer_expired(const ipidefer_vm *vm, uint32_t vcpu,
+                                          uint8_t vector);
 
 /* ---- ICR -------------------------------------------------------------- */
 
@@ -326,6 +394,26 @@ ipidefer_multi_decode(const void *raw, size_t bytes, struct ipidefer_multi *out,
 
 IPIDEFER_EXPORT bool ipidefer_multi_names(const struct ipidefer_multi *multi,
                                           uint32_t apic_id);
+
+/* ---- Trace ------------------------------------------------------------ */
+
+/** Is any of these traced? One load and one test behind a constant pointer.
+ *  @param kinds OR of enum ipidefer_trace_kind */
+static inline bool ipidefer_tracing(const ipidefer_vm *vm, uint32_t kinds)
+{
+    const struct ipidefer_gate *gate = (const struct ipidefer_gate *)(const void *)vm;
+    return (__atomic_load_n(gate->trace, __ATOMIC_RELAXED) & kinds) != 0;
+}
+
+/** Trace one ICR write, whatever it asks for. Ask ipidefer_tracing(vm,
+ *  IPIDEFER_TRACE_SEND) first: this does not. Never waits; an event that finds
+ *  its entry of the ring still being written is dropped, and counted.
+ *  @param sender  vCPU, or IPIDEFER_NO_VCPU
+ *  @param targets bit n of word n / 64: vCPU n is named; as many words as hold
+ *                 all vCPUs, bits beyond them are not looked at */
+IPIDEFER_EXPORT void ipidefer_trace_send(ipidefer_vm *vm, uint32_t sender,
+                                         const struct ipidefer_icr *icr,
+                                         const uint64_t *targets);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cpulist.hpp"
+
+#include <gtest/gtest.h>
+
+#include "failure.hpp"
+
+namespace ipidefer {
+namespace {
+
+std::string refusal(std::string_view text, unsigned limit)
+{
+    try {
+        (void)parse_cpulist(text, limit);
+    } catch (const Failure& failure) {
+        return failure.what();
+    }
+    return "";
+}
+
+TEST(CpuList, OneCpu) { EXPECT_EQ(parse_cpulist("3", 4), (CpuSet{3})); }
+
+TEST(CpuList, RangesAndSingleCpusInAnyOrder)
+{
+    EXPECT_EQ(parse_cpulist("6,0-2,2-3", 8), (CpuSet{0, 1, 2, 3, 6}));
+}
+
+TEST(CpuList, ExclusionTakesOutWhatCameBefore)
+{
+    EXPECT_EQ(parse_cpulist("2-5,^3", 8), (CpuSet{2, 4, 5}));
+    EXPECT_EQ(parse_cpulist("^3,2-5", 8), (CpuSet{2, 3, 4, 5}));
+    EXPECT_EQ(parse_cpulist("0-7,^2-5", 8), (CpuSet{0, 1, 6, 7}));
+}
+
+TEST(CpuList, StrideTakesTheFirstOfEachGroup)
+{
+    EXPECT_EQ(parse_cpulist("0-7:1/2", 8), (CpuSet{0, 2, 4, 6}));
+    EXPECT_EQ(parse_cpulist("1-9:2/4", 16), (CpuSet{1, 2, 5, 6, 9}));
+}
+
+TEST(CpuList, CpuAtTheLimitIsRefusedWithTheLastOne)
+{
+    EXPECT_EQ(refusal("2-4", 4), "CPU list '2-4': no CPU 4, the last one is 3");
+}
+
+TEST(CpuList, NonsenseIsNamed)
+{
+    EXPECT_EQ(refusal("", 4), "CPU list '': a number is missing at the end");
+    EXPECT_EQ(refusal("1,", 4),
+              "CPU list '1,': a number is missing at the end");
+    EXPECT_EQ(refusal("x", 4), "CPU list 'x': no number at 'x'");
+    EXPECT_EQ(refusal("1 ", 4), "CPU list '1 ': unexpected ' '");
+    EXPECT_EQ(refusal("3-1", 4),
+              "CPU list '3-1': the range 3-1 runs backwards");
+    EXPECT_EQ(refusal("99999999999", 4),
+              "CPU list '99999999999': a number is too large at '99999999999'");
+    EXPECT_EQ(refusal("0-3:0/2", 4),
+              "CPU list '0-3:0/2': a stride uses 1 to 2 CPUs of each group, "
+              "not 0");
+    EXPECT_EQ(refusal("0-3:1", 4),
+              "CPU list '0-3:1': a stride is USED/GROUP, as in 0-7:1/2");
+}
+
+TEST(CpuList, NothingLeftIsRefused)
+{
+    EXPECT_EQ(refusal("1,^1", 4), "CPU list '1,^1': it leaves no CPU");
+}
+
+TEST(CpuList, FormatMergesNeighbours)
+{
+    EXPECT_EQ(format_cpulist({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");
+    EXPECT_EQ(format_cpulist({}), "");
+}
+
+TEST(CpuList, FormatIsReadBackTheSame)
+{
+    for (unsigned bits = 1; bits < 256; ++bits) {
+        CpuSet cpus;
+        for (unsigned cpu = 0; cpu < 8; ++cpu)
+            if ((bits >> cpu & 1) != 0) cpus.insert(cpu);
+        EXPECT_EQ(parse_cpulist(format_cpulist(cpus), 8), cpus);
+    }
+}
+
+TEST(CpuList, ComplementIsTheOthers)
+{
+    EXPECT_EQ(complement({2, 3}, 5), (CpuSet{0, 1, 4}));
+}
+
+}  // namespace
+}  // namespace ipidefer

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Why a command ends: the exit statuses, and the exception that carries one.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace ipidefer {
+
+enum class Exit : int {
+    kDone = 0,
+    kCannotRun = 1,
+    kDefect = 2,        // the run shows a defect of guest or VMM
+    kNotPossible = 77,  // not on this machine; ctest's "skipped"
+};
+
+class Failure : public std::runtime_error {
+  public:
+    Failure(Exit exit, const std::string& what, std::string detail = {})
+        : std::runtime_error{what}, exit_{exit}, detail_{std::move(detail)}
+    {
+    }
+
+    [[nodiscard]] Exit exit() const noexcept { return exit_; }
+    /// Lines to show below the message: the end of a console, for example.
+    [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
+
+  private:
+    Exit exit_;
+    std::string detail_;
+};
+
+}  // namespace ipidefer

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Command: what the commands that look at running VMs have in common.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace ipidefer::cli {
+
+/// A subcommand: adds its options to `app`, and is what then runs it.
+/// The folder is the value of --shm-dir once the command line is parsed.
+using Run = std::function<int()>;
+
+/// @param folder where segments are; set before the command runs
+Run add_list(CLI::App& app, const std::filesystem::path& folder);
+Run add_stat(CLI::App& app, const std::filesystem::path& folder);
+Run add_top(CLI::App& app, const std::filesystem::path& folder);
+Run add_policy(CLI::App& app, const std::filesystem::path& folder);
+Run add_check(CLI::App& app, const std::filesystem::path& folder);
+Run add_trace(CLI::App& app, const std::filesystem::path& folder);
+
+/// Has SIGINT or SIGTERM come? From the first call on they only set this.
+[[nodiscard]] bool interrupted() noexcept;
+
+}  // namespace ipidefer::cli

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <csignal>
+
+#include "command.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+volatile std::sig_atomic_t signalled = 0;
+
+bool install() noexcept
+{
+    // Without SA_RESTART: sleeps end.
+    struct sigaction action {};
+    action.sa_handler = [](int) { signalled = 1; };
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    return true;
+}
+
+}  // namespace
+
+bool interrupted() noexcept
+{
+    static const bool installed = install();
+    return installed && signalled != 0;
+}
+
+}  // namespace ipidefer::cli

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer list: the VMs that have a segment.
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command.hpp"
+#include "duration.hpp"
+#include "failure.hpp"
+#include "status_json.hpp"
+#include "text.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+using segment::OpenVm;
+using segment::VmStatus;
+
+struct Options {
+    bool json = false;
+    bool clean = false;
+};
+
+/// A segment that cannot be shown, and why.
+struct Broken {
+    std::string name;
+    std::string why;
+};
+
+std::string age_text(const std::optional<std::chrono::nanoseconds>& age)
+{
+    return age ? format_duration(*age) : "-";
+}
+
+void show(const std::vector<VmStatus>& vms)
+{
+    std::cout << std::left << std::setw(24) << "NAME" << std::setw(9) << "STATE"
+              << std::right << std::setw(8) << "PID" << std::setw(6) << "VCPUS"
+              << "  " << std::left << std::setw(12) << "ISOLATED"
+              << std::setw(5) << "ON" << std::right << std::setw(12)
+              << "SUPPRESSED" << std::setw(12) << "DELIVERED" << std::setw(10)
+              << "OLDEST" << '\n';
+    for (const VmStatus& vm : vms) {
+        const auto total = vm.total();
+        const auto suppressed =
+            total.of(IPIDEFER_DEFERRED) + total.of(IPIDEFER_COALESCED);
+        const std::string isolated = vm.policy.isolated.empty()
+                                         ? "-"
+                                         : format_cpulist(vm.policy.isolated);
+        std::cout << std::left << std::setw(24) << printable(vm.name)
+                  << std::setw(9) << to_string(vm.life) << std::right
+                  << std::setw(8) << vm.pid << std::setw(6) << vm.vcpus.size()
+                  << "  " << std::left << std::setw(12) << isolated
+                  << std::setw(5) << (vm.policy.enabled ? "on" : "off")
+                  << std::right << std::setw(12) << suppressed << std::setw(12)
+                  << total.sum() - suppressed << std::setw(10)
+                  << age_text(vm.oldest_pending()) << '\n';
+    }
+}
+
+/// Remove what dead VMs left behind.
+void clean(const std::filesystem::path& folder,
+           const std::vector<VmStatus>& vms)
+{
+    for (const VmStatus& vm : vms) {
+        if (vm.life != segment::Life::kGone) continue;
+        ipidefer_shm_error error{};
+        if (ipidefer_shm_remove_stale(folder.c_str(), vm.name.c_str(),
+                                      &error) != 0)
+            throw Failure{Exit::kCannotRun, printable(error.text)};
+        std::cerr << "ipidefer: removed the segment of VM '"
+                  << printable(vm.name) << "'\n";
+    }
+}
+
+int run(const Options& options, const std::filesystem::path& folder)
+{
+    std::vector<VmStatus> vms;
+    std::vector<Broken> broken;
+    for (const std::string& name : segment::vm_names(folder)) try {
+            vms.push_back(
+                read_status(OpenVm{folder, name}, segment::read_tsc()));
+        } catch (const Failure& failure) {
+            broken.push_back({name, failure.what()});
+        }
+    if (options.json) {
+        nlohmann::ordered_json list{{"vms", nlohmann::json::array()},
+                                    {"broken", nlohmann::json::array()}};
+        for (const VmStatus& vm : vms) list["vms"].push_back(to_json(vm));
+        for (const Broken& one : broken)
+            list["broken"].push_back({{"name", one.name}, {"why", one.why}});
+        std::cout << segment::dump(list, 2) << '\n';
+    } else {
+        show(vms);
+        for (const Broken& one : broken)
+            std::cerr << "ipidefer: " << one.why << '\n';
+    }
+    if (options.clean) clean(folder, vms);
+    return static_cast<int>(broken.empty() ? Exit::kDone : Exit::kDefect);
+}
+
+}  // namespace
+
+Run add_list(CLI::App& app, const std::filesystem::path& folder)
+{
+    auto* list = app.add_subcommand("list", "the VMs that can be looked at");
+    const auto options = std::make_shared<Options>();
+    list->add_flag("--json", options->json, "as JSON");
+    list->add_flag("--clean", options->clean,
+                   "remove the segments of VMs that died");
+    list->footer(
+        "Examples:\n"
+        "  ipidefer list\n"
+        "  ipidefer list --json | jq -r '.vms[].name'\n\n"
+        "Exit status: 0 done, 1 could not run, 2 a segment is broken.");
+    return [options, &folder] { return run(*options, folder); };
+}
+
+}  // namespace ipidefer::cli

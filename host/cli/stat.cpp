@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer stat: verdicts of one VM or of all, once or as rates.
+#include <ipidefer/ipidefer.h>
+
+#include <chrono>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "command.hpp"
+#include "duration.hpp"
+#include "failure.hpp"
+#include "status_json.hpp"
+#include "text.hpp"
+#include "vectors.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+using segment::Counters;
+using segment::OpenVm;
+using segment::VcpuStatus;
+using segment::VmStatus;
+
+struct Options {
+    std::string vm;
+    std::string interval;
+    unsigned count = 0;
+    bool json = false;
+};
+
+std::vector<VmStatus> read_all(const Options& options,
+                               const std::filesystem::path& folder)
+{
+    std::vector<VmStatus> all;
+    if (!options.vm.empty()) {
+        all.push_back(
+            read_status(OpenVm{folder, options.vm}, segment::read_tsc()));
+        return all;
+    }
+    for (const std::string& name : segment::vm_names(folder)) try {
+            all.push_back(
+                read_status(OpenVm{folder, name}, segment::read_tsc()));
+        } catch (const Failure& failure) {
+            std::cerr << "ipidefer: " << failure.what() << '\n';
+        }
+    return all;
+}
+
+/// Turn counts into those since `before`; VMs that are new stay as they are.
+void subtract(std::vector<VmStatus>& now, const std::vector<VmStatus>& before)
+{
+    for (VmStatus& vm : now)
+        for (const VmStatus& old : before) {
+            if (vm.name != old.name || vm.pid != old.pid) continue;
+            for (std::size_t i = 0;
+                 i < std::min(vm.vcpus.size(), old.vcpus.size()); ++i)
+                for (const auto& [vector, counters] : old.vcpus[i].by_vector)
+                    vm.vcpus[i].by_vector[vector] -= counters;
+            for (const auto& [vector, counters] : old.out_of_range)
+                vm.out_of_range[vector] -= counters;
+        }
+}
+
+void row(const std::string& who, const std::string& vector,
+         const Counters& counters, const std::string& context,
+         const std::string& oldest)
+{
+    std::cout << std::left << std::setw(6) << who << std::setw(13) << vector
+              << std::right;
+    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
+        std::cout << std::setw(11) << counters.of(v);
+    std::cout << std::setw(9) << counters.max_age << "  " << std::left
+              << std::setw(8) << context << std::right << std::setw(10)
+              << oldest << '\n';
+}
+
+void show(const VmStatus& vm)
+{
+    std::cout << "VM " << printable(vm.name) << ": " << to_string(vm.life)
+              << ", pid " << vm.pid << ", " << printable(vm.producer) << ", "
+              << (vm.policy.enabled ? "deferring for vCPUs "
+                                    : "switched off; isolated are ")
+              << (vm.policy.isolated.empty()
+                      ? "(none)"
+                      : format_cpulist(vm.policy.isolated))
+              << '\n'
+              << std::left << std::setw(6) << "vCPU" << std::setw(13)
+              << "vector" << std::right;
+    for (const char* title : {"deferred", "coalesced", "in-kernel", "not-isol",
+                              "not-bound", "policy", "bad-word", "contended"})
+        std::cout << std::setw(11) << title;
+    std::cout << std::setw(9) << "max-age"
+              << "  " << std::left << std::setw(8) << "context" << std::right
+              << std::setw(10) << "oldest" << '\n';
+    for (const VcpuStatus& vcpu : vm.vcpus) {
+        const std::string oldest =
+            vcpu.oldest_pending ? format_duration(*vcpu.oldest_pending) : "-";
+        for (const auto& [vector, counters] : vcpu.by_vector)
+            row(std::to_string(vcpu.vcpu), segment::vector_name(vector),
+                counters, vcpu.context, oldest);
+    }
+    for (const auto& [vector, counters] : vm.out_of_range)
+        row("none", segment::vector_name(vector), counters, "-", "-");
+}
+
+void show(const std::vector<VmStatus>& vms, const Options& options)
+{
+    if (options.json) {
+        nlohmann::ordered_json list = nlohmann::json::array();
+        for (const VmStatus& vm : vms) list.push_back(to_json(vm));
+        std::cout << segment::dump(list, options.interval.empty() ? 2 : -1)
+                  << std::endl;
+        return;
+    }
+    for (const VmStatus& vm : vms) show(vm);
+    std::cout << std::flush;
+}
+
+int run(const Options& options, const std::filesystem::path& folder)
+{
+    auto before = read_all(options, folder);
+    if (options.interval.empty()) {
+        show(before, options);
+        return static_cast<int>(Exit::kDone);
+    }
+    const auto interval = parse_duration(options.interval);
+    if (interval.count() == 0)
+        throw Failure{Exit::kCannotRun, "--interval: 0 is no interval"};
+    for (unsigned n = 0; options.count == 0 || n < options.count; ++n) {
+        if (interrupted()) break;
+        std::this_thread::sleep_for(interval);
+        if (interrupted()) break;
+        const auto now = read_all(options, folder);
+        auto since = now;
+        subtract(since, before);
+        show(since, options);
+        before = now;
+    }
+    return static_cast<int>(Exit::kDone);
+}
+
+}  // namespace
+
+Run add_stat(CLI::App& app, const std::filesystem::path& folder)
+{
+    auto* stat = app.add_subcommand("stat", "what became of IPIs");
+    const auto options = std::make_shared<Options>();
+    stat->add_option("vm", options->vm, "VM (default: all)");
+    stat->add_option("--interval", options->interval,
+                     "repeat, with counts since the last time, as in 1s");
+    stat->add_option("--count", options->count,
+                     "with --interval: so often (default: until interrupted)");
+    stat->add_flag("--json", options->json,
+                   "as JSON; with --interval one line each time");
+    stat->footer(
+        "Examples:\n"
+        "  ipidefer stat web1\n"
+        "  ipidefer stat web1 --interval 1s --count 10 --json\n\n"
+        "Exit status: 0 done, 1 could not run.");
+    return [options, &folder] { return run(*options, folder); };
+}
+
+}  // namespace ipidefer::cli

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer top: all VMs' vCPUs, the busiest first, refreshed.
+#define NCURSES_NOMACROS  // std::erase and others have these names
+#include <curses.h>
+#include <ipidefer/ipidefer.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "command.hpp"
+#include "duration.hpp"
+#include "failure.hpp"
+#include "status.hpp"
+#include "status_json.hpp"
+#include "text.hpp"
+#include "top_table.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+using segment::OpenVm;
+using segment::VmStatus;
+
+struct Options {
+    bool once = false;
+    bool json = false;
+    bool isolated_only = false;
+    std::string delay = "2s";
+    std::vector<std::string> vms;
+};
+
+/// A VM that goes away, or is broken, is not there: list says why.
+std::vector<VmStatus> read_all(const Options& options,
+                               const std::filesystem::path& folder)
+{
+    std::vector<VmStatus> all;
+    for (const std::string& name : segment::vm_names(folder)) try {
+            if (options.vms.empty() ||
+                std::ranges::find(options.vms, name) != options.vms.end())
+                all.push_back(
+                    read_status(OpenVm{folder, name}, segment::read_tsc()));
+        } catch (const Failure&) {
+        }
+    return all;
+}
+
+/// The terminal is the user's again, however this ends.
+class Screen {
+  public:
+    Screen()
+    {
+        if (::initscr() == nullptr)
+            throw Failure{Exit::kNotPossible, "no terminal for top; use -1"};
+        ::cbreak();
+        ::noecho();
+        ::curs_set(0);
+    }
+    ~Screen() { ::endwin(); }
+    Screen(const Screen&) = delete;
+    Screen& operator=(const Screen&) = delete;
+
+    void show(const std::vector<std::string>& lines)
+    {
+        ::erase();
+        int row = 0;
+        for (const std::string& line : lines) {
+            if (row == LINES) break;
+            ::mvaddnstr(row++, 0, line.c_str(), COLS);
+        }
+        ::refresh();
+    }
+
+    /// A key within this time, or nothing.
+    static int key(std::chrono::milliseconds within)
+    {
+        ::timeout(static_cast<int>(within.count()));
+        return ::getch();
+    }
+};
+
+int watch(Options options, const std::filesystem::path& folder,
+          std::chrono::milliseconds delay)
+{
+    Screen screen;
+    auto before = read_all(options, folder);
+    auto then = std::chrono::steady_clock::now();
+    TopTable table{before, before, std::chrono::seconds{1}};
+    while (!interrupted()) {
+        auto lines = table.lines(options.isolated_only);
+        lines.insert(lines.begin(), "q: end   i: isolated vCPUs only   every " +
+                                        format_duration(delay));
+        screen.show(lines);
+        const int key = Screen::key(delay);
+        if (key == 'q') break;
+        if (key == 'i') options.isolated_only = !options.isolated_only;
+        if (key != ERR) continue;
+        const auto now = read_all(options, folder);
+        const auto moment = std::chrono::steady_clock::now();
+        table = TopTable{before, now, moment - then};
+        before = now;
+        then = moment;
+    }
+    return static_cast<int>(Exit::kDone);
+}
+
+int run(const Options& options, const std::filesystem::path& folder)
+{
+    const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(
+        parse_duration(options.delay));
+    constexpr std::chrono::milliseconds kShortest{100};
+    constexpr std::chrono::milliseconds kLongest{3'600'000};
+    if (delay < kShortest || delay > kLongest)
+        throw Failure{Exit::kCannotRun,
+                      "-d: " + options.delay + " is not within 100ms and 1h"};
+    if (!options.once && !options.json) return watch(options, folder, delay);
+
+    (void)interrupted();
+    const auto before = read_all(options, folder);
+    const auto then = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(delay);
+    const auto now = read_all(options, folder);
+    const TopTable table{before, now, std::chrono::steady_clock::now() - then};
+    if (options.json)
+        std::cout << segment::dump(table.json(options.isolated_only), 2)
+                  << '\n';
+    else
+        for (const std::string& line : table.lines(options.isolated_only))
+            std::cout << line << '\n';
+    return static_cast<int>(Exit::kDone);
+}
+
+}  // namespace
+
+Run add_top(CLI::App& app, const std::filesystem::path& folder)
+{
+    auto* top = app.add_subcommand("top", "vCPUs by IPIs per second");
+    const auto options = std::make_shared<Options>();
+    top->add_flag("-1", options->once, "one table, after one delay; no screen");
+    top->add_flag("--json", options->json, "the same as JSON");
+    top->add_option("-d,--delay", options->delay, "between two looks")
+        ->capture_default_str();
+    top->add_flag("-i,--isolated", options->isolated_only,
+                  "isolated vCPUs only");
+    top->add_option("-p,--vm", options->vms, "this VM only; repeatable")
+        ->expected(1)
+        ->take_all();
+    top->footer(
+        "Keys: q ends, i shows isolated vCPUs only or all.\n"
+        "Examples:\n"
+        "  ipidefer top\n"
+        "  ipidefer top -1 -d 5s -p web1\n\n"
+        "Exit status: 0 done, 1 could not run, 77 there is no terminal.");
+    return [options, &folder] { return run(*options, folder); };
+}
+
+}  // namespace ipidefer::cli

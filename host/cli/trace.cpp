@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer trace: the events of one VM, while they come.
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "command.hpp"
+#include "duration.hpp"
+#include "failure.hpp"
+#include "filter.hpp"
+#include "guest_trace.hpp"
+#include "open.hpp"
+#include "output.hpp"
+#include "policy.hpp"
+#include "text.hpp"
+#include "trace_reader.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+using segment::OpenVm;
+using segment::TraceReader;
+using trace::Filter;
+using trace::GuestLine;
+using trace::Moment;
+using trace::Output;
+
+constexpr auto kPoll = std::chrono::milliseconds{20};
+
+/// -e or -f, in the order in which they were given.
+struct Selector {
+    bool is_filter;
+    std::string text;
+};
+
+struct Options {
+    std::string vm;
+    std::vector<Selector> selectors;
+    std::string format = "text";
+    std::string output;
+    std::string duration;
+    std::string guest_trace;
+    std::optional<std::int64_t> tsc_offset;
+    std::uint64_t count = 0;
+    bool buffered = false;
+    bool read_only = false;
+};
+
+/// Which events are shown: those of a kind that was asked for, that match all
+/// filters of this kind.
+class Selection {
+  public:
+    Selection(const std::vector<Selector>& selectors, std::uint32_t vcpus)
+    {
+        std::uint32_t current = 0;  // of the -e before
+        for (const Selector& selector : selectors)
+            if (selector.is_filter)
+                add_filter(selector.text, current, vcpus);
+            else
+                kinds_ |= current = kind_of(selector.text);
+        if (kinds_ == 0) kinds_ = IPIDEFER_TRACE_ALL;
+    }
+
+    [[nodiscard]] std::uint32_t kinds() const noexcept { return kinds_; }
+
+    [[nodiscard]] bool matches(const trace::Event& event) const
+    {
+        if ((event.entry.kind & kinds_) == 0) return false;
+        for (const auto& [kinds, filter] : filters_)
+            if ((event.entry.kind & kinds) != 0 && !filter.matches(event))
+                return false;
+        return true;
+    }
+
+  private:
+    static std::uint32_t kind_of(const std::string& name)
+    {
+        const auto kind = trace::event_kind(name);
+        if (!kind)
+            throw Failure{
+                Exit::kCannotRun,
+                "-e: '" + name + "' is neither ipi_send nor ipi_verdict"};
+        return *kind;
+    }
+
+    /// For the -e before it, if that event has all its fields; else for the
+    /// events that have, which are then shown too.
+    void add_filter(const std::string& text, std::uint32_t current,
+                    std::uint32_t vcpus)
+    {
+        try {
+            Filter filter{text, vcpus};
+            std::uint32_t kinds = filter.kinds() & current;
+            if (kinds == 0) kinds = filter.kinds();
+            if (kinds == 0)
+                throw Failure{Exit::kCannotRun,
+                              "-f: no event has all fields of '" + text + "'"};
+            kinds_ |= kinds;
+            filters_.emplace_back(kinds, std::move(filter));
+        } catch (const trace::FilterError& error) {
+            throw Failure{Exit::kCannotRun, "-f: " + std::string{error.what()},
+                          error.show(text) + '\n'};
+        }
+    }
+
+    std::uint32_t kinds_ = 0;
+    std::vector<std::pair<std::uint32_t, Filter>> filters_;
+};
+
+/// Tracing is on while this lives, in addition to what was on before.
+class Switch {
+  public:
+    Switch(OpenVm& vm, std::uint32_t kinds)
+        : vm_{vm}, before_{read_policy(vm.segment()).trace}
+    {
+        set(before_ | kinds);
+    }
+    ~Switch() { set(before_); }
+    Switch(const Switch&) = delete;
+    Switch& operator=(const Switch&) = delete;
+
+  private:
+    void set(std::uint32_t kinds)
+    {
+        segment::PolicyChange change;
+        change.trace = kinds;
+        apply(change, vm_.policy(), vm_.segment().vcpus());
+    }
+
+    OpenVm& vm_;
+    std::uint32_t before_;
+};
+
+/// Puts lines of the guest's trace between our events, by the host's TSC.
+class Merger {
+  public:
+    Merger(Output& output, const segment::Clock& clock,
+           std::vector<GuestLine> lines, std::int64_t offset)
+        : output_{output}, clock_{clock}, lines_{std::move(lines)}
+    {
+        for (GuestLine& line : lines_)
+            line.tsc -= static_cast<std::uint64_t>(offset);
+        std::ranges::stable_sort(lines_, {}, &GuestLine::tsc);
+    }
+
+    void event(const trace::Event& event)
+    {
+        guest_until(event.entry.tsc);
+        output_.event(event, at(event.entry.tsc));
+    }
+
+    void rest() { guest_until(UINT64_MAX); }
+
+  private:
+    void guest_until(std::uint64_t tsc)
+    {
+        for (; next_ < lines_.size() && lines_[next_].tsc <= tsc; ++next_)
+            output_.guest(lines_[next_], at(lines_[next_].tsc));
+    }
+
+    [[nodiscard]] Moment at(std::uint64_t tsc) const
+    {
+        return {tsc, clock_.monotonic_ns(tsc).value_or(
+                         static_cast<std::int64_t>(tsc))};
+    }
+
+    Output& output_;
+    segment::Clock clock_;
+    std::vector<GuestLine> lines_;
+    std::size_t next_ = 0;
+};
+
+trace::Format format_of(const std::string& text)
+{
+    if (text == "text") return trace::Format::kText;
+    if (text == "json") return trace::Format::kJson;
+    return trace::Format::kPerfetto;
+}
+
+std::vector<GuestLine> guest_lines(const Options& options)
+{
+    if (options.guest_trace.empty()) return {};
+    std::ifstream in{options.guest_trace};
+    if (!in)
+        throw Failure{Exit::kCannotRun, "--guest-trace: cannot read '" +
+                                            options.guest_trace + "'"};
+    return trace::read_guest_trace(in);
+}
+
+std::int64_t guest_offset(const Options& options, const segment::Clock& clock)
+{
+    if (options.guest_trace.empty()) return 0;
+    if (options.tsc_offset) return *options.tsc_offset;
+    if (clock.guest_tsc_offset) return *clock.guest_tsc_offset;
+    throw Failure{Exit::kCannotRun,
+                  "--guest-trace: the VM does not say how its TSC differs from "
+                  "the host's; give --tsc-offset"};
+}
+
+/// Until one of the limits, the end of the VM, or a signal.
+std::uint64_t follow(const Options& options, const OpenVm& vm,
+                     TraceReader& reader, const Selection& selection,
+                     Merger& merger, Output& output)
+{
+    using Clock = std::chrono::steady_clock;
+    const auto end = options.duration.empty()
+                         ? Clock::time_point::max()
+                         : Clock::now() + parse_duration(options.duration);
+    std::uint64_t shown = 0;
+    std::uint64_t all_lost = 0;
+    for (bool last = false;;) {
+        std::uint64_t lost = 0;
+        const auto events = reader.read(lost);
+        if (lost != 0) output.lost(lost);
+        all_lost += lost;
+        for (const trace::Event& event : events) {
+            if (!selection.matches(event)) continue;
+            merger.event(event);
+            if (++shown == options.count) return all_lost;
+        }
+        vm.check();
+        if (!events.empty() && options.buffered) continue;
+        if (last || options.buffered) return all_lost;
+        // Once more after the end, for what came before it.
+        last = interrupted() || Clock::now() >= end ||
+               vm.life() == segment::Life::kEnded ||
+               vm.life() == segment::Life::kGone;
+        if (!last) std::this_thread::sleep_for(kPoll);
+    }
+}
+
+int run(const Options& options, const std::filesystem::path& folder)
+{
+    const bool writable = !options.read_only && !options.buffered;
+    OpenVm vm{folder, options.vm, writable};
+    const segment::Segment& segment = vm.segment();
+    if (segment.ring_entries() == 0)
+        throw Failure{Exit::kNotPossible,
+                      "VM '" + printable(options.vm) + "' has no trace ring"};
+    const Selection selection{options.selectors, segment.vcpus()};
+    const segment::Clock clock = segment.clock();
+
+    std::ofstream file;
+    if (!options.output.empty()) {
+        file.open(options.output, std::ios::binary);
+        if (!file)
+            throw Failure{Exit::kCannotRun,
+                          "--output: cannot write '" + options.output + "'"};
+    }
+    std::ostream& out = options.output.empty() ? std::cout : file;
+    const auto output = make_output(format_of(options.format), out, options.vm);
+    Merger merger{*output, clock, guest_lines(options),
+                  guest_offset(options, clock)};
+
+    (void)interrupted();  // from here on signals end the trace in order
+    TraceReader reader{segment, options.buffered ? TraceReader::From::kOldest
+                                                 : TraceReader::From::kNow};
+    std::optional<Switch> on;
+    if (writable) on.emplace(vm, selection.kinds());
+    const std::uint64_t lost =
+        follow(options, vm, reader, selection, merger, *output);
+    on.reset();
+    merger.rest();
+    if (!out.flush()) throw Failure{Exit::kCannotRun, "cannot write the trace"};
+    if (lost != 0) std::cerr << "ipidefer: " << lost << " events were lost\n";
+    return static_cast<int>(Exit::kDone);
+}
+
+/// CLI11 keeps the values of an option together; -f belongs to the -e before.
+std::vector<Selector> in_order(const CLI::App& app, const CLI::Option* event,
+                               const CLI::Option* filter)
+{
+    std::vector<Selector> selectors;
+    std::size_t events = 0;
+    std::size_t filters = 0;
+    for (const CLI::Option* option : app.parse_order())
+        if (option == event)
+            selectors.push_back({false, event->results().at(events++)});
+        else if (option == filter)
+            selectors.push_back({true, filter->results().at(filters++)});
+    return selectors;
+}
+
+}  // namespace
+
+Run add_trace(CLI::App& app, const std::filesystem::path& folder)
+{
+    auto* command =
+        app.add_subcommand("trace", "IPIs and verdicts, one by one");
+    const auto options = std::make_shared<Options>();
+    command->add_option("vm", options->vm, "VM")->required();
+    // One value each, or the VM's name would be one more.
+    const auto* event = command
+                            ->add_option("-e,--event",
+                                         "ipi_send or ipi_verdict; repeatable "
+                                         "(default: both)")
+                            ->expected(1)
+                            ->take_all();
+    const auto* filter =
+        command
+            ->add_option("-f,--filter",
+                         "show what matches, of the event before it; "
+                         "repeatable")
+            ->expected(1)
+            ->take_all();
+    command->add_option("--format", options->format, "text, json or perfetto")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"text", "json", "perfetto"}));
+    command->add_flag_callback(
+        "--json", [options] { options->format = "json"; },
+        "the same as --format json");
+    command->add_option("-o,--output", options->output, "write to this file");
+    command->add_option("--duration", options->duration,
+                        "end after this time, as in 10s");
+    command->add_option("--count", options->count, "end after so many events");
+    command->add_flag("--buffered", options->buffered,
+                      "show what the VM's ring holds, switch nothing on, end");
+    command->add_flag("--read-only", options->read_only,
+                      "switch nothing on: somebody else has");
+    command->add_option("--guest-trace", options->guest_trace,
+                        "merge this text of a guest's trace (clock x86-tsc)");
+    command->add_option("--tsc-offset", options->tsc_offset,
+                        "guest's TSC minus host's (default: what the VM says)");
+    command->footer(
+        "Fields: ipi_send: ts sender CPU cpumask vector delivery shorthand "
+        "dest_mode dest\n"
+        "        ipi_verdict: ts sender CPU cpu vector delivery verdict reason "
+        "context word\n"
+        "Filters: == != < <= > >= & ~ && || ! ( ) CPUS{2-3}, as the "
+        "kernel's.\n\n"
+        "Examples:\n"
+        "  ipidefer trace web1 -e ipi_send -f 'cpumask & CPUS{2-3}'\n"
+        "  ipidefer trace web1 -e ipi_verdict \\\n"
+        "      -f 'verdict == delivered && cpu & CPUS{2}' --duration 10s\n"
+        "  ipidefer trace web1 --format perfetto -o web1.pftrace\n\n"
+        "Lost events are reported. Exit status: 0 done, 1 could not run,\n"
+        "77 the VM has no trace ring.");
+    return [options, &folder, command, event, filter] {
+        options->selectors = in_order(*command, event, filter);
+        return run(*options, folder);
+    };
+}
+
+}  // namespace ipidefer::cli

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.hpp"
+
+#include <ipidefer/shm.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "failure.hpp"
+#include "text.hpp"
+
+namespace ipidefer::daemon {
+namespace {
+
+using nlohmann::json;
+
+/// Longest policy that makes sense, for whatever VM.
+constexpr std::uint32_t kAnyVm = IPIDEFER_MAX_VCPUS;
+
+[[noreturn]] void refuse(const std::string& key, const std::string& why)
+{
+    std::string text = "configuration: ";
+    text += printable(key);
+    text += ": ";
+    text += why;
+    throw Failure{Exit::kCannotRun, text};
+}
+
+std::string string_of(const std::string& key, const json& value)
+{
+    if (!value.is_string()) refuse(key, "not a string");
+    return value.get<std::string>();
+}
+
+using Keys = std::map<std::string, std::function<void(const json&)>>;
+
+void read_object(const std::string& where, const json& object, const Keys& keys)
+{
+    if (!object.is_object()) refuse(where, "not an object");
+    for (const auto& [key, value] : object.items()) {
+        const auto known = keys.find(key);
+        if (known == keys.end())
+            refuse(where + '.' + key, "there is no such key");
+        known->second(value);
+    }
+}
+
+RawPolicy policy_from(const std::string& where, const json& object)
+{
+    RawPolicy raw;
+    const auto text = [&where](std::string& to, const char* key) {
+        return std::pair{std::string{key},
+                         std::function{[&where, &to, key](const json& value) {
+                             to = string_of(where + '.' + key, value);
+                         }}};
+    };
+    const Keys keys{
+        text(raw.isolated, "isolated"),
+        text(raw.user, "user"),
+        text(raw.guest, "guest"),
+        text(raw.idle, "idle"),
+        text(raw.max_age, "max_age"),
+        {"enabled",
+         [&](const json& value) {
+             const auto word = string_of(where + ".enabled", value);
+             if (word != "on" && word != "off")
+                 refuse(where + ".enabled", "neither on nor off");
+             (word == "on" ? raw.on : raw.off) = true;
+         }},
+        {"vectors",
+         [&](const json& value) {
+             if (!value.is_object())
+                 refuse(where + ".vectors", "not an object");
+             for (const auto& [vector, state] : value.items())
+                 raw.vectors.push_back(vector + '=' +
+                                       string_of(where + ".vectors", state));
+         }},
+    };
+    read_object(where, object, keys);
+    try {
+        (void)check_policy(raw, kAnyVm);
+    } catch (const Failure& failure) {
+        refuse(where, failure.what());
+    }
+    return raw;
+}
+
+void read_listen(Config& config, const std::string& text)
+{
+    config.listen = !text.empty();
+    if (text.empty()) return;
+    const auto colon = text.rfind(':');
+    const auto port = colon == std::string::npos
+                          ? std::nullopt
+                          : number_of<std::uint16_t>(
+                                std::string_view{text}.substr(colon + 1));
+    if (!port) refuse("listen", "'" + text + "' is not ADDRESS:PORT");
+    config.listen_port = *port;
+    config.listen_address = text.substr(0, colon);
+    if (config.listen_address.starts_with('[') &&
+        config.listen_address.ends_with(']'))
+        config.listen_address =
+            config.listen_address.substr(1, config.listen_address.size() - 2);
+}
+
+json parsed(const std::string& text)
+{
+    // Comments are allowed.
+    json value = json::parse(text, nullptr, false, true);
+    if (value.is_discarded())
+        throw Failure{Exit::kCannotRun, "configuration: not JSON"};
+    return value;
+}
+
+}  // namespace
+
+RawPolicy Config::policy_of(const std::string& vm) const
+{
+    if (const auto own = domains.find(vm); own != domains.end())
+        return own->second;
+    const auto any = domains.find("*");
+    return any == domains.end() ? RawPolicy{} : any->second;
+}
+
+Config parse_config(const std::string& text)
+{
+    Config config;
+    config.shm_dir = IPIDEFER_SHM_DIRECTORY;
+    config.control_users = {0, ::geteuid()};
+    const auto path = [](std::filesystem::path& to, const char* key) {
+        return [&to, key](const json& value) { to = string_of(key, value); };
+    };
+    const Keys keys{
+        {"listen",
+         [&](const json& value) {
+             read_listen(config, string_of("listen", value));
+         }},
+        {"control", path(config.control, "control")},
+        {"shm_dir", path(config.shm_dir, "shm_dir")},
+        {"audit_log", path(config.audit_log, "audit_log")},
+        {"control_users",
+         [&](const json& value) {
+             if (!value.is_array()) refuse("control_users", "not an array");
+             config.control_users.clear();
+             for (const json& user : value) {
+                 if (!user.is_number_unsigned() ||
+                     user.get<std::uint64_t>() > UINT32_MAX)
+                     refuse("control_users", "not an array of user ids");
+                 config.control_users.insert(user.get<uid_t>());
+             }
+         }},
+        {"domains",
+         [&](const json& value) {
+             if (!value.is_object()) refuse("domains", "not an object");
+             for (const auto& [name, policy] : value.items())
+                 config.domains[name] = policy_from("domains." + name, policy);
+         }},
+    };
+    read_object("", parsed(text), keys);
+    return config;
+}
+
+Config read_config(const std::filesystem::path& file)
+{
+    std::ifstream in{file};
+    std::ostringstream text;
+    if (!in || !(text << in.rdbuf()))
+        throw Failure{Exit::kCannotRun,
+                      "cannot read the configuration '" + file.string() + "'"};
+    return parse_config(text.str());
+}
+
+RawPolicy parse_policy(const std::string& text)
+{
+    return policy_from("policy", parsed(text));
+}
+
+}  // namespace ipidefer::daemon

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "failure.hpp"
+
+namespace ipidefer::daemon {
+namespace {
+
+std::string refusal(const std::string& text)
+{
+    try {
+        (void)parse_config(text);
+    } catch (const Failure& failure) {
+        return failure.what();
+    }
+    return "";
+}
+
+TEST(Config, EmptyObjectIsTheDefaults)
+{
+    const Config config = parse_config("{}");
+    EXPECT_TRUE(config.listen);
+    EXPECT_EQ(config.listen_address, "127.0.0.1");
+    EXPECT_EQ(config.shm_dir, "/dev/shm");
+    EXPECT_TRUE(config.control.empty());
+    EXPECT_TRUE(config.control_users.contains(::geteuid()));
+    EXPECT_TRUE(config.policy_of("any").empty());
+}
+
+TEST(Config, EveryKeyIsRead)
+{
+    const Config config = parse_config(R"({
+        // comments are allowed
+        "listen": "[::1]:9000", "control": "/run/c", "shm_dir": "/tmp/s",
+        "audit_log": "/tmp/a", "control_users": [0, 107],
+        "domains": {"web": {"isolated": "2-3", "user": "on", "guest": "off",
+            "idle": "on", "max_age": "10ms", "enabled": "off",
+            "vectors": {"sync_core": "off"}}}})");
+    EXPECT_EQ(config.listen_address, "::1");
+    EXPECT_EQ(config.listen_port, 9000);
+    EXPECT_EQ(config.control, "/run/c");
+    EXPECT_EQ(config.shm_dir, "/tmp/s");
+    EXPECT_EQ(config.audit_log, "/tmp/a");
+    EXPECT_EQ(config.control_users, (std::set<uid_t>{0, 107}));
+    const RawPolicy web = config.policy_of("web");
+    EXPECT_EQ(web.isolated, "2-3");
+    EXPECT_EQ(web.guest, "off");
+    EXPECT_EQ(web.max_age, "10ms");
+    EXPECT_TRUE(web.off);
+    EXPECT_EQ(web.vectors, (std::vector<std::string>{"sync_core=off"}));
+}
+
+TEST(Config, PolicyIsTheVmsOwnElseThatOfAll)
+{
+    const Config config = parse_config(
+        R"({"domains": {"*": {"user": "off"}, "web": {"idle": "on"}}})");
+    EXPECT_EQ(config.policy_of("web").idle, "on");
+    EXPECT_EQ(config.policy_of("web").user, "");
+    EXPECT_EQ(config.policy_of("db").user, "off");
+}
+
+TEST(Config, WithoutAnAddressThereIsNoHttp)
+{
+    EXPECT_FALSE(parse_config(R"({"listen": ""})").listen);
+}
+
+TEST(Config, WhatIsWrongIsNamed)
+{
+    EXPECT_EQ(refusal("{"), "configuration: not JSON");
+    EXPECT_NE(refusal("[]"), "");
+    EXPECT_EQ(refusal(R"({"x": 1})"),
+              "configuration: .x: there is no such key");
+    EXPECT_EQ(refusal(R"({"listen": "9752"})"),
+              "configuration: listen: '9752' is not ADDRESS:PORT");
+    EXPECT_EQ(refusal(R"({"listen": 9752})"),
+              "configuration: listen: not a string");
+    EXPECT_EQ(refusal(R"({"control_users": [-1]})"),
+              "configuration: control_users: not an array of user ids");
+    EXPECT_EQ(refusal(R"({"domains": {"w": {"user": "yes"}}})"),
+              "configuration: domains.w: user: 'yes' is neither on nor off");
+    EXPECT_EQ(refusal(R"({"domains": {"w": {"enabled": "yes"}}})"),
+              "configuration: domains.w.enabled: neither on nor off");
+    EXPECT_EQ(refusal(R"({"domains": {"w": {"isolate": "1"}}})"),
+              "configuration: domains.w.isolate: there is no such key");
+}
+
+TEST(Config, UnreadableFileIsNamed)
+{
+    EXPECT_THROW((void)read_config("/nonexistent/x"), Failure);
+}
+
+}  // namespace
+}  // namespace ipidefer::daemon

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "control.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <memory>
+
+namespace ipidefer::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using stream = asio::local::stream_protocol;
+
+constexpr std::size_t kLongestLine = 64 * 1024;
+constexpr unsigned kMostConnections = 32;
+constexpr auto kPatience = std::chrono::seconds{30};
+constexpr auto kPause = std::chrono::milliseconds{100};
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+bool read_peer(stream::socket& socket, Peer& peer)
+{
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED,
+                     &credentials, &size) != 0)
+        return false;
+    peer = {credentials.uid, credentials.pid};
+    return true;
+}
+
+asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
+                                       std::shared_ptr<void> place,
+                                       Answer answer)
+{
+    Peer peer{};
+    std::string buffer;
+    asio::steady_timer limit{socket->get_executor()};
+    while (read_peer(*socket, peer)) {
+        limit.expires_after(kPatience);
+        limit.async_wait([weak = std::weak_ptr{socket}](
+                             const boost::system::error_code& error) {
+            if (const auto idle = weak.lock(); idle != nullptr && !error) {
+                boost::system::error_code ignored;
+                idle->close(ignored);
+            }
+        });
+        const auto [error, size] = co_await asio::async_read_until(
+            *socket, asio::dynamic_buffer(buffer, kLongestLine), '\n', kAwait);
+        if (error) break;
+        const std::string reply =
+            answer(buffer.substr(0, size - 1), peer) + '\n';
+        buffer.erase(0, size);
+        const auto [failed, written] =
+            co_await asio::async_write(*socket, asio::buffer(reply), kAwait);
+        if (failed) break;
+    }
+    place.reset();
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_control(stream::acceptor& acceptor, Answer answer)
+{
+    // Copies of this are the connections.
+    const auto places = std::make_shared<int>(0);
+    while (acceptor.is_open()) {
+        auto [error, socket] = co_await acceptor.async_accept(kAwait);
+        if (error == asio::error::operation_aborted) co_return;
+        if (error) {
+            asio::steady_timer pause{acceptor.get_executor(), kPause};
+            co_await pause.async_wait(kAwait);
+            continue;
+        }
+        if (places.use_count() > static_cast<long>(kMostConnections)) continue;
+        asio::co_spawn(acceptor.get_executor(),
+                       serve_connection(
+                           std::make_shared<stream::socket>(std::move(socket)),
+                           places, answer),
+                       asio::detached);
+    }
+}
+
+}  // namespace ipidefer::daemon

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon.hpp"
+
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "audit.hpp"
+#include "config.hpp"
+#include "control.hpp"
+#include "failure.hpp"
+#include "fleet.hpp"
+#include "http.hpp"
+#include "metrics.hpp"
+#include "status_json.hpp"
+
+namespace ipidefer::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using local = asio::local::stream_protocol;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+/// For what inotify does not tell: VMMs that die, policies that others change.
+constexpr auto kSweep = std::chrono::seconds{1};
+constexpr mode_t kControlMode = 0660;
+
+class Daemon {
+  public:
+    explicit Daemon(std::filesystem::path file)
+        : file_{std::move(file)},
+          config_{read_config(file_)},
+          audit_{config_.audit_log},
+          fleet_{config_.shm_dir, audit_},
+          folder_{io_},
+          signals_{io_, SIGTERM, SIGINT},
+          reload_{io_, SIGHUP}
+    {
+        watch();
+        listen();
+        fleet_.refresh(config_);
+    }
+
+    ~Daemon()
+    {
+        std::error_code ignored;
+        if (control_) std::filesystem::remove(config_.control, ignored);
+    }
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    void run()
+    {
+        spawn(follow_folder());
+        spawn(sweep());
+        spawn(follow_reload());
+        if (http_)
+            spawn(serve_http(*http_, [this] {
+                const auto vms = fleet_.status();
+                return metrics_text(vms, fleet_.broken().size());
+            }));
+        if (control_)
+            spawn(serve_control(
+                *control_, [this](const std::string& line, const Peer& peer) {
+                    return answer(line, peer);
+                }));
+        signals_.async_wait([this](const auto&, int) { io_.stop(); });
+        std::cout << "ready" << std::endl;
+        io_.run();
+    }
+
+  private:
+    void spawn(asio::awaitable<void> task)
+    {
+        asio::co_spawn(io_, std::move(task), [](std::exception_ptr error) {
+            // Out of io_.run(): a part of us that ended is worse than a
+            // restart.
+            if (error) std::rethrow_exception(error);
+        });
+    }
+
+    void watch()
+    {
+        const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        if (fd < 0)
+            throw Failure{Exit::kCannotRun,
+                          std::string{"inotify: "} + std::strerror(errno)};
+        folder_.assign(fd);
+        if (::inotify_add_watch(
+                fd, config_.shm_dir.c_str(),
+                IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM) < 0)
+            throw Failure{Exit::kCannotRun, "cannot watch '" +
+                                                config_.shm_dir.string() +
+                                                "': " + std::strerror(errno)};
+    }
+
+    void listen()
+    try {
+        if (config_.listen) {
+            const tcp::endpoint at{
+                asio::ip::make_address(config_.listen_address),
+                config_.listen_port};
+            http_.emplace(io_, at);
+            std::cout << "listening on " << http_->local_endpoint()
+                      << std::endl;
+        }
+        if (config_.control.empty()) return;
+        // Of a daemon that died. One that lives keeps what it has open, and
+        // is no longer found.
+        if (std::filesystem::is_socket(config_.control))
+            std::filesystem::remove(config_.control);
+        control_.emplace(io_, local::endpoint{config_.control.string()});
+        if (::chmod(config_.control.c_str(), kControlMode) != 0)
+            throw Failure{Exit::kCannotRun, "cannot set the mode of '" +
+                                                config_.control.string() + "'"};
+    } catch (const std::system_error& error) {
+        throw Failure{Exit::kCannotRun,
+                      std::string{"cannot listen: "} + error.what()};
+    }
+
+    asio::awaitable<void> follow_folder()
+    {
+        std::array<char, 4096> events;
+        for (;;) {
+            const auto [error, bytes] =
+                co_await folder_.async_read_some(asio::buffer(events), kAwait);
+            if (error) co_return;
+            // What exactly happened is seen by looking.
+            fleet_.refresh(config_);
+        }
+    }
+
+    asio::awaitable<void> sweep()
+    {
+        asio::steady_timer timer{io_};
+        for (;;) {
+            timer.expires_after(kSweep);
+            if (const auto [error] = co_await timer.async_wait(kAwait); error)
+                co_return;
+            fleet_.refresh(config_);
+        }
+    }
+
+    asio::awaitable<void> follow_reload()
+    {
+        for (;;) {
+            if (const auto [error, signal] =
+                    co_await reload_.async_wait(kAwait);
+                error)
+                co_return;
+            try {
+                reload();
+            } catch (const Failure& failure) {
+                Audit::note(std::string{"kept the old configuration: "} +
+                            failure.what());
+            }
+        }
+    }
+
+    /// Policies and control users; where we listen stays until a restart.
+    void reload()
+    {
+        Config next = read_config(file_);
+        config_.domains = std::move(next.domains);
+        config_.control_users = std::move(next.control_users);
+        fleet_.apply_all(config_);
+        Audit::note("read the configuration again");
+    }
+
+    std::string answer(const std::string& line, const Peer& peer)
+    {
+        using Json = nlohmann::ordered_json;
+        try {
+            const Json request = Json::parse(line, nullptr, false);
+            if (!request.is_object() || !request.contains("command") ||
+                !request["command"].is_string())
+                throw Failure{Exit::kCannotRun, "expected {\"command\": ...}"};
+            const auto command = request["command"].get<std::string>();
+            if (command == "status") return segment::dump(status_json());
+            if (command != "policy" && command != "reload")
+                throw Failure{Exit::kCannotRun, "there is no such command"};
+            if (!config_.control_users.contains(peer.uid))
+                throw Failure{Exit::kCannotRun, "user " +
+                                                    std::to_string(peer.uid) +
+                                                    " may not change anything"};
+            if (command == "reload") {
+                reload();
+                return R"({"reloaded":true})";
+            }
+            if (!request.contains("vm") || !request["vm"].is_string() ||
+                !request.contains("policy"))
+                throw Failure{Exit::kCannotRun,
+                              "policy needs \"vm\" and \"policy\""};
+            fleet_.refresh(config_);
+            const auto changes =
+                fleet_.change(request["vm"].get<std::string>(),
+                              parse_policy(segment::dump(request["policy"])),
+                              "control uid=" + std::to_string(peer.uid) +
+                                  " pid=" + std::to_string(peer.pid));
+            return segment::dump(Json{{"changes", changes}});
+        } catch (const Failure& failure) {
+            return segment::dump(Json{{"error", failure.what()}});
+        }
+    }
+
+    nlohmann::ordered_json status_json()
+    {
+        nlohmann::ordered_json status{{"vms", nlohmann::json::array()},
+                                      {"broken", nlohmann::json::object()}};
+        for (const auto& vm : fleet_.status())
+            status["vms"].push_back(to_json(vm));
+        for (const auto& [name, why] : fleet_.broken())
+            status["broken"][name] = why;
+        return status;
+    }
+
+    std::filesystem::path file_;
+    Config config_;
+    Audit audit_;
+    Fleet fleet_;
+    asio::io_context io_;
+    asio::posix::stream_descriptor folder_;
+    asio::signal_set signals_;
+    asio::signal_set reload_;
+    std::optional<tcp::acceptor> http_;
+    std::optional<local::acceptor> control_;
+};
+
+}  // namespace
+
+void run_daemon(const std::filesystem::path& file) { Daemon{file}.run(); }
+
+}  // namespace ipidefer::daemon

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon as a process: scrapes, control, reload, VMs that come and go.
+// Everything is waited for by its effect, within a minute.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+#include "exposition.hpp"
+#include "temporary_folder.hpp"
+#include "test_vm.hpp"
+
+namespace ipidefer::daemon {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using nlohmann::json;
+using segment::test::kSyncCore;
+using segment::test::TestVm;
+using test::Exposition;
+
+constexpr auto kPatience = std::chrono::seconds{60};
+
+/// A child with its standard output in a pipe; ended with this.
+class Process {
+  public:
+    explicit Process(const std::string& config)
+    {
+        int ends[2];
+        if (::pipe(ends) != 0) throw std::runtime_error{"pipe"};
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::dup2(ends[1], STDOUT_FILENO);
+            ::close(ends[0]);
+            ::close(ends[1]);
+            ::execl(IPIDEFERD, IPIDEFERD, "--config", config.c_str(), nullptr);
+            ::_exit(127);
+        }
+        ::close(ends[1]);
+        out_ = ::fdopen(ends[0], "r");
+    }
+    ~Process()
+    {
+        if (pid_ > 0) {
+            ::kill(pid_, SIGKILL);
+            ::waitpid(pid_, nullptr, 0);
+        }
+        std::fclose(out_);
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+
+    std::string line()
+    {
+        char text[512] = "";
+        if (std::fgets(text, sizeof text, out_) == nullptr) return "";
+        std::string result{text};
+        if (result.ends_with('\n')) result.pop_back();
+        return result;
+    }
+    void signal(int number) const { ::kill(pid_, number); }
+    /// @return its exit status, or -1 when a signal ended it
+    int wait()
+    {
+        int status = 0;
+        ::waitpid(pid_, &status, 0);
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+  private:
+    pid_t pid_ = -1;
+    std::FILE* out_ = nullptr;
+};
+
+class DaemonTest : public ::testing::Test {
+  protected:
+    void SetUp() override
+    {
+        configure(json::object());
+        daemon_.emplace(file_.string());
+        const std::string listening = daemon_->line();
+        ASSERT_TRUE(listening.starts_with("listening on 127.0.0.1:"))
+            << listening;
+        port_ = static_cast<std::uint16_t>(
+            std::stoi(listening.substr(listening.rfind(':') + 1)));
+        ASSERT_EQ(daemon_->line(), "ready");
+    }
+
+    void configure(const json& domains,
+                   const std::vector<uid_t>& users = {::geteuid()})
+    {
+        std::ofstream{file_} << json{{"listen", "127.0.0.1:0"},
+                                     {"control", socket_.string()},
+                                     {"shm_dir", folder_.path().string()},
+                                     {"audit_log", audit_.string()},
+                                     {"control_users", users},
+                                     {"domains", domains}};
+    }
+
+    http::response<http::string_body> get(const std::string& target,
+                                          http::verb verb = http::verb::get)
+    {
+        asio::io_context io;
+        asio::ip::tcp::socket socket{io};
+        socket.connect({asio::ip::make_address("127.0.0.1"), port_});
+        http::request<http::empty_body> request{verb, target, 11};
+        request.set(http::field::host, "localhost");
+        request.keep_alive(false);
+        http::write(socket, request);
+        beast::flat_buffer buffer;
+        http::response<http::string_body> response;
+        http::read(socket, buffer, response);
+        return response;
+    }
+    Exposition scrape() { return Exposition{get("/metrics").body()}; }
+
+    json ask(const json& request) { return ask_text(request.dump()); }
+    json ask_text(const std::string& request)
+    {
+        asio::io_context io;
+        asio::local::stream_protocol::socket socket{io};
+        socket.connect(
+            asio::local::stream_protocol::endpoint{socket_.string()});
+        asio::write(socket, asio::buffer(request + '\n'));
+        std::string answer;
+        asio::read_until(socket, asio::dynamic_buffer(answer), '\n');
+        return json::parse(answer);
+    }
+
+    /// Until it holds; a test that waits in vain fails by what it then checks.
+    static bool eventually(const std::function<bool()>& holds)
+    {
+        const auto end = std::chrono::steady_clock::now() + kPatience;
+        while (std::chrono::steady_clock::now() < end) {
+            if (holds()) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        }
+        return false;
+    }
+    bool eventually_sees(double domains)
+    {
+        return eventually(
+            [&] { return scrape().value("ipidefer_domains") == domains; });
+    }
+
+    shm::test::TemporaryFolder folder_;
+    shm::test::TemporaryFolder own_;
+    std::filesystem::path file_ = own_.path() / "config";
+    std::filesystem::path socket_ = own_.path() / "control";
+    std::filesystem::path audit_ = own_.path() / "audit";
+    std::optional<Process> daemon_;
+    std::uint16_t port_ = 0;
+};
+
+TEST_F(DaemonTest, ScrapeShowsVmsThatComeAndGo)
+{
+    EXPECT_TRUE(eventually_sees(0));
+    std::optional<TestVm> vm{std::in_place, folder_.path(), "web"};
+    vm->send(0, kSyncCore, {2});
+    EXPECT_TRUE(eventually_sees(1));
+    EXPECT_EQ(scrape().value("ipidefer_ipis_total{domain=\"web\",vcpu=\"2\","
+                             "vector=\"sync_core\",verdict=\"deferred\","
+                             "reason=\"\"}"),
+              1);
+    vm.reset();
+    EXPECT_TRUE(eventually_sees(0));
+}
+
+TEST_F(DaemonTest, VmThatIsKilledIsForgotten)
+{
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const TestVm vm{folder_.path(), "victim"};
+        if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+        ::pause();
+        ::_exit(0);
+    }
+    char byte = 0;
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    EXPECT_TRUE(eventually_sees(1));
+    ::kill(child, SIGKILL);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    EXPECT_TRUE(eventually_sees(0));
+    ::close(ready[0]);
+    ::close(ready[1]);
+}
+
+TEST_F(DaemonTest, OtherRequestsAreRefusedByStatus)
+{
+    EXPECT_EQ(get("/healthz").body(), "ok\n");
+    EXPECT_EQ(get("/").result(), http::status::not_found);
+    EXPECT_EQ(get("/metrics", http::verb::post).result(),
+              http::status::method_not_allowed);
+    EXPECT_EQ(get("/metrics?x=1").result(), http::status::ok);
+    EXPECT_EQ(get("/metrics")[http::field::content_type],
+              "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST_F(DaemonTest, ClientThatSendsNothingHoldsNobodyUp)
+{
+    asio::io_context io;
+    std::vector<asio::ip::tcp::socket> silent;
+    for (int i = 0; i < 20; ++i) {
+        silent.emplace_back(io);
+        silent.back().connect({asio::ip::make_address("127.0.0.1"), port_});
+    }
+    asio::write(silent.front(), asio::buffer("GET /metr", 9));
+    EXPECT_EQ(get("/healthz").body(), "ok\n");
+}
+
+TEST_F(DaemonTest, ConnectionsAboveTheLimitAreClosedAndLaterOnesServed)
+{
+    asio::io_context io;
+    {
+        std::vector<asio::ip::tcp::socket> many;
+        for (int i = 0; i < 100; ++i) {
+            many.emplace_back(io);
+            many.back().connect({asio::ip::make_address("127.0.0.1"), port_});
+        }
+        // One above the limit is closed at once.
+        char byte = 0;
+        boost::system::error_code error;
+        many.back().read_some(asio::buffer(&byte, 1), error);
+        EXPECT_TRUE(error);
+    }
+    EXPECT_TRUE(eventually([&] {
+        try {
+            return get("/healthz").body() == "ok\n";
+        } catch (const boost::system::system_error&) {
+            return false;
+        }
+    }));
+}
+
+TEST_F(DaemonTest, GarbageOverHttpEndsTheConnectionOnly)
+{
+    asio::io_context io;
+    asio::ip::tcp::socket socket{io};
+    socket.connect({asio::ip::make_address("127.0.0.1"), port_});
+    boost::system::error_code error;
+    asio::write(socket, asio::buffer(std::string(100'000, 'x')), error);
+    EXPECT_EQ(get("/healthz").body(), "ok\n");
+}
+
+TEST_F(DaemonTest, ControlChangesAPolicyAndTheAuditNamesTheUser)
+{
+    const TestVm vm{folder_.path(), "web"};
+    const json answer = ask({{"command", "policy"},
+                             {"vm", "web"},
+                             {"policy", {{"enabled", "off"}}}});
+    EXPECT_EQ(answer, (json{{"changes", {"enabled on -> off"}}}));
+    EXPECT_FALSE(ipidefer_enabled(vm.vm()));
+    std::ifstream log{audit_};
+    std::string line;
+    ASSERT_TRUE(std::getline(log, line));
+    EXPECT_EQ(json::parse(line)["by"],
+              "control uid=" + std::to_string(::geteuid()) +
+                  " pid=" + std::to_string(::getpid()));
+}
+
+TEST_F(DaemonTest, ControlSaysWhatIsWrong)
+{
+    for (const char* request :
+         {"", "x", "[]", "{}", R"({"command": 1})", R"({"command": "x"})",
+          R"({"command": "policy"})",
+          R"({"command": "policy", "vm": "none", "policy": {}})",
+          R"({"command": "policy", "vm": "none", "policy": {"x": 1}})"})
+        EXPECT_TRUE(ask_text(request).contains("error")) << request;
+    EXPECT_TRUE(ask({{"command", "status"}}).contains("vms"));
+}
+
+TEST_F(DaemonTest, OnlyConfiguredUsersMayChange)
+{
+    const TestVm vm{folder_.path(), "web"};
+    configure(json::object(), {::geteuid() + 1});
+    daemon_->signal(SIGHUP);
+    const json request{
+        {"command", "policy"}, {"vm", "web"}, {"policy", {{"enabled", "off"}}}};
+    // Until the reload the answer is another one.
+    EXPECT_TRUE(eventually([&] { return ask(request).contains("error"); }));
+    ipidefer_set_enabled(vm.vm(), true);
+    EXPECT_TRUE(ask(request).contains("error"));
+    EXPECT_TRUE(ipidefer_enabled(vm.vm()));
+    EXPECT_TRUE(ask({{"command", "status"}}).contains("vms"));
+}
+
+TEST_F(DaemonTest, ReloadAppliesPoliciesAndABrokenFileKeepsTheOld)
+{
+    const TestVm vm{folder_.path(), "web"};
+    configure({{"web", {{"isolated", "1"}}}});
+    daemon_->signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return ipidefer_isolated(vm.vm(), 1); }));
+    std::ofstream{file_} << "broken";
+    EXPECT_TRUE(ask({{"command", "reload"}}).contains("error"));
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
+    EXPECT_EQ(get("/healthz").body(), "ok\n");
+}
+
+TEST_F(DaemonTest, EndsInOrderOnRequest)
+{
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->wait(), 0);
+    EXPECT_FALSE(std::filesystem::exists(socket_));
+}
+
+TEST(DaemonStart, WithoutAConfigurationItCannotRun)
+{
+    Process daemon{"/nonexistent/config"};
+    EXPECT_EQ(daemon.wait(), 1);
+}
+
+}  // namespace
+}  // namespace ipidefer::daemon

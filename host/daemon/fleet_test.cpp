@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fleet.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "failure.hpp"
+#include "temporary_folder.hpp"
+#include "test_vm.hpp"
+
+namespace ipidefer::daemon {
+namespace {
+
+using segment::test::TestVm;
+
+class FleetTest : public ::testing::Test {
+  protected:
+    std::vector<std::string> names()
+    {
+        std::vector<std::string> all;
+        for (const auto& vm : fleet_.status()) all.push_back(vm.name);
+        return all;
+    }
+    std::vector<nlohmann::json> audited()
+    {
+        std::vector<nlohmann::json> entries;
+        std::ifstream in{log_};
+        for (std::string line; std::getline(in, line);)
+            entries.push_back(nlohmann::json::parse(line));
+        return entries;
+    }
+    using Names = std::vector<std::string>;
+
+    shm::test::TemporaryFolder folder_;
+    shm::test::TemporaryFolder logs_;
+    std::filesystem::path log_ = logs_.path() / "audit";
+    Audit audit_{log_};
+    Fleet fleet_{folder_.path(), audit_};
+    Config config_;
+};
+
+TEST_F(FleetTest, FollowsVmsThatComeAndGo)
+{
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{});
+    std::optional<TestVm> a{std::in_place, folder_.path(), "a"};
+    const TestVm b{folder_.path(), "b"};
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), (Names{"a", "b"}));
+    a.reset();
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{"b"});
+    a.emplace(folder_.path(), "a");
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), (Names{"a", "b"}));
+}
+
+TEST_F(FleetTest, VmThatCameBackUnderItsNameBetweenTwoLooksIsTheNewOne)
+{
+    std::optional<TestVm> vm{std::in_place, folder_.path(), "a"};
+    fleet_.refresh(config_);
+    vm.reset();
+    vm.emplace(folder_.path(), "a",
+               TestVm::Options{.vcpus = 7, .isolated = {1}});
+    fleet_.refresh(config_);
+    const auto status = fleet_.status();
+    ASSERT_EQ(status.size(), 1u);
+    EXPECT_EQ(status[0].vcpus.size(), 7u);
+}
+
+TEST_F(FleetTest, NewVmGetsItsConfiguredPolicyAndTheAuditSaysSo)
+{
+    config_.domains["a"].isolated = "1";
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
+    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 2));
+    const auto log = audited();
+    ASSERT_EQ(log.size(), 1u);
+    EXPECT_EQ(log[0]["vm"], "a");
+    EXPECT_EQ(log[0]["by"], "configuration");
+    EXPECT_EQ(log[0]["changes"], (nlohmann::json{"isolated 2-3 -> 1"}));
+    fleet_.refresh(config_);  // once
+    EXPECT_EQ(audited().size(), 1u);
+}
+
+TEST_F(FleetTest, PolicyThatDoesNotFitLeavesTheVmAlone)
+{
+    config_.domains["a"].isolated = "1-9";
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 2));
+    EXPECT_EQ(names(), Names{"a"});
+}
+
+TEST_F(FleetTest, ChangesByOthersAreAudited)
+{
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    ipidefer_set_enabled(vm.vm(), false);
+    fleet_.refresh(config_);
+    const auto log = audited();
+    ASSERT_EQ(log.size(), 1u);
+    EXPECT_EQ(log[0]["by"], "somebody else");
+    EXPECT_EQ(log[0]["changes"], (nlohmann::json{"enabled on -> off"}));
+}
+
+TEST_F(FleetTest, ChangeOnRequestNamesWhoAsked)
+{
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    RawPolicy policy;
+    policy.off = true;
+    EXPECT_EQ(fleet_.change("a", policy, "control uid=5 pid=6"),
+              (std::vector<std::string>{"enabled on -> off"}));
+    EXPECT_FALSE(ipidefer_enabled(vm.vm()));
+    EXPECT_EQ(audited().at(0)["by"], "control uid=5 pid=6");
+    EXPECT_THROW((void)fleet_.change("b", policy, "x"), Failure);
+}
+
+TEST_F(FleetTest, BrokenSegmentsAreNamedAndHarmNobody)
+{
+    const TestVm good{folder_.path(), "good"};
+    std::ofstream{folder_.path() / "ipidefer.bad"} << std::string(8192, 'x');
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{"good"});
+    EXPECT_TRUE(fleet_.broken().contains("bad"));
+    std::filesystem::remove(folder_.path() / "ipidefer.bad");
+    fleet_.refresh(config_);
+    EXPECT_TRUE(fleet_.broken().empty());
+}
+
+TEST_F(FleetTest, SegmentThatIsTruncatedMeanwhileIsBrokenNotFatal)
+{
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    std::filesystem::resize_file(folder_.path() / "ipidefer.a", 0);
+    (void)fleet_.status();
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{});
+    EXPECT_TRUE(fleet_.broken().contains("a"));
+}
+
+TEST_F(FleetTest, FolderThatIsMissingIsNotFatal)
+{
+    Fleet nowhere{"/nonexistent", audit_};
+    nowhere.refresh(config_);
+    EXPECT_TRUE(nowhere.status().empty());
+}
+
+}  // namespace
+}  // namespace ipidefer::daemon

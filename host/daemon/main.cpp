@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipideferd: watches the VMs of a host, for Prometheus and for policies.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "config.hpp"
+#include "daemon.hpp"
+#include "failure.hpp"
+#include "version.hpp"
+
+namespace {
+
+int run(int argc, char** argv)
+{
+    CLI::App app{"ipideferd: watch VMs that defer IPIs", "ipideferd"};
+    app.set_version_flag("--version",
+                         std::string{"ipideferd "} + ipidefer::kVersion);
+    std::string file = "/etc/ipidefer/ipideferd.json";
+    bool check = false;
+    app.add_option("--config", file, "configuration")->capture_default_str();
+    app.add_flag("--check", check, "read the configuration and end");
+    app.footer(
+        "SIGHUP reads policies again, SIGTERM ends.\n"
+        "Exit status: 0 ended in order, 1 could not run.");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1;
+    }
+    if (check)
+        (void)ipidefer::daemon::read_config(file);
+    else
+        ipidefer::daemon::run_daemon(file);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "ipideferd: " << error.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Status: one VM at one moment, as every tool shows it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "open.hpp"
+#include "policy.hpp"
+#include "segment.hpp"
+
+namespace ipidefer::segment {
+
+struct VcpuStatus {
+    std::uint32_t vcpu = 0;
+    bool isolated = false;
+    bool bound = false;
+    std::map<std::uint8_t, Counters> by_vector;  // that were ever counted
+    /// Age of the longest waiting work; nothing when none waits, or the TSC's
+    /// frequency is not known.
+    std::optional<std::chrono::nanoseconds> oldest_pending;
+    std::string context;  // as last seen; "unknown" without a word
+
+    [[nodiscard]] Counters total() const;
+};
+
+struct VmStatus {
+    std::string name;
+    std::string producer;
+    std::uint64_t pid = 0;
+    Life life = Life::kUnknown;
+    Policy policy;
+    std::vector<VcpuStatus> vcpus;
+    std::map<std::uint8_t, Counters> out_of_range;  // targets that do not exist
+    std::uint64_t trace_dropped = 0;
+
+    [[nodiscard]] Counters total() const;
+    [[nodiscard]] std::optional<std::chrono::nanoseconds> oldest_pending()
+        const;
+};
+
+/// @param now the TSC
+/// Throws Failure when the segment changes all the time or is truncated.
+[[nodiscard]] VmStatus read_status(const OpenVm& vm, std::uint64_t now);
+
+/// The host's TSC, now.
+[[nodiscard]] std::uint64_t read_tsc() noexcept;
+
+}  // namespace ipidefer::segment

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "status_json.hpp"
+
+#include <ipidefer/ipidefer.h>
+
+#include <nlohmann/json.hpp>
+
+#include "vectors.hpp"
+
+namespace ipidefer::segment {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json counters_json(const std::map<std::uint8_t, Counters>& by_vector)
+{
+    Json list = Json::array();
+    for (const auto& [vector, counters] : by_vector) {
+        Json entry{{"vector", vector}, {"name", vector_name(vector)}};
+        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
+            entry[ipidefer_verdict_name(static_cast<ipidefer_verdict>(v))] =
+                counters.of(v);
+        entry["max-age"] = counters.max_age;
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
+Json age_json(const std::optional<std::chrono::nanoseconds>& age)
+{
+    return age ? Json(age->count()) : Json(nullptr);
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Policy& policy)
+{
+    Json denied = Json::array();
+    for (const std::uint8_t vector : policy.denied)
+        denied.push_back(vector_name(vector));
+    return {{"enabled", policy.enabled},
+            {"isolated", format_cpulist(policy.isolated)},
+            {"user", policy.user},
+            {"guest", policy.guest},
+            {"idle", policy.idle},
+            {"denied_vectors", denied},
+            {"max_age_ns", policy.max_age.count()},
+            {"trace", policy.trace}};
+}
+
+nlohmann::ordered_json to_json(const VmStatus& status)
+{
+    Json vcpus = Json::array();
+    for (const VcpuStatus& vcpu : status.vcpus)
+        vcpus.push_back({{"vcpu", vcpu.vcpu},
+                         {"isolated", vcpu.isolated},
+                         {"bound", vcpu.bound},
+                         {"context", vcpu.context},
+                         {"oldest_pending_ns", age_json(vcpu.oldest_pending)},
+                         {"counters", counters_json(vcpu.by_vector)}});
+    return {{"name", status.name},
+            {"state", std::string{to_string(status.life)}},
+            {"pid", status.pid},
+            {"producer", status.producer},
+            {"policy", to_json(status.policy)},
+            {"oldest_pending_ns", age_json(status.oldest_pending())},
+            {"trace_dropped", status.trace_dropped},
+            {"vcpus", vcpus},
+            {"out_of_range", counters_json(status.out_of_range)}};
+}
+
+std::string dump(const nlohmann::ordered_json& json, int indent)
+{
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace ipidefer::segment

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "vectors.hpp"
+
+#include <gtest/gtest.h>
+
+#include "failure.hpp"
+
+namespace ipidefer::segment {
+namespace {
+
+TEST(Vectors, EveryBindableOneIsReadBack)
+{
+    for (unsigned v = 0x20; v <= 0xfe; ++v)
+        EXPECT_EQ(parse_vector(vector_name(static_cast<std::uint8_t>(v))), v);
+    EXPECT_EQ(vector_name(0xf5), "sync_core");
+    EXPECT_EQ(parse_vector("245"), 0xf5);
+}
+
+TEST(Vectors, NonsenseIsRefused)
+{
+    for (const char* text : {"", "sync", "0x1f", "0xff", "256", "-1", "0xf5 "})
+        EXPECT_THROW((void)parse_vector(text), Failure) << text;
+}
+
+}  // namespace
+}  // namespace ipidefer::segment

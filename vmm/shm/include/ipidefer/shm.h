@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libipidefer-shm: where a VM's segment lives. A VMM creates it as a POSIX
+ * shared memory object, /ipidefer.NAME, with identity and clock filled in;
+ * host tools list, open and clean up. What is in a segment:
+ * <ipidefer/segment.h>; docs/SEGMENT.md.
+ *
+ *   start     shm = ipidefer_shm_create(&options, &error)
+ *             vm = ipidefer_shm_vm(shm); ipidefer_shm_guard()
+ *   timer     ipidefer_tick(vm, ...); now and then ipidefer_shm_set_clock(shm)
+ *   end       ipidefer_shm_destroy(shm)
+ *
+ * A segment appears under its name complete, or not at all. That of a VMM that
+ * died stays, until a VM of the same name starts or somebody removes it; it
+ * names its owner's pid and start time, by which everybody can tell.
+ *
+ * Threads: all functions may run on any thread; one object at a time.
+ * No exception leaves them.
+ */
+#ifndef IPIDEFER_SHM_H
+#define IPIDEFER_SHM_H
+
+#include <ipidefer/ipidefer.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Where POSIX shared memory objects are. */
+#define IPIDEFER_SHM_DIRECTORY "/dev/shm"
+/** What the file names of segments begin with; the VM's name follows, in which
+ *  all bytes but letters, digits and _.+:@- are written as %XX. */
+#define IPIDEFER_SHM_PREFIX "ipidefer."
+
+/** Why something could not be done. */
+struct ipidefer_shm_error {
+    int code; /**< as errno */
+    char text[384];
+};
+
+/* ---- VMM -------------------------------------------------------------- */
+
+struct ipidefer_shm_options {
+    const char *directory; /**< NULL: IPIDEFER_SHM_DIRECTORY */
+    const char *name;      /**< 1..127 bytes */
+    const char *producer;  /**< the VMM and its version; cut to 63 bytes */
+    uint32_t vcpus;
+    uint32_t ring_entries; /**< see ipidefer_segment_bytes() */
+    mode_t mode;           /**< permission bits; 0: 0600. Whoever may write can
+                                set the policy and falsify what is shown */
+    gid_t group;           /**< (gid_t)-1: leave it */
+};
+
+typedef struct ipidefer_shm ipidefer_shm;
+
+/** Create the segment and its VM; takes 20 ms to measure the TSC. A segment of
+ *  the same name whose owner is gone is replaced.
+ *  @return NULL on failure: EEXIST when a running VM has the name */
+ipidefer_shm *ipidefer_shm_create(const struct ipidefer_shm_options *options,
+                                  struct ipidefer_shm_error *error);
+
+/** The VM, until ipidefer_shm_destroy(). */
+ipidefer_vm *ipidefer_shm_vm(ipidefer_shm *shm);
+
+/** Take a new clock sample. Corrects drift between the clocks, and improves
+ *  the TSC's frequency with the time that has passed since creation. */
+void ipidefer_shm_set_clock(ipidefer_shm *shm);
+
+/** The guest's TSC minus the host's, for who merges traces of both. */
+void ipidefer_shm_set_guest_tsc_offset(ipidefer_shm *shm, int64_t offset);
+
+/** Destroy the VM, mark the segment as ended and remove its name. NULL: no
+ *  effect. */
+void ipidefer_shm_destroy(ipidefer_shm *shm);
+
+/** Survive the truncation of a segment, which whoever may write it can do, and
+ *  which makes the next access a SIGBUS: install a handler that puts zeroed
+ *  private memory in its place. Zeroes mean "deliver everything", and look
+ *  like no segment to readers. Other SIGBUS go to the handler that was there
+ *  before. For the whole process, once; install own handlers before.
+ *  @return 0, or -1 with error set */
+int ipidefer_shm_guard(struct ipidefer_shm_error *error);
+
+/* ---- Tools ------------------------------------------------------------ */
+
+/** A mapped file that calls itself a segment; nothing in it is checked. */
+typedef struct ipidefer_shm_map ipidefer_shm_map;
+
+/** @param writable to set the policy
+ *  @return NULL on failure: ENOENT when there is no such VM, EINVAL when the
+ *          file is too small to be a segment */
+ipidefer_shm_map *ipidefer_shm_open(const char *directory, const char *name,
+                                    bool writable,
+                                    struct ipidefer_shm_error *error);
+void *ipidefer_shm_memory(ipidefer_shm_map *map);
+size_t ipidefer_shm_bytes(const ipidefer_shm_map *map);
+/** Has ipidefer_shm_guard()'s handler replaced the memory? */
+bool ipidefer_shm_truncated(const ipidefer_shm_map *map);
+void ipidefer_shm_close(ipidefer_shm_map *map);
+
+/** Call `each` with the VM name of every segment, in no order.
+ *  @return 0, or -1 with error set */
+int ipidefer_shm_list(const char *directory,
+                      void (*each)(void *opaque, const char *name),
+                      void *opaque, struct ipidefer_shm_error *error);
+
+/** The VM's name, from a file name; false when it is not one of a segment.
+ *  @param name IPIDEFER_SEGMENT_NAME bytes */
+bool ipidefer_shm_name_of_file(const char *file, char *name);
+
+enum ipidefer_shm_life {
+    IPIDEFER_SHM_RUNS,
+    IPIDEFER_SHM_GONE,
+    IPIDEFER_SHM_UNKNOWN /**< of another pid namespace, or hidden */
+};
+
+/** Does the process still run that wrote this into its segment? The three are
+ *  the header's fields of these names. */
+enum ipidefer_shm_life ipidefer_shm_owner(uint64_t pid, uint64_t pid_start,
+                                           uint64_t pid_ns);
+
+/** Remove the segment of a VMM that is gone, and no other.
+ *  @return 0, or -1 with error set: EBUSY when its owner runs or cannot be
+ *          told, ENOENT when there is none, EINVAL when it is no segment */
+int ipidefer_shm_remove_stale(const char *directory, const char *name,
+                              struct ipidefer_shm_error *error);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* IPIDEFER_SHM_H */
