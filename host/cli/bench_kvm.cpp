@@ -20,8 +20,6 @@ namespace ipidefer::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using lab::Exit;
-using lab::Failure;
 using nlohmann::json;
 
 // Marks of vmm/kvm/guest/bench.cpp: round << 16 | end << 8 | phase.
@@ -148,15 +146,15 @@ std::vector<BenchRound> bench_rounds(std::string_view console,
                                      const json& report)
 {
     std::vector<BenchRound> rounds;
-    for (const auto line : lab::lines_of(console)) {
+    for (const auto line : lines_of(console)) {
         if (!line.starts_with("round=")) continue;
         std::map<std::string, std::uint64_t, std::less<>> values;
-        for (const auto word : lab::words_of(line)) {
+        for (const auto word : words_of(line)) {
             const auto equals = word.find('=');
             const auto value =
                 equals == std::string_view::npos
                     ? std::nullopt
-                    : lab::number_of<std::uint64_t>(word.substr(equals + 1));
+                    : number_of<std::uint64_t>(word.substr(equals + 1));
             if (!value) not_understood(std::string{line});
             values[std::string{word.substr(0, equals)}] = *value;
         }

@@ -62,19 +62,19 @@ TEST(BenchKvm, TheTableSaysWhenKvmEmulates)
 
 TEST(BenchKvm, OutputThatLacksSomethingIsRefused)
 {
-    EXPECT_THROW((void)bench_rounds("", vmm_report()), lab::Failure);
+    EXPECT_THROW((void)bench_rounds("", vmm_report()), Failure);
     EXPECT_THROW(
         (void)bench_rounds("round=0 phase=3 sent=1 loops=1", vmm_report()),
-        lab::Failure);
+        Failure);
     EXPECT_THROW(
         (void)bench_rounds("round=0 phase=0 sent=0 loops=1", vmm_report()),
-        lab::Failure);
+        Failure);
     EXPECT_THROW(
         (void)bench_rounds("round=7 phase=0 sent=x loops=1", vmm_report()),
-        lab::Failure);
+        Failure);
     json without = vmm_report();
     without["marks"].clear();
-    EXPECT_THROW((void)bench_rounds(kConsole, without), lab::Failure);
+    EXPECT_THROW((void)bench_rounds(kConsole, without), Failure);
 }
 
 }  // namespace

@@ -75,9 +75,9 @@ struct Run {
     /// What the guest printed as "name=value".
     [[nodiscard]] std::uint64_t value(const std::string& name) const
     {
-        for (const auto word : ipidefer::lab::words_of(result.output))
+        for (const auto word : ipidefer::words_of(result.output))
             if (word.starts_with(name + "="))
-                return ipidefer::lab::number_of<std::uint64_t>(
+                return ipidefer::number_of<std::uint64_t>(
                            word.substr(name.size() + 1))
                     .value();
         throw std::runtime_error{"the guest did not print " + name + "\n" +
