@@ -78,7 +78,11 @@ class Process {
         if (result.ends_with('\n')) result.pop_back();
         return result;
     }
-    void signal(int number) const { ::kill(pid_, number); }
+    void signal(int number) const
+    {
+        // Not to everybody, should there be no child.
+        if (pid_ > 0) ::kill(pid_, number);
+    }
     /// @return its exit status, or -1 when a signal ended it
     int wait()
     {

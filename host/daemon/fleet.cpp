@@ -18,8 +18,11 @@ void Fleet::refresh(const Config& config)
     std::vector<std::string> names;
     try {
         names = segment::vm_names(folder_);
+        trouble_.clear();
     } catch (const Failure& failure) {
-        Audit::note(failure.what());
+        // Once, not with every look.
+        if (trouble_ != failure.what()) Audit::note(failure.what());
+        trouble_ = failure.what();
     }
     const auto there = [&names](const std::string& name) {
         return std::ranges::find(names, name) != names.end();
@@ -37,7 +40,6 @@ void Fleet::refresh(const Config& config)
             look(name, config);
         } catch (const Failure& failure) {
             members_.erase(name);
-            // Once, not with every look.
             if (broken_[name] != failure.what()) Audit::note(failure.what());
             broken_[name] = failure.what();
         }

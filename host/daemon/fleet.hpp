@@ -62,6 +62,7 @@ class Fleet final {
     Audit* audit_;
     std::map<std::string, std::unique_ptr<Member>> members_;
     std::map<std::string, std::string> broken_;
+    std::string trouble_;  // with the folder
 };
 
 }  // namespace ipidefer::daemon
