@@ -125,7 +125,7 @@ compile() {
 offends() {
     local from says='ipi_defer_offender can be switched at run time'
     configure tiny IPI_DEFER_FAULTS=y
-    if ! "${make[@]}" -j "$(nproc)" vmlinux.o >>"$log" 2>&1; then
+    if ! "${make[@]}" -j "$(nproc)" vmlinux_o >>"$log" 2>&1; then
         tail -n 10 "$log" >&2
         echo "FAILS: entry code without an offender" | tee -a "$report" >&2
         failed=1
@@ -133,7 +133,7 @@ offends() {
     fi
     configure tiny IPI_DEFER_FAULTS=y IPI_DEFER_PLANT_OFFENDER=y
     from=$(($(wc -l <"$log") + 1))
-    if "${make[@]}" -j "$(nproc)" vmlinux.o >>"$log" 2>&1; then
+    if "${make[@]}" -j "$(nproc)" vmlinux_o >>"$log" 2>&1; then
         echo "FAILS: objtool lets a planted offender pass" | tee -a "$report" >&2
         failed=1
     elif tail -n +"$from" "$log" | grep "error: objtool: .*$says" >&2; then
