@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the tests of a build, but not again what passed before from the same files.
+
+The guests and the models take minutes of both cores, and give the same answer
+as long as nothing that they are made of has changed. Their names are kept in
+the cache when they pass, under a hash of everything that they depend on; the
+next run leaves them out, and says so: they are counted apart, never as passed.
+Everything else runs each time. What failed or was skipped is not kept.
+
+Exit status: ctest's.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+# By label: those that take long.
+MODEL = "model"
+GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt"])
+
+# Builds, and the built programs' caches, follow from the rest.
+NOT_SOURCE = frozenset([".git", "docs", "out", "__pycache__"])
+
+
+def source_files(top):
+    """All files below `top` but builds and prose, in a fixed order."""
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(f for f in folders
+                            if f not in NOT_SOURCE and not f.startswith("build"))
+        for name in sorted(files):
+            if not name.endswith(".md"):
+                yield Path(folder, name)
+
+
+def hash_files(top, digest):
+    for path in source_files(top):
+        digest.update(f"{path.relative_to(top)}\0{path.stat().st_mode:o}\0".encode())
+        if path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, capture_output=True, check=False).stdout
+    except OSError:
+        return b""
+
+
+def machine(digest):
+    """What a guest's run depends on besides this repository."""
+    digest.update(repr((os.uname().release, os.cpu_count(),
+                        os.access("/dev/kvm", os.R_OK | os.W_OK))).encode())
+    digest.update(output_of("dpkg-query", "-W"))
+    for name in sorted(os.environ):
+        # Their paths have the hash of what was built.
+        if name.startswith("IPIDEFER_"):
+            digest.update(f"{name}={os.environ[name]}\0".encode())
+
+
+class Passed:
+    """Names of tests, and when they passed, under one hash of their inputs."""
+
+    def __init__(self, cache, digest):
+        self._file = Path(cache, "passed", digest.hexdigest()[:32])
+        try:
+            self.when = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            self.when = {}
+
+    def add(self, names):
+        if not names:
+            return
+        now = time.strftime("%Y-%m-%d")
+        self.when.update((name, now) for name in names)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=self._file.parent,
+                                         delete=False) as out:
+            json.dump(self.when, out, indent=1)
+        os.replace(out.name, self._file)
+
+
+def labels(test):
+    for each in test.get("properties", []):
+        if each["name"] == "LABELS":
+            return set(each["value"])
+    return set()
+
+
+def results(junit):
+    """Names of tests by ctest's word for what became of them."""
+    found = {"run": set(), "fail": set(), "notrun": set()}
+    if junit.exists():
+        for case in xml.parse(junit).getroot().findall("testcase"):
+            found.setdefault(case.get("status"), set()).add(case.get("name"))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Run all tests of a build; those of guests and models only "
+        "if something has changed since they passed.")
+    parser.add_argument("--build", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--source", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--cache", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--again", action="store_true",
+                        help="run all of them, whatever passed before")
+    options = parser.parse_args()
+
+    model = hashlib.sha256(b"model")
+    hash_files(options.source / "tests/model", model)
+    model.update(output_of("dpkg-query", "-W", "spin", "gcc"))
+    guests = hashlib.sha256(b"guests")
+    hash_files(options.source, guests)
+    machine(guests)
+    kept = {"model": Passed(options.cache, model),
+            "guests": Passed(options.cache, guests)}
+
+    tests = json.loads(subprocess.run(
+        ["ctest", "--show-only=json-v1"], cwd=options.build, check=True,
+        capture_output=True).stdout)["tests"]
+    by_kind = {"model": set(), "guests": set()}
+    for test in tests:
+        if MODEL in labels(test):
+            by_kind["model"].add(test["name"])
+        elif GUESTS & labels(test):
+            by_kind["guests"].add(test["name"])
+
+    before = {}
+    if not options.again:
+        for kind, names in by_kind.items():
+            before.update((n, kept[kind].when[n]) for n in names
+                          if n in kept[kind].when)
+    numbers = [str(i) for i, test in enumerate(tests, 1)
+               if test["name"] not in before]
+    if before:
+        print(f"{len(before)} of {len(tests)} tests passed before from the same "
+              f"files, on {' and '.join(sorted(set(before.values())))}, and are not "
+              "run again (./check --again runs them)", flush=True)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = Path(scratch, "tests")
+        chosen.write_text("0,0,0," + ",".join(numbers) + "\n")
+        junit = Path(scratch, "junit.xml")
+        status = subprocess.run(
+            ["ctest", "--output-on-failure", "--no-tests=error",
+             "-j", str(os.cpu_count()), "-I", str(chosen),
+             "--output-junit", str(junit)],
+            cwd=options.build, check=False).returncode
+        found = results(junit)
+    for kind, names in by_kind.items():
+        kept[kind].add(names & found["run"])
+    print(f"{len(tests)} tests: {len(found['run'])} passed, "
+          f"{len(found['fail'])} failed, {len(found['notrun'])} were skipped, "
+          f"{len(before)} not run again", flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
