@@ -75,6 +75,35 @@ void storm()
     print("\n");
 }
 
+void once()
+{
+    expect(contract_found(), "no signature in CPUID");
+    start_all();
+    isolate(1);
+    Cpu& cpu = g_cpus[1];
+    const u64 rounds = option("rounds", 200);
+    u64 interrupts = 0;
+    for (u64 i = 1; i <= rounds; ++i) {
+        const u8 vector = (i & 1) != 0 ? kVectorSync : kVectorFlush;
+        if (!synchronise(cpu, vector)) fail("lost work");
+        expect(wait_for([&] { return cpu.done.load() == i; }),
+               "work was not done");
+        // Whatever else the IPI brought comes before the CPU is through ring 3
+        // twice, with interrupts on.
+        const u64 entries = cpu.entries_from_user.load();
+        expect(
+            wait_for([&] { return cpu.entries_from_user.load() > entries + 2; }),
+            "the CPU does not leave ring 3");
+        expect(cpu.flushes.load() == i, "recorded and delivered");
+        interrupts =
+            cpu.taken[kVectorSync].load() + cpu.taken[kVectorFlush].load();
+    }
+    release(1);
+    print_value("sent", rounds);
+    print_value("taken", interrupts);
+    print("\n");
+}
+
 void nmis()
 {
     start_all();

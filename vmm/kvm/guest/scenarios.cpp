@@ -16,6 +16,7 @@ Scenario scenario_of_command_line()
         {"registration-storm", registration_storm},
         {"rewrite-storm", rewrite_storm},
         {"storm", storm},
+        {"once", once},
         {"nmi", nmis},
         {"init", init_ends_registration},
         {"bench", bench},

@@ -13,6 +13,8 @@ void bad_registrations();
 void registration_storm();
 void rewrite_storm();
 void storm();  // deferral.cpp
+/// One IPI at a time: each is work once, whether it was recorded or delivered.
+void once();
 void nmis();
 void init_ends_registration();
 void bench();  // bench.cpp
