@@ -18,23 +18,25 @@ what=series
 
 usage() {
     cat <<EOF
-Usage: check-series.sh [--each] [--cache DIR] [--force]
+Usage: check-series.sh [--each] [--from N] [--cache DIR] [--force]
 Run checkpatch over the series, compile what it touches in configurations that
 switch off what it needs, and see objtool refuse a static branch planted into
 early entry code. Results are kept by what they were made of.
 
   --each         also build a small kernel after every patch, and boot it under
                  qemu-system-x86_64 (IPIDEFER_QEMU_STOCK names another one)
+  --from N       with --each: begin with patch N
   --cache DIR    (default: \$IPIDEFER_CACHE or ~/.cache/ipidefer)
   --force        do it again
 EOF
 }
 
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
-each=false force=false
+each=false force=false first=1
 while (($#)); do
     case $1 in
     --each) each=true ;;
+    --from) first=${2:?--from needs a number}; shift ;;
     --force) force=true ;;
     --cache) cache=${2:?--cache needs a value}; shift ;;
     --help | -h) usage; exit 0 ;;
@@ -42,6 +44,7 @@ while (($#)); do
     esac
     shift
 done
+[[ $first =~ ^[1-9][0-9]*$ ]] || die "--from: '$first' is not a number above 0"
 if [[ ! -r $source ]]; then
     echo "skipped: no $source (Debian package linux-source-6.12)"
     exit 77
@@ -85,7 +88,7 @@ prints=$(source_id
     fingerprint_series "$series_dir/patches"
     cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" \
         "$series_dir/kernel-lib.sh" "$repo/tests/guest-lib.sh" | sha256sum
-    gcc -dumpfullversion; if $each; then echo each; fi)
+    gcc -dumpfullversion; if $each; then echo "each $first"; fi)
 hash=$(hash_of "$prints")
 if [[ -e $root/$hash ]] && ! $force; then
     echo "passed before with the same source, patches, config and compiler:"
@@ -201,11 +204,16 @@ ipi_defer=$mode" -accel tcg,thread=multi -cpu max -smp 4,sockets=4 -m 256 >>"$lo
     done
 }
 
-patches=()
+patches=() number=0
 while read -r name; do patches+=("$series_dir/patches/$name"); done \
     < <(series "$series_dir/patches")
 if $each; then make_initrd; fi
 for patch in "${patches[@]}"; do
+    # A tool's droppings, as a patch once had.
+    if grep '^+++ b/\(.*/\)\?\.' "$patch" >&2; then
+        echo "FAILS: ${patch##*/} has a hidden file" | tee -a "$report" >&2
+        failed=1
+    fi
     # checkpatch takes assembly in a header for C.
     out=$(cd "$work" && ./scripts/checkpatch.pl --no-tree --no-summary --terse --showfile \
         --ignore FILE_PATH_CHANGES "$patch" | grep -v '^arch/x86/entry/calling.h:' || true)
@@ -218,8 +226,11 @@ for patch in "${patches[@]}"; do
     fi
     if $each; then
         apply_patch "$patch" "$work" "$source"
-        configure tiny
-        boot "${patch##*/}"
+        number=$((number + 1))
+        if ((number >= first)); then
+            configure tiny
+            boot "${patch##*/}"
+        fi
     fi
 done
 $each || apply_series "$series_dir/patches" "$work" "$source"
