@@ -54,12 +54,12 @@ static_assert(std::atomic_ref<std::uint32_t>::required_alignment == 4);
 /// @param seen     the value that the verdict is about, before the bit is set
 /// @tparam Ref std::atomic_ref, or a test's scripted stand-in
 template <template <class> class Ref = std::atomic_ref>
-[[nodiscard]] ipidefer_verdict record(std::uint32_t& word,
-                                      const ipi_defer_binding& b,
-                                      std::uint32_t contexts,
-                                      std::uint32_t& seen) noexcept
+[[nodiscard, gnu::always_inline]] inline ipidefer_verdict record(
+    std::uint32_t& word, const ipi_defer_binding& b, std::uint32_t contexts,
+    std::uint32_t& seen) noexcept
 {
     const Ref<std::uint32_t> ref{word};
+    const std::uint32_t bit = b.work_bit;
     // Ordering: RELAXED: `seen` only feeds the CAS, which fails when it is
     //   stale. Stale the other way, "not accepting", delivers (I4).
     seen = ref.load(std::memory_order_relaxed);
@@ -74,11 +74,10 @@ template <template <class> class Ref = std::atomic_ref>
         //   (guest-patches, ct_kernel_enter_state). Earlier senders' releases
         //   stay visible, since every RMW continues the release sequence.
         //   RELAXED on failure: `seen` only feeds the next try.
-        if (ref.compare_exchange_weak(seen, seen | b.work_bit,
+        if (ref.compare_exchange_weak(seen, seen | bit,
                                       std::memory_order_release,
                                       std::memory_order_relaxed))
-            return (seen & b.work_bit) != 0 ? IPIDEFER_COALESCED
-                                            : IPIDEFER_DEFERRED;
+            return (seen & bit) != 0 ? IPIDEFER_COALESCED : IPIDEFER_DEFERRED;
     }
     return IPIDEFER_DELIVERED_CONTENDED;
 }

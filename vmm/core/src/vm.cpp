@@ -119,6 +119,8 @@ ipidefer_error Vm::bind(std::uint32_t vcpu, const ipi_defer_binding* bindings,
         Slot& slot = target.slots[i];
         slot.binding = bindings[i];
         slot.word = words[i];
+        slot.line =
+            &counters_.line(vcpu, *typed_.known(bindings[i].vector));
         slot.pending.reset();
     }
     target.count = static_cast<std::uint8_t>(count);
@@ -156,41 +158,73 @@ std::uint32_t Vm::bindings(std::uint32_t vcpu,
 
 /// The order of the checks is that of the reasons' usefulness to a reader of
 /// the counters: the first one that holds is the one to change.
-inline Vm::Judgement Vm::judge(std::uint32_t target, const Slot* slot,
-                               std::uint8_t vector) const noexcept
+inline ipidefer_verdict Vm::obstacle(std::uint32_t target, const Slot& slot,
+                                     std::uint8_t vector) const noexcept
 {
-    const auto without_a_look = [](ipidefer_verdict verdict) {
-        return Judgement{verdict, false, 0};
-    };
-    if (slot == nullptr) return without_a_look(IPIDEFER_DELIVERED_NOT_BOUND);
     if (!policy_.enabled() || !policy_.vector_allowed(vector))
-        return without_a_look(IPIDEFER_DELIVERED_POLICY);
-    if (!policy_.isolated(target))
-        return without_a_look(IPIDEFER_DELIVERED_NOT_ISOLATED);
-    if (slot->word == nullptr)
-        return without_a_look(IPIDEFER_DELIVERED_BAD_WORD);
-    Judgement judged{IPIDEFER_PASSED, true, 0};
-    judged.verdict =
-        record(*slot->word, slot->binding, policy_.contexts(), judged.word);
-    return judged;
+        return IPIDEFER_DELIVERED_POLICY;
+    if (!policy_.isolated(target)) return IPIDEFER_DELIVERED_NOT_ISOLATED;
+    if (slot.word == nullptr) return IPIDEFER_DELIVERED_BAD_WORD;
+    return IPIDEFER_PASSED;
 }
 
+// Kept short enough to need no register that it would have to save: a store
+// before a locked instruction is waited for (docs/COST.md).
 ipidefer_verdict Vm::decide(std::uint32_t sender, std::uint32_t target,
                             std::uint8_t vector) noexcept
 {
+    if (shared_ || traces_verdicts())
+        return decide_watched(sender, target, vector);
+    Slot* const slot = vcpus_[row(target)].find(vector);
+    if (slot == nullptr) return decide_unbound(sender, target, vector);
+    // What is needed afterwards is looked up before: no load passes the CAS.
+    ipidefer_segment_counters& line = *slot->line;
+    ipidefer_verdict verdict = obstacle(target, *slot, vector);
+    if (verdict == IPIDEFER_PASSED)
+        verdict = record(*slot->word, slot->binding, policy_.contexts());
+    Counters::count(line, verdict);
+    return verdict;
+}
+
+/// The same with an audience, which wants to know more.
+ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
+                                    std::uint8_t vector) noexcept
+{
+    Slot* const slot = vcpus_[row(target)].find(vector);
+    if (slot == nullptr) return decide_unbound(sender, target, vector);
+    ipidefer_segment_counters& line = *slot->line;
+    const bool traced = traces_verdicts();
+    const bool timed = shared_;
+    std::uint32_t word = 0;
+    ipidefer_verdict verdict = obstacle(target, *slot, vector);
+    const bool looked = verdict == IPIDEFER_PASSED;
+    if (looked)
+        verdict =
+            record(*slot->word, slot->binding, policy_.contexts(), word);
+    Counters::count(line, verdict);
+    if (timed && verdict == IPIDEFER_DEFERRED) start_age(target, slot);
+    if (traced) [[unlikely]] {
+        if (!looked && slot->word != nullptr)
+            // Ordering: RELAXED: for the reader's information only.
+            word =
+                std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
+        trace_verdict(sender, target, vector, verdict, slot, word);
+    }
+    return verdict;
+}
+
+/// This vCPU has not bound the vector. Is there any that has?
+ipidefer_verdict Vm::decide_unbound(std::uint32_t sender, std::uint32_t target,
+                                    std::uint8_t vector) noexcept
+{
     const auto typed = typed_.bound(vector);
     if (!typed) return IPIDEFER_PASSED;
-    // What is needed afterwards is looked up before: no load passes the CAS.
-    ipidefer_segment_counters& line = counters_.line(row(target), *typed);
-    const bool traced = (policy_.trace() & IPIDEFER_TRACE_VERDICT) != 0;
-    const bool timed = shared_;
-    Slot* slot = vcpus_[row(target)].find(vector);
-    const Judgement judged = judge(target, slot, vector);
-    Counters::count(line, judged.verdict);
-    if (timed && judged.verdict == IPIDEFER_DEFERRED) start_age(target, slot);
-    if (traced) [[unlikely]]
-        trace_verdict(sender, target, vector, judged, slot);
-    return judged.verdict;
+    Counters::count(counters_.line(row(target), *typed),
+                    IPIDEFER_DELIVERED_NOT_BOUND);
+    if (traces_verdicts())
+        trace_verdict(sender, target, vector, IPIDEFER_DELIVERED_NOT_BOUND,
+                      nullptr, 0);
+    return IPIDEFER_DELIVERED_NOT_BOUND;
 }
 
 void Vm::start_age(std::uint32_t target, Slot* slot) noexcept
@@ -225,9 +259,8 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
                        overdue(now - known, limit)) {
                 // Once per max_age, until the guest has done it.
                 since = slot.pending.replace(known, now);
-                Counters::count_expired(
-                    counters_.line(target, *typed_.known(slot.binding.vector)));
-                if ((policy_.trace() & IPIDEFER_TRACE_VERDICT) != 0)
+                Counters::count_expired(*slot.line);
+                if (traces_verdicts())
                     trace_max_age(target, slot, word);
                 deliver(opaque, target, slot.binding.vector);
             }
@@ -269,20 +302,14 @@ void Vm::trace_send(std::uint32_t sender, const ipidefer_icr& icr,
 }
 
 void Vm::trace_verdict(std::uint32_t sender, std::uint32_t target,
-                       std::uint8_t vector, Judgement judged,
-                       const Slot* slot) noexcept
+                       std::uint8_t vector, ipidefer_verdict verdict,
+                       const Slot* slot, std::uint32_t word) noexcept
 {
     ipidefer_trace_entry event = verdict_event(sender, target, vector);
-    event.verdict = static_cast<std::uint8_t>(judged.verdict);
-    if (!judged.looked && slot != nullptr && slot->word != nullptr) {
-        // Ordering: RELAXED: for the reader's information only.
-        judged.word =
-            std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
-        judged.looked = true;
-    }
-    if (judged.looked) {
-        event.word = judged.word;
-        event.context = trace_context(slot->binding, judged.word);
+    event.verdict = static_cast<std::uint8_t>(verdict);
+    if (slot != nullptr && slot->word != nullptr) {
+        event.word = word;
+        event.context = trace_context(slot->binding, word);
     }
     ring_.write(event, {});
 }

@@ -76,7 +76,8 @@ class Vm final {
   private:
     struct Slot {
         ipi_defer_binding binding;
-        std::uint32_t* word;  // nullptr: lost
+        std::uint32_t* word;              // nullptr: lost
+        ipidefer_segment_counters* line;  // of this vCPU and vector
         PendingSince pending;
     };
 
@@ -98,28 +99,35 @@ class Vm final {
         }
     };
 
-    /// What a decision was, and what it saw of the word.
-    struct Judgement {
-        ipidefer_verdict verdict;
-        bool looked;
-        std::uint32_t word;
-    };
-
     /// Targets out of range share one more row, which nothing is bound to.
     [[nodiscard]] std::uint32_t row(std::uint32_t vcpu) const noexcept
     {
         return std::min(vcpu, count_);
     }
-    [[nodiscard]] Judgement judge(std::uint32_t target, const Slot* slot,
-                                  std::uint8_t vector) const noexcept;
-    [[nodiscard]] bool overdue(std::uint64_t ticks,
-                               std::uint64_t limit_ns) const noexcept;
+    [[nodiscard]] bool traces_verdicts() const noexcept
+    {
+        return (policy_.trace() & IPIDEFER_TRACE_VERDICT) != 0;
+    }
+    /// @return why it must be delivered; PASSED: it may be recorded
+    [[nodiscard]] ipidefer_verdict obstacle(std::uint32_t target,
+                                            const Slot& slot,
+                                            std::uint8_t vector) const noexcept;
     // Out of line, so that decisions without an audience stay short.
+    [[nodiscard, gnu::noinline]] ipidefer_verdict decide_watched(
+        std::uint32_t sender, std::uint32_t target,
+        std::uint8_t vector) noexcept;
+    [[nodiscard, gnu::noinline]] ipidefer_verdict decide_unbound(
+        std::uint32_t sender, std::uint32_t target,
+        std::uint8_t vector) noexcept;
     [[gnu::noinline]] void start_age(std::uint32_t target, Slot* slot) noexcept;
     [[gnu::noinline]] void trace_verdict(std::uint32_t sender,
                                          std::uint32_t target,
-                                         std::uint8_t vector, Judgement judged,
-                                         const Slot* slot) noexcept;
+                                         std::uint8_t vector,
+                                         ipidefer_verdict verdict,
+                                         const Slot* slot,
+                                         std::uint32_t word) noexcept;
+    [[nodiscard]] bool overdue(std::uint64_t ticks,
+                               std::uint64_t limit_ns) const noexcept;
     void trace_max_age(std::uint32_t target, const Slot& slot,
                        std::uint32_t word) noexcept;
     void publish_typed(std::span<const ipi_defer_binding> bindings) noexcept;
