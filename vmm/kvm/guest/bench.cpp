@@ -86,4 +86,16 @@ void spin()
     enter_user_until_stopped(self);
 }
 
+/// Spells of ring 3, and an exit to the VMM after each, for ever.
+void exits()
+{
+    print("spinning\n");
+    Cpu& self = g_cpus[0];
+    const u64 stay = option("stay", 20'000);
+    for (u64 i = 0;; ++i) {
+        enter_user(self, user_count, stay + (i & 7) * 1000);
+        apic_read(kApicId);
+    }
+}
+
 }  // namespace guest

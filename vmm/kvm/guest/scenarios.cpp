@@ -21,6 +21,7 @@ Scenario scenario_of_command_line()
         {"init", init_ends_registration},
         {"bench", bench},
         {"spin", spin},
+        {"exits", exits},
     };
     for (const Named& each : kScenarios)
         if (option_is("scenario", each.name)) return each.scenario;

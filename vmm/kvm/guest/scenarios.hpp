@@ -19,6 +19,7 @@ void nmis();
 void init_ends_registration();
 void bench();  // bench.cpp
 void spin();
+void exits();
 
 /// The job of an isolated CPU: registered, in ring 3, now and then in the
 /// kernel for no reason, until its `stop`.

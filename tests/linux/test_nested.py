@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deferred work of a vCPU that runs a nested guest (CONTEXT_GUEST).
+
+    test_nested.py [-v] [CLASS[.TEST]]...
+
+Environment: as linux_guest.py, and IPIDEFER_VMM, the static ipidefer-vmm, and
+IPIDEFER_KVM_GUEST, the guest that it runs. Status: 0 passed, 1 failed, 77 something is
+missing.
+
+QEMU emulates AMD's virtualization; the guest loads its own kvm_amd, and runs the
+VMM with one vCPU on an isolated vCPU. Text is changed while that one is in its
+guest; NMIs and function calls force it out, and look whether its sync_core()
+came first (ipi_defer_test.c of the kernel series).
+"""
+import collections
+import itertools
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+import unittest
+
+from linux_guest import ISOLATED, ROOT, Guest, archive, missing
+
+VMM = os.environ.get("IPIDEFER_VMM", "")
+L2 = os.environ.get("IPIDEFER_KVM_GUEST", "")
+MODULES = {f"bin/{name}.ko": os.path.join(
+    os.environ.get("IPIDEFER_KERNEL", ""), "modules", f"{name}.ko")
+    for name in ("irqbypass", "kvm", "kvm-amd")}
+CPU = ISOLATED[0]
+TEST = "/sys/kernel/debug/x86/ipi_defer/test"
+STATS = "/sys/kernel/debug/x86/ipi_defer/stats"
+SYNC_CORE = 0xf5
+# What happens to the vCPU, in any order. A poke is a change of text.
+EVENTS = {"poke": f"echo poke {CPU} >$T",
+          "nmi": f"echo nmi {CPU} >$T",
+          "call": f"echo ipi {CPU} >$T"}
+POKED = ("probed", "unsynced")
+
+
+class NestedCase(unittest.TestCase):
+    def boot(self, scenario, append):
+        folder = tempfile.mkdtemp(prefix="ipidefer-nested-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        initrd = os.path.join(folder, "initrd")
+        archive(initrd, {**ROOT, **MODULES, "bin/vmm": VMM, "bin/l2": L2})
+        self.m = Guest(initrd, f"ipi_defer_test loops= {append}",
+                       cpu="max,+svm")
+        self.addCleanup(self.m.close)
+        self.m.run(f"T={TEST}; for m in irqbypass kvm kvm-amd; do "
+                   "insmod /bin/$m.ko; done")
+        self.m.run(f"vmm --guest /bin/l2 --append 'scenario={scenario}' "
+                   f"--pin {CPU} --mem 16M --timeout 86400 --quiet "
+                   ">/vmm.log 2>&1 &")
+        self.m.run("i=0; while ! grep -q spinning /vmm.log && [ $i -lt 300 ];"
+                   " do sleep 0.1; i=$((i+1)); done; sleep 0.5; cat /vmm.log")
+        self.assertIn("spinning", "\n".join(self.m.console[-20:]))
+
+    def output(self, command):
+        begin = len(self.m.console)
+        self.m.run(command)
+        return "\n".join(self.m.console[begin:])
+
+    def checks(self):
+        """The counts of the kernel's checks."""
+        words = self.output("cat $T").split()
+        counts = dict(zip(words[0::2], words[1::2]))
+        return {name: int(counts[name]) for name in POKED}
+
+    def stats(self):
+        """The guest's statistics of SYNC_CORE on the isolated vCPU."""
+        lines = self.output(f"cat {STATS}").splitlines()
+        head = next(l for l in lines if l.startswith("cpu ")).split()
+        for line in lines:
+            row = dict(zip(head, line.split()))
+            if row.get("cpu") == str(CPU) and row.get("work") == "sync_core":
+                return {k: int(v, 0) for k, v in row.items() if k != "work"}
+        self.fail(f"no row for CPU {CPU}: {lines}")
+
+    def forced_exits(self):
+        """Exits of the nested guest for interrupts, by KVM's count."""
+        text = self.output("cat /sys/kernel/debug/kvm/*-*/irq_exits")
+        return int(re.search(r"^\d+$", text, re.M).group(0))
+
+    def do(self, *events, times=1):
+        """Events without a pause, one after another."""
+        self.m.run(f"i=0; while [ $i -lt {times} ]; do "
+                   + "; ".join(EVENTS[e] for e in events)
+                   + "; i=$((i+1)); done")
+
+
+# All orders in which a change is followed by something that looks.
+ORDERS = sorted({order for n in (2, 3, 4)
+                 for order in itertools.product(EVENTS, repeat=n)
+                 if order.count("poke") == 1 and order[-1] != "poke"})
+
+
+class ExitsAndNmis(NestedCase):
+    """Whatever forces the vCPU out of its guest, it has synchronised first."""
+
+    ROUNDS = 20
+
+    def expect_synced(self, scenario, append, deferred):
+        self.boot(scenario, append)
+        for order in ORDERS:
+            with self.subTest(order=order):
+                before, stats = self.checks(), self.stats()
+                self.do(*order, times=self.ROUNDS)
+                # An NMI is not waited for.
+                self.do("call")
+                after, now = self.checks(), self.stats()
+                self.assertEqual(after["probed"] - before["probed"],
+                                 self.ROUNDS)
+                self.assertEqual(after["unsynced"], 0)
+                suppressed = now["suppressed"] - stats["suppressed"]
+                if deferred:
+                    self.assertGreater(suppressed, 0)
+                else:
+                    self.assertEqual(suppressed, 0)
+
+    def test_guest(self):
+        self.expect_synced("spin", "ipi_defer=guest", True)
+
+    def test_hv(self):
+        self.expect_synced("spin", "ipi_defer=hv", True)
+
+    def test_hv_busy(self):
+        """The nested guest exits to its VMM all the time, too."""
+        self.expect_synced("exits", "ipi_defer=hv", True)
+
+    def test_off(self):
+        self.expect_synced("spin", "ipi_defer=off", False)
+
+    def test_mutant(self):
+        """Work that the exit leaves out is seen, by calls and by NMIs."""
+        self.boot("spin", "ipi_defer=hv ipi_defer_fault=drop_flush")
+        for event in ("call", "nmi"):
+            with self.subTest(event=event):
+                before = self.checks()
+                self.do("poke", event, times=10)
+                self.do("call")
+                after = self.checks()
+                self.assertGreater(after["unsynced"], before["unsynced"],
+                                   "lost work is not seen")
+
+
+class Storm(NestedCase):
+    """The same in no order, from two senders at a time."""
+
+    def test_hv(self):
+        self.boot("exits", "ipi_defer=hv")
+        events = random.Random(1).choices(["poke", "nmi", "call"], k=400)
+        script = "; ".join(EVENTS[e] for e in events)
+        before = self.stats()
+        # The other one changes other text.
+        self.m.run("(i=0; while [ $i -lt 20 ]; do toggle; i=$((i+1)); done) &")
+        self.m.run(f"({script}); wait $!")
+        self.do("call")
+        counts, after = self.checks(), self.stats()
+        self.assertGreater(counts["probed"], 0)
+        self.assertEqual(counts["unsynced"], 0)
+        self.assertGreater(after["suppressed"], before["suppressed"])
+
+
+class GuestPolicy(NestedCase):
+    """guest=off: a vCPU in its guest is interrupted; on again, it is not."""
+
+    def changes(self):
+        """(verdicts by name, forced exits) of changes of text."""
+        before, exits = self.m.counters(CPU, SYNC_CORE), self.forced_exits()
+        self.m.run("toggle")
+        after = self.m.counters(CPU, SYNC_CORE)
+        return (collections.Counter({name: count - before.get(name, 0)
+                                     for name, count in after.items()}),
+                self.forced_exits() - exits)
+
+    def expect_recorded(self):
+        verdicts, exits = self.changes()
+        recorded = verdicts["deferred"] + verdicts["coalesced"]
+        self.assertGreater(recorded, 0)
+        self.assertEqual(verdicts["delivered-policy"], 0)
+        # What the scheduler and RCU want of the vCPU now and then.
+        self.assertLess(exits, recorded / 2)
+
+    def test_hv(self):
+        self.boot("spin", "ipi_defer=hv")
+        self.expect_recorded()
+
+        self.m.set("guest", False)
+        verdicts, exits = self.changes()
+        self.assertGreater(verdicts["delivered-policy"], 0)
+        self.assertEqual(verdicts["deferred"] + verdicts["coalesced"], 0)
+        self.assertGreaterEqual(exits, verdicts["delivered-policy"] / 2)
+
+        self.m.set("guest", True)
+        self.expect_recorded()
+
+
+if __name__ == "__main__":
+    if not_there := missing(IPIDEFER_VMM=VMM, IPIDEFER_KVM_GUEST=L2,
+                            **MODULES):
+        print("skipped:", "; ".join(not_there))
+        sys.exit(77)
+    unittest.main()
