@@ -112,6 +112,9 @@ core_mutant(i2-does-the-overdue-work-itself vm.cpp segment_test.cpp
 core_mutant(i4-lets-work-wait-forever vm.cpp segment_test.cpp
     SegmentAgeTest.WithoutAFrequencyEverythingWaitingIsOverdue
     "hz <= kFastestTsc ? hz : 0" "hz")
+core_mutant(i4-keeps-the-age-of-earlier-work vm.cpp segment_test.cpp
+    SegmentTest.AgeBeginsWithTheFirstTickAndIsNeverThatOfEarlierWork
+    "if (verdict == IPIDEFER_DEFERRED) slot->pending.reset()" "(void)slot")
 core_mutant(i7-ticks-as-fast-as-told vm.cpp segment_test.cpp
     SegmentAgeTest.TicksStayBetweenOneAndAHundredMilliseconds
     "std::clamp(limit / kTicksPerAge, kFastestTick, kSlowestTick)"

@@ -22,6 +22,8 @@ using test::kFirstWork;
 using test::kUser;
 using test::kVector;
 
+constexpr std::uint64_t kMaxAge = 10'000'000;  // ns
+
 /// A word on a cache line of its own, as in a guest's per-CPU area.
 struct alignas(64) Line {
     std::uint32_t word = kUser;
@@ -114,24 +116,17 @@ void DeliveredInKernel(benchmark::State& state)
 }
 BENCHMARK(DeliveredInKernel);
 
-/// With a segment, which takes the time of a newly set bit.
-void DeferredShared(benchmark::State& state)
+/// With a limit to its age, which takes the time of a newly set bit.
+void DeferredAged(benchmark::State& state)
 {
     Machine machine{1, Machine::Memory::kShared};
+    ipidefer_set_max_age(machine.vm.get(), kMaxAge);
     for (auto _ : state) {
         clear(machine.lines[0].word);
         benchmark::DoNotOptimize(ipidefer_decide(machine.vm.get(), 0, kVector));
     }
 }
-BENCHMARK(DeferredShared);
-
-void CoalescedShared(benchmark::State& state)
-{
-    Machine machine{1, Machine::Memory::kShared};
-    for (auto _ : state)
-        benchmark::DoNotOptimize(ipidefer_decide(machine.vm.get(), 0, kVector));
-}
-BENCHMARK(CoalescedShared);
+BENCHMARK(DeferredAged);
 
 void DeferredTraced(benchmark::State& state)
 {
@@ -212,7 +207,7 @@ void pair(benchmark::State& state, Machine::Memory where)
 void Paired(benchmark::State& state) { pair(state, Machine::Memory::kOwn); }
 BENCHMARK(Paired)->Iterations(500);
 
-/// With a segment, which takes the time of each newly set bit.
+/// In a segment that others see.
 void PairedShared(benchmark::State& state)
 {
     pair(state, Machine::Memory::kShared);

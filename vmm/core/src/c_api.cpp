@@ -34,7 +34,7 @@ ipidefer_vm* create(const ipidefer::SegmentLayout& layout, std::byte* memory,
 {
     ipidefer::write_segment_header(memory, layout);
     auto* vm = new (std::nothrow)
-        ipidefer_vm{ipidefer::Vm{layout, memory, !own}, own ? memory : nullptr};
+        ipidefer_vm{ipidefer::Vm{layout, memory}, own ? memory : nullptr};
     if (vm == nullptr) {
         if (own) ::operator delete(memory, kSegmentAlign);
         return nullptr;

@@ -2,8 +2,9 @@
 // Pending since: how long a work bit has been set, for max_age (I4).
 //
 // The guest clears the bit and tells nobody, so this is told by senders, which
-// set it, and by ticks, which look. Never older than the bit, and younger by at
-// most the time between two ticks.
+// set it, and by ticks, which look. A sender that takes no time forgets the old
+// one. Never older than the bit, and younger by at most the time between two
+// ticks.
 //
 // Ordering: RELAXED throughout: a time that guards no other memory. A tick that
 //   is wrong delivers too early or one tick too late.

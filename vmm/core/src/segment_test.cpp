@@ -208,8 +208,24 @@ TEST_F(SegmentTest, TickShowsTheWordAndWhenItWasSeen)
     EXPECT_EQ(word_, kUser | 0x5000'0000);
 }
 
-TEST_F(SegmentTest, DeferringStartsTheAgeAndTheGuestsFlushEndsIt)
+TEST_F(SegmentTest, AgeBeginsWithTheFirstTickAndIsNeverThatOfEarlierWork)
 {
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    tick(1'000);
+    EXPECT_EQ(view(kTarget).slot[0].pending_since, 1'000u);
+    tick(2'000);
+    EXPECT_EQ(view(kTarget).slot[0].pending_since, 1'000u);
+    // Done and asked for anew before anybody looks.
+    word_ = kUser;
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    tick(3'000);
+    EXPECT_EQ(view(kTarget).slot[0].pending_since, 3'000u);
+}
+
+TEST_F(SegmentTest, WithALimitDeferringStartsTheAge)
+{
+    ipidefer_set_max_age(vm_.get(), 1'000'000'000);
+    ipidefer_set_tsc_hz(vm_.get(), 1'000'000'000);
     EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
     const std::uint64_t since = view(kTarget).slot[0].pending_since;
     EXPECT_NE(since, 0u);

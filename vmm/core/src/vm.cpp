@@ -56,11 +56,10 @@ ipidefer_trace_entry verdict_event(std::uint32_t sender, std::uint32_t target,
 
 }  // namespace
 
-Vm::Vm(const SegmentLayout& layout, std::byte* memory, bool shared) noexcept
+Vm::Vm(const SegmentLayout& layout, std::byte* memory) noexcept
     : typed_{&part<ipidefer_segment_policy>(memory, layout.policy)->trace},
       policy_{part<ipidefer_segment_policy>(memory, layout.policy)},
       count_{layout.vcpus},
-      shared_{shared},
       memory_{memory},
       vcpus_{new (std::nothrow) Vcpu[std::size_t{layout.vcpus} + 1]{}},
       counters_{part<ipidefer_segment_counters>(memory, layout.counters),
@@ -173,7 +172,7 @@ inline ipidefer_verdict Vm::obstacle(std::uint32_t target, const Slot& slot,
 ipidefer_verdict Vm::decide(std::uint32_t sender, std::uint32_t target,
                             std::uint8_t vector) noexcept
 {
-    if (shared_ || traces_verdicts())
+    if (traces_verdicts() || policy_.max_age() != 0)
         return decide_watched(sender, target, vector);
     Slot* const slot = vcpus_[row(target)].find(vector);
     if (slot == nullptr) return decide_unbound(sender, target, vector);
@@ -183,10 +182,12 @@ ipidefer_verdict Vm::decide(std::uint32_t sender, std::uint32_t target,
     if (verdict == IPIDEFER_PASSED)
         verdict = record(*slot->word, slot->binding, policy_.contexts());
     Counters::count(line, verdict);
+    // The next tick's time will do, and spares this IPI an rdtsc.
+    if (verdict == IPIDEFER_DEFERRED) slot->pending.reset();
     return verdict;
 }
 
-/// The same with an audience, which wants to know more.
+/// The same with an audience, or with a limit to the age of work.
 ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
                                     std::uint8_t vector) noexcept
 {
@@ -194,7 +195,6 @@ ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
     if (slot == nullptr) return decide_unbound(sender, target, vector);
     ipidefer_segment_counters& line = *slot->line;
     const bool traced = traces_verdicts();
-    const bool timed = shared_;
     std::uint32_t word = 0;
     ipidefer_verdict verdict = obstacle(target, *slot, vector);
     const bool looked = verdict == IPIDEFER_PASSED;
@@ -202,7 +202,7 @@ ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
         verdict =
             record(*slot->word, slot->binding, policy_.contexts(), word);
     Counters::count(line, verdict);
-    if (timed && verdict == IPIDEFER_DEFERRED) start_age(target, slot);
+    if (verdict == IPIDEFER_DEFERRED) start_age(target, slot);
     if (traced) [[unlikely]] {
         if (!looked && slot->word != nullptr)
             // Ordering: RELAXED: for the reader's information only.

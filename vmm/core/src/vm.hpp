@@ -30,8 +30,7 @@ class Vm final {
   public:
     /// Allocates; `allocated()` says whether that worked.
     /// @param memory with its header written; stays the caller's
-    /// @param shared somebody else may look on: take times
-    Vm(const SegmentLayout& layout, std::byte* memory, bool shared) noexcept;
+    Vm(const SegmentLayout& layout, std::byte* memory) noexcept;
     ~Vm();
     Vm(const Vm&) = delete;
     Vm& operator=(const Vm&) = delete;
@@ -112,7 +111,7 @@ class Vm final {
     [[nodiscard]] ipidefer_verdict obstacle(std::uint32_t target,
                                             const Slot& slot,
                                             std::uint8_t vector) const noexcept;
-    // Out of line, so that decisions without an audience stay short.
+    // Out of line, so that most decisions stay short.
     [[nodiscard, gnu::noinline]] ipidefer_verdict decide_watched(
         std::uint32_t sender, std::uint32_t target,
         std::uint8_t vector) noexcept;
@@ -136,7 +135,6 @@ class Vm final {
     TypedVectors typed_;  // first: its gate is the handle's first bytes
     Policy policy_;
     std::uint32_t count_;
-    bool shared_;
     std::atomic<std::uint64_t> tsc_hz_{0};
     std::byte* memory_;
     Vcpu* vcpus_;

@@ -135,7 +135,8 @@ struct ipidefer_segment_slot {
     uint32_t word;
     uint32_t reserved1;
     uint64_t seen;          /**< when `word` was read */
-    uint64_t pending_since; /**< when the work bit was first seen set */
+    uint64_t pending_since; /**< when the work bit was set (with a max_age) or
+                                 first seen set by a tick; 0: neither yet */
     uint64_t reserved2;
 };
 
