@@ -6,6 +6,8 @@
  * physical. (Some nested KVMs emulate ring 0, and not the 32-bit IRET.)
  */
 
+#include "traps.inc"
+
 /* Where start_ap_begin is copied to; a SIPI vector, so a page below 1 MiB. */
 #define AP_START 0x8000
 #define STACK_BYTES 4096
@@ -109,12 +111,7 @@ start_ap_end:
  */
         .globl  enter_user, leave_user
 enter_user:
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        save_callers
         mov     %rsp, (%rcx)
         mov     %rdi, %rax
         mov     %rsi, %rdi
@@ -128,70 +125,10 @@ enter_user:
 /* void leave_user(kernel_stack): return from that enter_user(). */
 leave_user:
         mov     %rdi, %rsp
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        restore_callers
         ret
 
-/*
- * Stubs of equal size, so that the IDT can be computed. Exceptions 8, 10-14,
- * 17, 21, 29 and 30 push an error code, the others get a 0.
- */
-        .balign 16
-        .globl  stubs
-stubs:
-        vector = 0
-        .rept   256
-        .balign 16
-        .if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-        .else
-        push    $0
-        .endif
-        push    $vector
-        jmp     common_stub
-        vector = vector + 1
-        .endr
-
-/* Aligned on entry: the CPU aligns the stack in long mode. */
-common_stub:
-        push    %rax
-        push    %rcx
-        push    %rdx
-        push    %rbx
-        push    %rbp
-        push    %rsi
-        push    %rdi
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
-        cld
-        mov     %rsp, %rdi
-        call    interrupt
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rdi
-        pop     %rsi
-        pop     %rbp
-        pop     %rbx
-        pop     %rdx
-        pop     %rcx
-        pop     %rax
-        add     $16, %rsp
-        iretq
+        trap_stubs interrupt
 
         .data
         .balign 16

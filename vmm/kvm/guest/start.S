@@ -7,6 +7,8 @@
  * Ring 0 may be emulated, thousands of times slower than ring 3: short is good.
  */
 
+#include "traps.inc"
+
 /* Where start_ap_begin is copied to; a SIPI vector, so a page below 1 MiB. */
 #define AP_START 0x8000
 #define STACK_BYTES 16384               /* of each CPU, and its alignment */
@@ -73,72 +75,13 @@ start_ap_long:
 1:      hlt
         jmp     1b
 
-/*
- * Stubs of equal size, so that the IDT can be computed. Exceptions 8, 10-14,
- * 17, 21, 29 and 30 push an error code, the others get a 0.
- */
-        .balign 16
-        .globl  stubs
-stubs:
-        vector = 0
-        .rept   256
-        .balign 16
-        .if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17) || (vector == 21) || (vector == 29) || (vector == 30)
-        .else
-        push    $0
-        .endif
-        push    $vector
-        jmp     common_stub
-        vector = vector + 1
-        .endr
-
-/* struct Frame of guest.hpp */
-common_stub:
-        push    %rax
-        push    %rcx
-        push    %rdx
-        push    %rbx
-        push    %rbp
-        push    %rsi
-        push    %rdi
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
-        mov     %rsp, %rdi
-        call    trap
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rdi
-        pop     %rsi
-        pop     %rbp
-        pop     %rbx
-        pop     %rdx
-        pop     %rcx
-        pop     %rax
-        add     $16, %rsp
-        iretq
+        trap_stubs trap
 
 /* void to_user(uint64_t *saved_rsp, uint64_t rip, uint64_t rsp, a, b): ring 3
  * at rip with RDI = a, RSI = b. Returns when from_user() is called. */
         .globl  to_user
 to_user:
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        save_callers
         mov     %rsp, (%rdi)
         push    $USER_DATA_SEL
         push    %rdx
@@ -153,12 +96,7 @@ to_user:
         .globl  from_user
 from_user:
         mov     %rdi, %rsp
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        restore_callers
         ret
 
 /*
