@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Our trace filters mean what the kernel's do.
+
+    test_filters.py [-v] [CLASS[.TEST]]...
+
+Environment: as linux_guest.py; IPIDEFER_IPI_MASKS, a program for the guest that
+causes IPIs, and IPIDEFER_FILTER_MATCHES, one for the host that applies a filter.
+Status: 0 passed, 1 failed, 77 something is missing.
+
+A guest sends IPIs to all sets of its CPUs. Tracing instances of its kernel record
+them, one without a filter, each other one with a filter of its own. Ours are
+applied to what the first one has, and must leave, CPU by CPU, what the kernel
+left. Filters that the kernel refuses must be refused.
+"""
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from linux_guest import ROOT, Guest, archive, missing
+
+IPI_MASKS = os.environ.get("IPIDEFER_IPI_MASKS", "")
+MATCHES = os.environ.get("IPIDEFER_FILTER_MATCHES", "")
+TRACING = "/sys/kernel/debug/tracing"
+VCPUS = 4
+LISTS = ("0", "1", "2", "3", "0-1", "1-2", "2-3", "1,3", "0,2-3", "0-3",
+         "0-3:1/2")
+LEAST_EVENTS = 60
+
+ANY_EVENT = ["CPU == 0", "CPU != 1", "CPU > 1", "CPU <= 2", "CPU & 2",
+             "CPU & CPUS{0}", "CPU == CPUS{1}", "CPU != CPUS{1}",
+             "CPU & CPUS{1-2}", "CPU == CPUS{1-2}", "CPU != CPUS{0-1}"]
+FILTERS = {
+    # A cpumask.
+    "ipi_send_cpumask": [
+        *(f"cpumask {op} CPUS{{{cpus}}}"
+          for op in ("&", "==", "!=") for cpus in LISTS),
+        "!(cpumask & CPUS{3})",
+        "cpumask & CPUS{2-3} && CPU == 1",
+        "cpumask & CPUS{1} || cpumask & CPUS{3} && CPU & CPUS{0}",
+        "(cpumask & CPUS{1} || cpumask & CPUS{3}) && CPU & CPUS{0}",
+        "!(cpumask & CPUS{1}) && !(CPU == 0)",
+    ],
+    # A number.
+    "ipi_send_cpu": [
+        *(f"cpu {op} CPUS{{{cpus}}}"
+          for op in ("&", "==", "!=") for cpus in LISTS),
+        "cpu == 2", "cpu != 0x3", "cpu > 1", "cpu >= 1", "cpu < 3",
+        "cpu <= 2", "cpu & 2", "cpu & 1",
+        "cpu != 1 && CPU & CPUS{0}",
+        "!(cpu & CPUS{2-3}) || CPU == CPUS{3}",
+    ],
+}
+REFUSED = {
+    "ipi_send_cpumask": [
+        "cpumask > CPUS{1}", "cpumask & 2", "cpumask & CPUS{1",
+        "cpumask CPUS{1}", "cpumask & CPUS{1} &&", "(cpumask & CPUS{1}",
+        "cpumask & CPUS{1})", "cpumask & CPUS{a}", "cpumask & CPUS{3-1}"],
+    "ipi_send_cpu": [
+        "cpu > CPUS{1}", "cpu == ", "cpu", "nosuch == 1", "cpu == -1",
+        "cpu === 1", "cpu == 1 & cpu == 2", "cpu ~ 1", "|| cpu == 1"],
+}
+
+
+def random_filter(rng, event, depth=0):
+    """Something in the grammar that both have."""
+    if depth < 3 and rng.random() < 0.5:
+        left, right = (random_filter(rng, event, depth + 1) for _ in range(2))
+        negation = rng.choice(["", "", "!"])
+        return f"{negation}({left} {rng.choice(['&&', '||'])} {right})"
+    field = rng.choice(["CPU", {"ipi_send_cpumask": "cpumask",
+                                "ipi_send_cpu": "cpu"}[event]])
+    if field == "cpumask" or rng.random() < 0.5:
+        return (f"{field} {rng.choice(['&', '==', '!='])} "
+                f"CPUS{{{rng.choice(LISTS)}}}")
+    return (f"{field} {rng.choice(['==', '!=', '<', '<=', '>', '>=', '&'])} "
+            f"{rng.randrange(VCPUS)}")
+
+
+class Filters(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.mkdtemp(prefix="ipidefer-filters-")
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        initrd = os.path.join(folder, "initrd")
+        archive(initrd, {**ROOT, "bin/ipi_masks": IPI_MASKS})
+        self.m = Guest(initrd, "ipi_defer=off loops=")
+        self.addCleanup(self.m.close)
+        self.m.run(f"I={TRACING}/instances; ls $I >/dev/null")
+
+    def output(self, command):
+        begin = len(self.m.console)
+        self.m.run(command)
+        return self.m.console[begin:]
+
+    def add_instance(self, name, event, text):
+        """A tracing instance with a filter. @return whether it was taken"""
+        self.m.run(f"mkdir $I/{name}; echo 64 >$I/{name}/buffer_size_kb")
+        if not text:
+            return True
+        said = self.output(
+            f"echo '{text}' >$I/{name}/events/ipi/{event}/filter "
+            "2>/dev/null; echo status $?")
+        return "status 0" in said
+
+    def record(self, names):
+        """{instance: {CPU: [value as text]}} of what was sent meanwhile."""
+        for on in 1, 0:
+            self.m.run("; ".join(f"echo {on} >$I/{name}/events/ipi/{event}/enable"
+                                 for name, event in names.items()))
+            if on:
+                self.m.run("ipi_masks 3")
+        seen = {}
+        for name in names:
+            lines = self.output(
+                f"sed -n 's/.*\\[00\\([0-9]\\)\\].*ipi_send_cpu[a-z]*: cpu[a-z]*="
+                f"\\([0-9a-f,]*\\) .*/\\1:\\2/p' $I/{name}/trace | tr '\\n' ' '; echo")
+            seen[name] = {}
+            for cpu, value in re.findall(r"(\d):([0-9a-f,]+)", " ".join(lines)):
+                seen[name].setdefault(int(cpu), []).append(value)
+        return seen
+
+    def ours(self, event, text, values):
+        """Those that our filter lets pass, by CPU."""
+        passed = {}
+        for cpu, all_of_cpu in values.items():
+            lines = "".join(f"{event} {cpu} {value.replace(',', '')}\n"
+                            for value in all_of_cpu)
+            result = subprocess.run([MATCHES, str(VCPUS), text], input=lines,
+                                    capture_output=True, text=True, check=True)
+            matches = result.stdout.split()
+            self.assertEqual(len(matches), len(all_of_cpu))
+            left = [v for v, m in zip(all_of_cpu, matches) if m == "1"]
+            if left:
+                passed[cpu] = left
+        return passed
+
+    def compare(self, event):
+        rng = random.Random(1)
+        filters = [*FILTERS[event], *ANY_EVENT,
+                   *(random_filter(rng, event) for _ in range(30))]
+        names = {"all": event}
+        self.add_instance("all", event, None)
+        for i, text in enumerate(filters):
+            self.assertTrue(self.add_instance(f"f{i}", event, text), text)
+            names[f"f{i}"] = event
+        seen = self.record(names)
+        count = sum(map(len, seen["all"].values()))
+        self.assertGreater(count, LEAST_EVENTS)
+        self.assertEqual(len(seen["all"]), VCPUS, "not all CPUs have sent")
+        some = 0
+        for i, text in enumerate(filters):
+            with self.subTest(filter=text):
+                self.assertEqual(self.ours(event, text, seen["all"]),
+                                 seen[f"f{i}"])
+            passed = sum(map(len, seen[f"f{i}"].values()))
+            some += 0 < passed < count
+        # Else nothing was told apart.
+        self.assertGreater(some, len(filters) / 2)
+        # And another filter is told from the right one.
+        self.assertNotEqual(self.ours(event, "CPU == 1", seen["all"]),
+                            self.ours(event, "CPU == 2", seen["all"]))
+        first = filters[1]
+        self.assertNotEqual(self.ours(event, f"!({first})", seen["all"]),
+                            seen["f1"])
+
+    def test_cpumask(self):
+        self.compare("ipi_send_cpumask")
+
+    def test_number(self):
+        self.compare("ipi_send_cpu")
+
+    def test_refused(self):
+        for event, filters in REFUSED.items():
+            for i, text in enumerate(filters):
+                with self.subTest(filter=text):
+                    self.assertFalse(
+                        self.add_instance(f"r{i}{event}", event, text),
+                        "the kernel takes it")
+                    status = subprocess.run(
+                        [MATCHES, str(VCPUS), text], input="",
+                        capture_output=True, text=True, check=False).returncode
+                    self.assertEqual(status, 2, "we take it")
+
+
+if __name__ == "__main__":
+    if not_there := missing(IPIDEFER_IPI_MASKS=IPI_MASKS,
+                            IPIDEFER_FILTER_MATCHES=MATCHES):
+        print("skipped:", "; ".join(not_there))
+        sys.exit(77)
+    unittest.main()
