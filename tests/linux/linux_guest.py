@@ -22,6 +22,7 @@ ISOLATED = (2, 3)
 ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
              "irqaffinity=0-1 tsc=reliable")
 BASE = "console=ttyS0 loglevel=5 panic=-1"
+STATS = "/sys/kernel/debug/x86/ipi_defer/stats"
 TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|refused registration")
 
 
@@ -74,6 +75,22 @@ class Guest(Machine):
         """Have the guest's shell run a command, until it has done so."""
         self.serial.send(command)
         self.wait_ready(generation)
+
+    def output(self, command):
+        """The lines that a command printed."""
+        begin = len(self.console)
+        self.run(command)
+        return self.console[begin:-1]
+
+    def work_stats(self, work, cpu=ISOLATED[0]):
+        """A row of the kernel's statistics, by its column names."""
+        lines = self.output(f"cat {STATS}")
+        head = next(line for line in lines if line.startswith("cpu ")).split()
+        for line in lines:
+            row = dict(zip(head, line.split()))
+            if row.get("cpu") == str(cpu) and row.get("work") == work:
+                return {k: int(v, 0) for k, v in row.items() if k != "work"}
+        raise Failed(f"no row for {work} of CPU {cpu}: {lines}")
 
 
 def missing(**more):

@@ -42,15 +42,10 @@ class DoorbellCase(unittest.TestCase):
         self.m = Guest(initrd, append, **kwargs)
         self.addCleanup(self.m.close)
 
-    def output(self, command):
-        begin = len(self.m.console)
-        self.m.run(command)
-        return self.m.console[begin:-1]
-
     def guest_counts(self):
         """{(cpu, work): (requested, delivered)}, {work: requests}."""
         counts, requests = {}, {}
-        for line in self.output(f"cat {DIRECTORY}/stats"):
+        for line in self.m.output(f"cat {DIRECTORY}/stats"):
             found = re.fullmatch(r"(\d+) (\w+) (\d+) (-?\d+) (\d+) (\d+) (\d+) "
                                  r"(\d+) (0x)?[0-9a-f]+", line.strip())
             if found:
@@ -104,10 +99,10 @@ class DoorbellCase(unittest.TestCase):
 class Doorbell(DoorbellCase):
     def test_guest_and_vmm_agree(self):
         self.boot()
-        self.assertEqual(self.output(f"cat {DIRECTORY}/way"),
+        self.assertEqual(self.m.output(f"cat {DIRECTORY}/way"),
                          ["doorbell-multi"])
         self.assertTrue(any("by doorbell-multi" in line
-                            for line in self.output("dmesg | grep ipi_defer")))
+                            for line in self.m.output("dmesg | grep ipi_defer")))
         asked, suppressed = self.compare("toggle; toggle")
         self.assertGreater(asked, 10)
         self.assertGreater(suppressed, asked)
@@ -135,7 +130,7 @@ class DoorbellTcg(DoorbellCase):
 
     def test_icr_is_preferred(self):
         self.boot(defer=",doorbell=on")
-        self.assertEqual(self.output(f"cat {DIRECTORY}/way"), ["icr"])
+        self.assertEqual(self.m.output(f"cat {DIRECTORY}/way"), ["icr"])
         self.m.run("toggle")
         info = self.m.qmp("query-ipi-defer")
         self.assertEqual(info["doorbell-writes"], 0)

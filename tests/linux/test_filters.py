@@ -92,20 +92,15 @@ class Filters(unittest.TestCase):
         self.addCleanup(self.m.close)
         self.m.run(f"I={TRACING}/instances; ls $I >/dev/null")
 
-    def output(self, command):
-        begin = len(self.m.console)
-        self.m.run(command)
-        return self.m.console[begin:]
-
     def add_instance(self, name, event, text):
         """A tracing instance with a filter. @return whether it was taken"""
         self.m.run(f"mkdir $I/{name}; echo 64 >$I/{name}/buffer_size_kb")
         if not text:
             return True
-        said = self.output(
-            f"echo '{text}' >$I/{name}/events/ipi/{event}/filter "
-            "2>/dev/null; echo status $?")
-        return "status 0" in said
+        [status] = self.m.output(
+            f"echo '{text}' 2>/dev/null "
+            f">$I/{name}/events/ipi/{event}/filter; echo $?")
+        return status == "0"
 
     def record(self, names):
         """{instance: {CPU: [value as text]}} of what was sent meanwhile."""
@@ -116,7 +111,7 @@ class Filters(unittest.TestCase):
                 self.m.run("ipi_masks 3")
         seen = {}
         for name in names:
-            lines = self.output(
+            lines = self.m.output(
                 f"sed -n 's/.*\\[00\\([0-9]\\)\\].*ipi_send_cpu[a-z]*: cpu[a-z]*="
                 f"\\([0-9a-f,]*\\) .*/\\1:\\2/p' $I/{name}/trace | tr '\\n' ' '; echo")
             seen[name] = {}

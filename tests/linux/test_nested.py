@@ -17,7 +17,6 @@ import collections
 import itertools
 import os
 import random
-import re
 import shutil
 import sys
 import tempfile
@@ -32,12 +31,12 @@ MODULES = {f"bin/{name}.ko": os.path.join(
     for name in ("irqbypass", "kvm", "kvm-amd")}
 CPU = ISOLATED[0]
 TEST = "/sys/kernel/debug/x86/ipi_defer/test"
-STATS = "/sys/kernel/debug/x86/ipi_defer/stats"
 SYNC_CORE = 0xf5
 # What happens to the vCPU, in any order. A poke is a change of text.
 EVENTS = {"poke": f"echo poke {CPU} >$T",
           "nmi": f"echo nmi {CPU} >$T",
-          "call": f"echo ipi {CPU} >$T"}
+          "call": f"echo ipi {CPU} >$T",
+          "pause": "sleep 0.1"}
 POKED = ("probed", "unsynced")
 
 
@@ -59,31 +58,20 @@ class NestedCase(unittest.TestCase):
                    " do sleep 0.1; i=$((i+1)); done; sleep 0.5; cat /vmm.log")
         self.assertIn("spinning", "\n".join(self.m.console[-20:]))
 
-    def output(self, command):
-        begin = len(self.m.console)
-        self.m.run(command)
-        return "\n".join(self.m.console[begin:])
-
     def checks(self):
         """The counts of the kernel's checks."""
-        words = self.output("cat $T").split()
+        words = " ".join(self.m.output("cat $T")).split()
         counts = dict(zip(words[0::2], words[1::2]))
         return {name: int(counts[name]) for name in POKED}
 
     def stats(self):
         """The guest's statistics of SYNC_CORE on the isolated vCPU."""
-        lines = self.output(f"cat {STATS}").splitlines()
-        head = next(l for l in lines if l.startswith("cpu ")).split()
-        for line in lines:
-            row = dict(zip(head, line.split()))
-            if row.get("cpu") == str(CPU) and row.get("work") == "sync_core":
-                return {k: int(v, 0) for k, v in row.items() if k != "work"}
-        self.fail(f"no row for CPU {CPU}: {lines}")
+        return self.m.work_stats("sync_core", CPU)
 
     def forced_exits(self):
         """Exits of the nested guest for interrupts, by KVM's count."""
-        text = self.output("cat /sys/kernel/debug/kvm/*-*/irq_exits")
-        return int(re.search(r"^\d+$", text, re.M).group(0))
+        [count] = self.m.output("cat /sys/kernel/debug/kvm/*-*/irq_exits")
+        return int(count)
 
     def do(self, *events, times=1):
         """Events without a pause, one after another."""
@@ -94,7 +82,7 @@ class NestedCase(unittest.TestCase):
 
 # All orders in which a change is followed by something that looks.
 ORDERS = sorted({order for n in (2, 3, 4)
-                 for order in itertools.product(EVENTS, repeat=n)
+                 for order in itertools.product(("poke", "nmi", "call"), repeat=n)
                  if order.count("poke") == 1 and order[-1] != "poke"})
 
 
@@ -108,9 +96,8 @@ class ExitsAndNmis(NestedCase):
         for order in ORDERS:
             with self.subTest(order=order):
                 before, stats = self.checks(), self.stats()
-                self.do(*order, times=self.ROUNDS)
-                # An NMI is not waited for.
-                self.do("call")
+                # An NMI is not waited for, a call is.
+                self.do(*order, "call", times=self.ROUNDS)
                 after, now = self.checks(), self.stats()
                 self.assertEqual(after["probed"] - before["probed"],
                                  self.ROUNDS)
@@ -140,8 +127,7 @@ class ExitsAndNmis(NestedCase):
         for event in ("call", "nmi"):
             with self.subTest(event=event):
                 before = self.checks()
-                self.do("poke", event, times=10)
-                self.do("call")
+                self.do("poke", event, "pause", times=10)
                 after = self.checks()
                 self.assertGreater(after["unsynced"], before["unsynced"],
                                    "lost work is not seen")
@@ -152,12 +138,13 @@ class Storm(NestedCase):
 
     def test_hv(self):
         self.boot("exits", "ipi_defer=hv")
-        events = random.Random(1).choices(["poke", "nmi", "call"], k=400)
-        script = "; ".join(EVENTS[e] for e in events)
+        rng = random.Random(1)
         before = self.stats()
         # The other one changes other text.
         self.m.run("(i=0; while [ $i -lt 20 ]; do toggle; i=$((i+1)); done) &")
-        self.m.run(f"({script}); wait $!")
+        for _ in range(20):
+            self.do(*rng.choices(["poke", "nmi", "call"], k=20))
+        self.m.run("wait $!")
         self.do("call")
         counts, after = self.checks(), self.stats()
         self.assertGreater(counts["probed"], 0)

@@ -27,7 +27,6 @@ ROUNDS = int(os.environ.get("IPIDEFER_ORACLE_ROUNDS", "1250"))
 ENTRIES = ("syscall", "int80", "compat", "fault", "breakpoint", "interrupt",
            "nmi", "nmi+syscall")
 TEST = "/sys/kernel/debug/x86/ipi_defer/test"
-STATS = "/sys/kernel/debug/x86/ipi_defer/stats"
 CPU = ISOLATED[0]
 TLBI, SYNC_CORE = 0xea, 0xf5
 
@@ -47,30 +46,15 @@ class OracleCase(unittest.TestCase):
         self.m = Guest(initrd, f"ipi_defer_test {append}", **kwargs)
         self.addCleanup(self.m.close)
 
-    def output(self, command):
-        """What a command printed."""
-        begin = len(self.m.console)
-        self.m.run(command)
-        return "\n".join(self.m.console[begin:])
-
     def oracle(self, entry, rounds):
         """The kernel's counts for rounds of entries."""
-        text = self.output(f"entry_oracle {entry} {rounds} {CPU}")
+        text = "\n".join(
+            self.m.output(f"entry_oracle {entry} {rounds} {CPU}"))
         found = re.search(r"== oracle (.*)", text)
         self.assertIsNotNone(found, text)
         counts = dict(w.split("=") for w in found.group(1).split())
         self.assertEqual(counts.pop("entry"), entry)
         return {name: int(count) for name, count in counts.items()}
-
-    def stats(self, work, cpu=CPU):
-        """A row of the guest's statistics, by its column names."""
-        lines = self.output(f"cat {STATS}").splitlines()
-        head = next(l for l in lines if l.startswith("cpu ")).split()
-        for line in lines:
-            row = dict(zip(head, line.split()))
-            if row.get("cpu") == str(cpu) and row.get("work") == work:
-                return {k: int(v, 0) for k, v in row.items() if k != "work"}
-        self.fail(f"no row for {work} of CPU {cpu}: {lines}")
 
 
 class StaleMapping(OracleCase):
@@ -147,12 +131,12 @@ class Idle(OracleCase):
         """(requests, suppressed) of an idle isolated vCPU."""
         self.boot(f"{append} loops=")
         self.m.run("sleep 1")
-        before = self.stats("sync_core")
+        before = self.m.work_stats("sync_core")
         self.m.run("toggle")
-        after = self.stats("sync_core")
+        after = self.m.work_stats("sync_core")
         # It wakes up, and all is done.
         self.m.run(f"taskset -c {CPU} true")
-        done = self.stats("sync_core")
+        done = self.m.work_stats("sync_core")
         self.assertGreaterEqual(done["done"], after["seq"])
         return tuple(after[name] - before[name]
                      for name in ("requested", "suppressed"))
@@ -178,9 +162,9 @@ class Idle(OracleCase):
         self.assertGreater(counters["delivered-policy"], 0)
 
         self.m.set("idle", True)
-        before = self.stats("sync_core")
+        before = self.m.work_stats("sync_core")
         self.m.run("toggle")
-        after = self.stats("sync_core")
+        after = self.m.work_stats("sync_core")
         self.assertGreater(after["suppressed"], before["suppressed"])
 
 
@@ -192,25 +176,25 @@ class Coalescing(OracleCase):
 
     def free_memory(self):
         """KiB; a queue of requests would take more than it varies by."""
-        text = self.output("grep MemFree /proc/meminfo")
-        return int(re.search(r"MemFree: +(\d+) kB", text).group(1))
+        [line] = self.m.output("grep MemFree /proc/meminfo")
+        return int(re.search(r"MemFree: +(\d+) kB", line).group(1))
 
     def coalesce(self, mode, work):
         self.boot(f"ipi_defer={mode}")
         # The vCPUs stay in the loops of init.
         self.m.run("sleep 1")
         free = self.free_memory()
-        before = self.stats(work)
+        before = self.m.work_stats(work)
         for _ in range(0, self.REQUESTS, self.STEP):
             self.m.run(f"echo request {work} {self.STEP} >{TEST}")
-        after = self.stats(work)
+        after = self.m.work_stats(work)
         self.assertEqual(after["requested"] - before["requested"], self.REQUESTS)
         self.assertEqual(after["delivered"], before["delivered"])
         self.assertGreater(self.free_memory(), free - 4096)
         self.assertLessEqual(after["flushed"] - before["flushed"], 1)
         # An interrupt takes the vCPU into the kernel: all at once are done.
         self.m.run(f"echo ipi {CPU} >{TEST}")
-        done = self.stats(work)
+        done = self.m.work_stats(work)
         self.assertGreaterEqual(done["done"], after["seq"])
         self.assertLessEqual(done["flushed"] - after["flushed"], 1)
 
