@@ -141,7 +141,7 @@ class Storm(NestedCase):
         rng = random.Random(1)
         before = self.stats()
         # The other one changes other text.
-        self.m.run("(i=0; while [ $i -lt 20 ]; do toggle; i=$((i+1)); done) &")
+        self.m.run("(for n in $(seq 20); do toggle; done) &")
         for _ in range(20):
             self.do(*rng.choices(["poke", "nmi", "call"], k=20))
         self.m.run("wait $!")
