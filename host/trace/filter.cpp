@@ -305,8 +305,12 @@ class Parser {
         if (at_ == text_.size()) fail("a value is missing");
         if (sees("CPUS")) return cpus(*field, op);
         switch (field->type) {
-            case FieldType::kScalar:
             case FieldType::kCpu:
+                // Which the kernel takes, and never finds true.
+                if (op == Op::kAnd)
+                    fail("& with a CPU takes CPUS{...}, not a number");
+                [[fallthrough]];
+            case FieldType::kScalar:
                 return ScalarTest{field, checked(op, op != Op::kGlob),
                                   number()};
             case FieldType::kCpumask:

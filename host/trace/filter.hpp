@@ -14,7 +14,8 @@
 //     does not equal. Against a number or a CPU: "is in", and for a list of one
 //     CPU that one is compared with; a longer list equals no number, so == is
 //     never true, and != always, but for a number that is no CPU of the VM.
-//   - a number takes all but ~; & is true when any bit is in both.
+//   - a number takes all but ~; & is true when any bit is in both. A CPU takes
+//     no & with a number, which the kernel lets pass and never finds true.
 //   - a string takes == and !=, and ~ with the wildcards * ? [set].
 // Beyond the kernel's, strings need no quotes, and CPU lists know ^.
 //

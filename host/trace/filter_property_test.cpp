@@ -135,6 +135,7 @@ TEST(FilterProperty, EveryNumberIsComparedAsTheOracleSays)
                 expect("cpu " + op + ' ' + std::to_string(b),
                        make_verdict(0, a, 0, 0),
                        number_against_number(op, a, b));
+                if (op == "&") continue;  // refused
                 expect("sender" + op + std::to_string(b),
                        make_verdict(a, 0, 0, 0),
                        number_against_number(op, a, b));

@@ -122,6 +122,14 @@ TEST(Filter, ErrorsPointAtTheColumn)
               "11: expected a word or a quoted string");
 }
 
+TEST(Filter, CpuTakesNoAndWithANumber)
+{
+    EXPECT_EQ(refusal("CPU & 2"),
+              "6: & with a CPU takes CPUS{...}, not a number");
+    EXPECT_EQ(refusal("sender & 2"),
+              "9: & with a CPU takes CPUS{...}, not a number");
+}
+
 TEST(Filter, ErrorsInCpuListsPointAtThem)
 {
     EXPECT_EQ(refusal("cpu < CPUS{1}"), "4: this field has no such operator");
