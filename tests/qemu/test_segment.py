@@ -547,13 +547,7 @@ class SegmentLifetime(SegmentBase):
                                         IPIDEFER_MUTANT=name)
 
     def truncate(self):
-        """And use it from all threads that do."""
         os.truncate(os.path.join(self.folder, "ipidefer.web1"), 0)
-        for sender in range(3):
-            self.ipi(3, cpu=sender)
-        self.register(2)
-        self.m.qmp("query-ipi-defer")
-        self.m.set("isolated-cpus", [2, 3])
 
     def test_truncated_segment_delivers_everything_and_the_vm_lives(self):
         self.start()
@@ -561,6 +555,9 @@ class SegmentLifetime(SegmentBase):
         self.recorded()
         taken = self.m.taken(3, VECTOR)
         self.truncate()
+        for sender in range(3):
+            self.ipi(3, cpu=sender)
+        self.register(2)
         # None of them was recorded, and none was lost (I4).
         self.assertEqual(self.m.taken(3, VECTOR), taken + 3)
         self.assertIs(self.m.get("enabled"), False)
@@ -577,16 +574,39 @@ class SegmentLifetime(SegmentBase):
         self.assertEqual(self.m.process.wait(TIMEOUT), 0)
         self.assertEqual(self.files(), [])
 
-    @unittest.skipUnless(MUTANT, "IPIDEFER_MUTANT_SEGMENT is not set")
-    def test_truncated_segment_kills_threads_that_block_sigbus(self):
-        """The control of the test above."""
+    def test_truncated_segment_that_the_main_thread_finds_first(self):
+        """By a tick, or because of the monitor."""
+        self.start()
+        self.register(3)
+        self.recorded()
+        taken = self.m.taken(3, VECTOR)
+        self.truncate()
+        self.assertIs(self.m.qmp("query-ipi-defer")["enabled"], False)
+        self.m.set("isolated-cpus", [2, 3])
+        self.ipi(3)
+        self.assertEqual(self.m.taken(3, VECTOR), taken + 1)
+
+    def killed_by(self, use):
+        """@return the signal that ends QEMU when somebody does this."""
         with self.mutant("block"):
             self.start()
         self.register(3)
         self.recorded()
+        self.truncate()
         with self.assertRaises(Failed):
-            self.truncate()
-        self.assertEqual(self.m.process.wait(TIMEOUT), -signal.SIGBUS)
+            use()
+        return -self.m.process.wait(TIMEOUT)
+
+    @unittest.skipUnless(MUTANT, "IPIDEFER_MUTANT_SEGMENT is not set")
+    def test_truncated_segment_kills_a_main_thread_that_blocks_sigbus(self):
+        """The control of the test above."""
+        self.assertEqual(self.killed_by(lambda: self.m.qmp("query-ipi-defer")),
+                         signal.SIGBUS)
+
+    @unittest.skipUnless(MUTANT, "IPIDEFER_MUTANT_SEGMENT is not set")
+    def test_truncated_segment_kills_a_vcpu_that_blocks_sigbus(self):
+        """And of the one before it."""
+        self.assertEqual(self.killed_by(lambda: self.ipi(3)), signal.SIGBUS)
 
     def test_truncated_segment_after_a_cpu_was_plugged_in(self):
         """Its thread is new."""
@@ -701,13 +721,17 @@ class SegmentLifetime(SegmentBase):
                 (self.named("x", ",segment-dir=/nonexistent"),
                  "/nonexistent"),
                 (("-name", "x", "-object", OBJECT + ",max-age-ns=1"),
-                 "max-age-ns needs segment=on"),
-                ((*self.named("x"), "-icount", "shift=3,rr=record,"
-                  f"rrfile={self.folder}/../ipidefer-rr"),
-                 "segment=on is not possible with record/replay")):
+                 "max-age-ns needs segment=on")):
             with self.subTest(said):
                 self.assertIn(said, self.refused(*options))
         self.assertEqual(self.files(), [])
+
+    def test_record_and_replay_are_refused(self):
+        self.accel = "tcg,thread=single"
+        record = os.path.join(self.folder, "record")
+        self.assertIn("segment=on is not possible with record/replay",
+                      self.refused(*self.options, "-icount",
+                                   f"shift=3,rr=record,rrfile={record}"))
 
     def test_all_options(self):
         self.start(options=self.named(
@@ -780,7 +804,10 @@ class SegmentLifetimeKvm(SegmentLifetime):
     test_file_that_does_not_go_is_seen = None
     test_icount = None
     test_no_segment_unless_asked_for = None
+    test_record_and_replay_are_refused = None
     test_truncated_segment_after_a_cpu_was_plugged_in = None
+    # Threads of KVM's vCPUs never block it.
+    test_truncated_segment_kills_a_vcpu_that_blocks_sigbus = None
     test_guests_tsc_stands_still_with_the_guest = None
 
     send = Kvm.send
