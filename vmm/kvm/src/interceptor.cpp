@@ -30,7 +30,9 @@ Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
             throw Failure{Exit::kCannotRun,
                           "isolated vCPU " + std::to_string(vcpu) +
                               ", the last one is " + std::to_string(vcpus - 1)};
-    for (unsigned vector = 0; vector < 256; ++vector)
+    // No guest can bind others.
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
         ipidefer_set_vector_allowed(
             vm_.get(), static_cast<std::uint8_t>(vector),
             std::ranges::find(policy.vectors, vector) != policy.vectors.end());
