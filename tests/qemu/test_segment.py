@@ -565,6 +565,7 @@ class SegmentLifetime(SegmentBase):
         self.assertIn("has 0 bytes: not a segment",
                       self.tool.run("stat", "web1", status=1))
         # What QMP sets still holds.
+        self.m.set("isolated-cpus", [3])
         for name in "user", "guest", "idle", "enabled":
             self.m.set(name, True)
         self.m.w32(word(3), ACCEPT)
