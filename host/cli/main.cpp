@@ -112,6 +112,7 @@ int run(int argc, char** argv)
             std::cout << name << '\n';
         return static_cast<int>(Exit::kDone);
     }
+    options.shm_folder = shm_folder;
     return ipidefer::lab::lab_run(options, guest_programs(),
                                   {argv, argv + argc});
 }

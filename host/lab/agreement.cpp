@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <set>
 
 #include "events.hpp"
 #include "typed_work.hpp"
@@ -210,6 +211,32 @@ class Checks {
     WorkStats last_;
 };
 
+/// QMP and the segment are two ways to the same counters.
+void segment_agrees(const Snapshot& at, const std::string& which,
+                    std::vector<std::string>& found)
+{
+    if (!at.vmm || !at.segment || !at.consistent) return;
+    SegmentReport by_qmp;
+    for (const auto& [cpu, now] : *at.vmm)
+        for (const auto& [vector, verdicts] : now.by_vector)
+            if (verdicts.recorded() + verdicts.delivered() != 0)
+                by_qmp[{cpu, vector}] = verdicts;
+    std::set<SegmentReport::key_type> keys;
+    for (const auto& [key, verdicts] : by_qmp) keys.insert(key);
+    for (const auto& [key, verdicts] : *at.segment) keys.insert(key);
+    for (const auto& key : keys) {
+        const auto qmp = by_qmp.find(key);
+        const auto segment = at.segment->find(key);
+        if (qmp != by_qmp.end() && segment != at.segment->end() &&
+            qmp->second.count == segment->second.count)
+            continue;
+        found.push_back("vCPU " + std::to_string(key.first) + ", vector " +
+                        std::to_string(key.second) +
+                        ": its verdicts by QMP and in the segment differ " +
+                        which);
+    }
+}
+
 /// Without a registration the VMM has nothing to decide (I3).
 void vmm_stays_out(const Snapshots& at, std::vector<std::string>& found)
 {
@@ -239,6 +266,11 @@ std::vector<std::string> disagreements(Mode mode, const Snapshots& at,
                                        const CpuSet& isolated)
 {
     std::vector<std::string> found;
+    for (const auto& [snapshot, which] :
+         {std::pair{&at.a, "before the workload"},
+          {&at.b, "after the workload"},
+          {&at.c, "after the loops"}})
+        segment_agrees(*snapshot, which, found);
     for (const auto& [snapshot, which] :
          {std::pair{&at.a, "before the workload"},
           {&at.b, "after the workload"},

@@ -67,6 +67,49 @@ TEST(Agreement, KernelWithoutIpiDeferHasNothingToCompare)
     EXPECT_EQ(check(Mode::kOff, at), Sentences{});
 }
 
+/// The segment of a good run says what QMP says.
+void add_segments(Snapshots& at)
+{
+    for (Snapshot* snapshot : {&at.a, &at.b, &at.c}) {
+        snapshot->segment.emplace();
+        for (const auto& [cpu, now] : *snapshot->vmm)
+            for (const auto& [vector, verdicts] : now.by_vector)
+                (*snapshot->segment)[{cpu, vector}] = verdicts;
+    }
+}
+
+TEST(Agreement, SegmentThatSaysTheSameIsFine)
+{
+    auto at = good_run(Mode::kHv);
+    add_segments(at);
+    EXPECT_EQ(check(Mode::kHv, at), Sentences{});
+}
+
+TEST(Agreement, SegmentThatSaysSomethingElseIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    add_segments(at);
+    ++at.b.segment->at({2, kVector}).count[IPIDEFER_COALESCED];
+    at.c.segment->erase({3, kVector});
+    (*at.c.segment)[{1, kVector}].count[IPIDEFER_DEFERRED] = 1;
+    EXPECT_EQ(check(Mode::kHv, at),
+              (Sentences{"vCPU 2, vector 245: its verdicts by QMP and in the "
+                         "segment differ after the workload",
+                         "vCPU 1, vector 245: its verdicts by QMP and in the "
+                         "segment differ after the loops",
+                         "vCPU 3, vector 245: its verdicts by QMP and in the "
+                         "segment differ after the loops"}));
+}
+
+TEST(Agreement, SegmentReadWhileIpisCameIsNotCompared)
+{
+    auto at = good_run(Mode::kHv);
+    add_segments(at);
+    at.b.consistent = false;
+    ++at.b.segment->at({2, kVector}).count[IPIDEFER_COALESCED];
+    EXPECT_EQ(check(Mode::kHv, at).size(), 1u) << "that it was not consistent";
+}
+
 TEST(Agreement, LostIpiIsSaid)
 {
     auto at = good_run(Mode::kHv);

@@ -11,6 +11,7 @@
 #include "failure.hpp"
 #include "initramfs.hpp"
 #include "machine.hpp"
+#include "open.hpp"
 #include "protocol.hpp"
 #include "qemu_command.hpp"
 
@@ -68,15 +69,21 @@ bool same_counts(const std::optional<GuestStats>& one,
 class Session {
   public:
     Session(Machine& machine, const Options& options, Mode mode,
-            Progress& progress)
-        : machine_{machine}, options_{options}, mode_{mode}, progress_{progress}
+            IpiDefer ipi_defer, Progress& progress)
+        : machine_{machine},
+          options_{options},
+          mode_{mode},
+          ipi_defer_{ipi_defer},
+          progress_{progress}
     {
     }
 
     asio::awaitable<void> boot(Guest& guest)
     {
-        show("booting");
+        show("booting VM " + options_.name);
         guest.qemu_version = co_await machine_.connect();
+        if (ipi_defer_ == IpiDefer::kSegment)
+            vm_.emplace(options_.shm_folder, options_.name);
         const json hello = co_await machine_.boot();
         guest.release = hello.at(protocol::kRelease);
         guest.version = hello.at(protocol::kVersion);
@@ -186,11 +193,14 @@ class Session {
             const json before = co_await machine_.ask_guest(
                 command(protocol::kStats), "reading the guest's statistics");
             const auto vmm = co_await machine_.ask_vmm("query-ipi-defer");
+            std::optional<SegmentReport> segment;
+            if (vm_) segment = read_segment(*vm_);
             const json after = co_await machine_.ask_guest(
                 command(protocol::kSnapshot), "reading the guest's counters");
 
             taken = Snapshot{};
             if (vmm) taken.vmm = parse_ipi_defer(*vmm);
+            taken.segment = std::move(segment);
             taken.stats = stats_in(after);
             taken.interrupts = parse_interrupts(
                 after.at(protocol::kInterrupts).get<std::string>());
@@ -213,7 +223,27 @@ class Session {
     Machine& machine_;
     const Options& options_;
     Mode mode_;
+    IpiDefer ipi_defer_;
+    std::optional<segment::OpenVm> vm_;
     Progress& progress_;
+};
+
+/// A QEMU that had to be killed leaves its segment behind. Made before the
+/// Machine, so that it has ended.
+class SegmentCleanup {
+  public:
+    explicit SegmentCleanup(const Options& options) : options_{options} {}
+    ~SegmentCleanup()
+    {
+        // Mostly there is none, or somebody else's; both are fine.
+        ipidefer_shm_remove_stale(options_.shm_folder.c_str(),
+                                  options_.name.c_str(), nullptr);
+    }
+    SegmentCleanup(const SegmentCleanup&) = delete;
+    SegmentCleanup& operator=(const SegmentCleanup&) = delete;
+
+  private:
+    const Options& options_;
 };
 
 fs::path make_logs(const Options& options, const fs::path& scratch, Mode mode)
@@ -240,7 +270,7 @@ void explain_fallback(const Guest& guest, const Run& run, Progress& progress)
 }
 
 asio::awaitable<void> run_mode(const Options& options, Mode mode,
-                               bool ipi_defer, const fs::path& initramfs,
+                               IpiDefer ipi_defer, const fs::path& initramfs,
                                const fs::path& scratch, Progress& progress,
                                Report& report)
 {
@@ -261,8 +291,9 @@ asio::awaitable<void> run_mode(const Options& options, Mode mode,
     std::ofstream{spec.logs / "command"}
         << shell_quoted(guest.qemu_command_line) << '\n';
 
+    const SegmentCleanup cleanup{options};
     Machine machine{co_await asio::this_coro::executor, spec};
-    Session session{machine, options, mode, progress};
+    Session session{machine, options, mode, ipi_defer, progress};
     co_await session.boot(guest);
     for (const auto& workload : options.workloads) {
         report.runs.push_back(co_await session.run(workload));
@@ -278,8 +309,8 @@ asio::awaitable<void> run_experiment(const Options& options,
                                      const fs::path& scratch,
                                      Progress& progress, Report& report)
 {
-    const bool ipi_defer = has_ipi_defer(options.qemu);
-    if (!ipi_defer &&
+    const IpiDefer ipi_defer = ipi_defer_of(options.qemu);
+    if (ipi_defer == IpiDefer::kNone &&
         std::ranges::find(options.modes, Mode::kHv) != options.modes.end())
         progress.note(options.qemu.string() +
                       " has no ipi-defer object: in mode hv the guest finds "

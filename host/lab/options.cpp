@@ -188,6 +188,8 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--workload", raw.workloads,
                    "built-in workload or shell script; repeatable "
                    "(default: mixed)");
+    app.add_option("--name", raw.name,
+                   "what the host tools call the VM (default: lab-PID)");
     app.add_option("--json", raw.json, "write a report here, - for stdout");
     app.add_option("--keep-logs", raw.keep_logs,
                    "keep consoles and command lines in this folder");
@@ -241,6 +243,13 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     if (raw.nested && !options.modules)
         refuse("--nested",
                "needs KVM's modules: a --kernel folder, or --modules");
+    options.name =
+        raw.name.empty() ? "lab-" + std::to_string(::getpid()) : raw.name;
+    if (options.name.size() >= IPIDEFER_SEGMENT_NAME)
+        refuse("--name", in_quotes(raw.name) + " is longer than " +
+                             std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
+                             " bytes");
+    options.shm_folder = raw.shm_folder;
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)

@@ -2,6 +2,8 @@
 // What `ipidefer lab run` can be told.
 #pragma once
 
+#include <ipidefer/shm.h>
+
 #include <CLI/App.hpp>
 #include <filesystem>
 #include <optional>
@@ -41,6 +43,8 @@ struct RawOptions {
     std::string modules;
     std::string overlay;
     std::vector<std::string> workloads;
+    std::string name;
+    std::filesystem::path shm_folder = IPIDEFER_SHM_DIRECTORY;
     std::string json;
     std::string keep_logs;
     unsigned timeout = 120;
@@ -68,6 +72,8 @@ struct Options {
     std::optional<std::filesystem::path> overlay;
     std::string append;
     std::vector<Workload> workloads;
+    std::string name;  // of the VM, for the host tools
+    std::filesystem::path shm_folder;
     std::string json;  // "-": standard output; empty: none
     std::optional<std::filesystem::path> keep_logs;
     unsigned timeout = 0;  // seconds for one guest

@@ -2,6 +2,7 @@
 #include "options.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -52,6 +53,17 @@ class OptionsTest : public testing::Test {
     fs::path kernel_ = scratch_.path() / "kernel";
     RawOptions raw_;
 };
+
+TEST_F(OptionsTest, VmHasANameOfItsOwnUnlessItIsGivenOne)
+{
+    EXPECT_EQ(check().name, "lab-" + std::to_string(::getpid()));
+    EXPECT_EQ(check().shm_folder, IPIDEFER_SHM_DIRECTORY);
+    raw_.name = "web1";
+    EXPECT_EQ(check().name, "web1");
+    raw_.name = std::string(128, 'x');
+    EXPECT_EQ(refusal(),
+              "--name: '" + raw_.name + "' is longer than 127 bytes");
+}
 
 TEST_F(OptionsTest, DefaultsAreTheWholeExperiment)
 {

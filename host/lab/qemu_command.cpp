@@ -13,13 +13,30 @@ namespace fs = std::filesystem;
 /// Where distributions put firmware, for a QEMU that was not installed.
 constexpr const char* kFirmware[] = {"/usr/share/seabios", "/usr/share/qemu"};
 
+/// QEMU takes a doubled comma for one.
+std::string escaped(const std::string& value)
+{
+    std::string text;
+    for (const char c : value)
+        text += c == ',' ? std::string{",,"} : std::string{c};
+    return text;
+}
+
 std::string client_socket(const char* id, const fs::path& path)
 {
-    // QEMU takes a doubled comma for one.
-    std::string escaped;
-    for (const char c : path.string())
-        escaped += c == ',' ? std::string{",,"} : std::string{c};
-    return std::string{"socket,id="} + id + ",path=" + escaped + ",server=off";
+    return std::string{"socket,id="} + id + ",path=" + escaped(path.string()) +
+           ",server=off";
+}
+
+ProgramResult ask(const fs::path& qemu, const std::vector<std::string>& what)
+{
+    auto answer = run_program(qemu, what);
+    if (answer.status == 0) return answer;
+    std::string words = qemu.string();
+    for (const auto& word : what) words += ' ' + word;
+    throw Failure{Exit::kCannotRun,
+                  words + " ended with status " + std::to_string(answer.status),
+                  answer.output};
 }
 
 }  // namespace
@@ -40,7 +57,7 @@ std::string kernel_command_line(const Options& options, Mode mode)
 }
 
 std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
-                                        bool ipi_defer,
+                                        IpiDefer ipi_defer,
                                         const fs::path& initramfs,
                                         const fs::path& sockets)
 {
@@ -65,11 +82,15 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
     add("-serial", "chardev:guest");
     add("-chardev", client_socket("qmp", sockets / kQmpSocket));
     add("-mon", "chardev=qmp,mode=control");
-    if (ipi_defer) {
+    add("-name", "guest=" + escaped(options.name));
+    if (ipi_defer != IpiDefer::kNone) {
         // A list of ranges is one key for each of them.
         std::string object = "ipi-defer,id=defer0,isolated-cpus=";
         for (const char c : format_cpulist(options.isolated))
             object += c == ',' ? ",isolated-cpus=" : std::string{c};
+        if (ipi_defer == IpiDefer::kSegment)
+            object += ",segment=on,segment-dir=" +
+                      escaped(options.shm_folder.string());
         add("-object", object);
     }
     add("-kernel", options.kernel.string());
@@ -78,15 +99,15 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
     return arguments;
 }
 
-bool has_ipi_defer(const fs::path& qemu)
+IpiDefer ipi_defer_of(const fs::path& qemu)
 {
-    const auto help = run_program(qemu, {"-object", "help"});
-    if (help.status != 0)
-        throw Failure{Exit::kCannotRun,
-                      qemu.string() + " -object help ended with status " +
-                          std::to_string(help.status),
-                      help.output};
-    return help.output.find("\n  ipi-defer\n") != std::string::npos;
+    const auto objects = ask(qemu, {"-object", "help"});
+    if (objects.output.find("\n  ipi-defer\n") == std::string::npos)
+        return IpiDefer::kNone;
+    const auto properties = ask(qemu, {"-object", "ipi-defer,help"});
+    return properties.output.find("\n  segment=") == std::string::npos
+               ? IpiDefer::kObject
+               : IpiDefer::kSegment;
 }
 
 std::string shell_quoted(const std::vector<std::string>& words)

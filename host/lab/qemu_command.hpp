@@ -19,16 +19,22 @@ inline constexpr char kQmpSocket[] = "qmp.sock";
 [[nodiscard]] std::string kernel_command_line(const Options& options,
                                               Mode mode);
 
-/// Arguments, without the program. `ipi_defer`: whether this QEMU has the
-/// ipi-defer object; all modes get it then, so that they differ in the guest
-/// only.
+/// What a QEMU has.
+enum class IpiDefer {
+    kNone,
+    kObject,   // the ipi-defer object
+    kSegment,  // that can share a segment
+};
+
+/// Arguments, without the program. All modes get what this QEMU has, so that
+/// they differ in the guest only.
 [[nodiscard]] std::vector<std::string> qemu_arguments(
-    const Options& options, Mode mode, bool ipi_defer,
+    const Options& options, Mode mode, IpiDefer ipi_defer,
     const std::filesystem::path& initramfs,
     const std::filesystem::path& sockets);
 
 /// Asks the program; throws a Failure when it cannot be run.
-[[nodiscard]] bool has_ipi_defer(const std::filesystem::path& qemu);
+[[nodiscard]] IpiDefer ipi_defer_of(const std::filesystem::path& qemu);
 
 /// A command line as a shell would take it.
 [[nodiscard]] std::string shell_quoted(const std::vector<std::string>& words);

@@ -16,6 +16,7 @@ Options options()
     given.housekeeping = {0, 1, 4};
     given.memory = "512M";
     given.kernel = "/k/bzImage";
+    given.name = "lab-1";
     return given;
 }
 
@@ -44,15 +45,30 @@ TEST(KernelCommandLine, WhatIsAppendedComesLastAndThusWins)
 TEST(QemuArguments, ObjectGetsOneKeyForEachRange)
 {
     const auto arguments =
-        qemu_arguments(options(), Mode::kOff, true, "/i", "/s");
+        qemu_arguments(options(), Mode::kOff, IpiDefer::kObject, "/i", "/s");
     EXPECT_EQ(value_of(arguments, "-object"),
               "ipi-defer,id=defer0,isolated-cpus=2-3,isolated-cpus=5");
 }
 
+TEST(QemuArguments, SegmentHasTheNameOfTheRun)
+{
+    Options given = options();
+    given.name = "a,b";
+    given.shm_folder = "/x,y";
+    const auto arguments =
+        qemu_arguments(given, Mode::kHv, IpiDefer::kSegment, "/i", "/s");
+    EXPECT_EQ(value_of(arguments, "-name"), "guest=a,,b");
+    EXPECT_EQ(value_of(arguments, "-object"),
+              "ipi-defer,id=defer0,isolated-cpus=2-3,isolated-cpus=5,"
+              "segment=on,segment-dir=/x,,y");
+}
+
 TEST(QemuArguments, ModesDifferInTheGuestOnly)
 {
-    auto off = qemu_arguments(options(), Mode::kOff, true, "/i", "/s");
-    auto hv = qemu_arguments(options(), Mode::kHv, true, "/i", "/s");
+    auto off =
+        qemu_arguments(options(), Mode::kOff, IpiDefer::kSegment, "/i", "/s");
+    auto hv =
+        qemu_arguments(options(), Mode::kHv, IpiDefer::kSegment, "/i", "/s");
     EXPECT_NE(off.back(), hv.back());
     off.pop_back();
     hv.pop_back();
@@ -62,7 +78,7 @@ TEST(QemuArguments, ModesDifferInTheGuestOnly)
 TEST(QemuArguments, QemuWithoutTheObjectIsNotAskedForIt)
 {
     const auto arguments =
-        qemu_arguments(options(), Mode::kHv, false, "/i", "/s");
+        qemu_arguments(options(), Mode::kHv, IpiDefer::kNone, "/i", "/s");
     EXPECT_EQ(value_of(arguments, "-object"), "(none)");
 }
 
@@ -70,7 +86,8 @@ TEST(QemuArguments, KvmHasTheObjectTooAndTheHostsCpu)
 {
     Options given = options();
     given.accel = Accel::kKvm;
-    const auto arguments = qemu_arguments(given, Mode::kHv, true, "/i", "/s");
+    const auto arguments =
+        qemu_arguments(given, Mode::kHv, IpiDefer::kObject, "/i", "/s");
     EXPECT_TRUE(value_of(arguments, "-object").starts_with("ipi-defer,"));
     EXPECT_EQ(value_of(arguments, "-accel"), "kvm");
     EXPECT_EQ(value_of(arguments, "-cpu"), "host");
@@ -79,7 +96,7 @@ TEST(QemuArguments, KvmHasTheObjectTooAndTheHostsCpu)
 TEST(QemuArguments, CommasInPathsAreDoubled)
 {
     const auto arguments =
-        qemu_arguments(options(), Mode::kOff, false, "/i", "/a,b");
+        qemu_arguments(options(), Mode::kOff, IpiDefer::kNone, "/i", "/a,b");
     EXPECT_EQ(value_of(arguments, "-chardev"),
               "socket,id=console,path=/a,,b/console.sock,server=off");
 }
@@ -93,13 +110,14 @@ TEST(ShellQuoted, OnlyWhatNeedsItIsQuoted)
 TEST(QemuArguments, NestedGuestsNeedVirtualization)
 {
     Options given = options();
-    EXPECT_EQ(
-        value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"), "-cpu"),
-        "max");
+    const auto cpu = [&] {
+        return value_of(
+            qemu_arguments(given, Mode::kHv, IpiDefer::kObject, "/i", "/s"),
+            "-cpu");
+    };
+    EXPECT_EQ(cpu(), "max");
     given.nested = true;
-    EXPECT_EQ(
-        value_of(qemu_arguments(given, Mode::kHv, true, "/i", "/s"), "-cpu"),
-        "max,+svm");
+    EXPECT_EQ(cpu(), "max,+svm");
 }
 
 }  // namespace

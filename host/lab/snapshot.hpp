@@ -8,6 +8,7 @@
 #include <string>
 
 #include "guest_report.hpp"
+#include "segment_report.hpp"
 #include "verdict_report.hpp"
 
 namespace ipidefer::lab {
@@ -36,6 +37,8 @@ struct Snapshot {
     std::map<unsigned, NestedReport> nested;
     /// Nothing when the VMM has no ipi-defer object.
     std::optional<VmmReport> vmm;
+    /// Nothing when the VMM shares no segment.
+    std::optional<SegmentReport> segment;
     /// Nothing typed happened while guest and VMM were asked.
     bool consistent = true;
 };

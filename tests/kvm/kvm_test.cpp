@@ -15,9 +15,12 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cpio.hpp"
@@ -381,6 +384,317 @@ void reader_that_stops_reading(const Programs& programs)
     expect(status == kGuestFailed, "exit status " + std::to_string(status), "");
 }
 
+// ---- The segment
+
+/// A VMM that runs "web1" with a segment, while the test does something else.
+class WatchedVmm {
+  public:
+    WatchedVmm(const Programs& programs, const fs::path& vmm,
+               const std::string& append, const Arguments& more = {})
+        : cli_{programs.cli}
+    {
+        Arguments arguments{"--guest",       programs.guest,
+                            "--cpus",        "4",
+                            "--isolated",    "1-3",
+                            "--timeout",     "150",
+                            "--append",      append + " " + kPatient,
+                            "--segment",     "on",
+                            "--name",        "web1",
+                            "--json",        report_file().string(),
+                            "--segment-dir", folder().string()};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        fs::create_directory(folder());
+        pid_ = start(vmm, arguments, pipe_.writer());
+    }
+    ~WatchedVmm()
+    {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    WatchedVmm(const WatchedVmm&) = delete;
+    WatchedVmm& operator=(const WatchedVmm&) = delete;
+
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    [[nodiscard]] fs::path folder() const
+    {
+        return scratch_.path() / "segments";
+    }
+    [[nodiscard]] fs::path file() const { return folder() / "ipidefer.web1"; }
+    [[nodiscard]] fs::path report_file() const
+    {
+        return scratch_.path() / "report.json";
+    }
+
+    /// Waits for the end. @return as run() does
+    Run end(std::optional<int> signal = std::nullopt)
+    {
+        if (signal) ::kill(pid_, *signal);
+        Run run;
+        run.result.status = wait_for(std::exchange(pid_, 0));
+        run.result.output = said();
+        std::cout << run.result.output << std::flush;
+        if (fs::exists(report_file()))
+            run.report = json::parse(ipidefer::lab::read_whole(report_file()));
+        return run;
+    }
+    /// Waits for its death of a signal. @return which
+    int killed_by()
+    {
+        for (int i = 0; i < 300; ++i) {
+            int status = 0;
+            if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+                pid_ = 0;
+                return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds{100});
+        }
+        return 0;
+    }
+
+    ProgramResult tool(Arguments arguments) const
+    {
+        arguments.insert(arguments.begin(), {"--shm-dir", folder().string()});
+        return run_program(cli_, arguments);
+    }
+    [[nodiscard]] json tool_json(Arguments arguments) const
+    {
+        arguments.emplace_back("--json");
+        const auto result = tool(std::move(arguments));
+        expect(result.status == kDone, "ipidefer failed", result.output);
+        return json::parse(result.output);
+    }
+    /// Verdicts of vCPU 1 whose name starts so.
+    [[nodiscard]] std::uint64_t count(const std::string& prefix) const
+    {
+        std::uint64_t sum = 0;
+        const json vm = tool_json({"stat", "web1"})[0];
+        for (const auto& row : vm["vcpus"][1]["counters"])
+            for (const auto& [verdict, count] : row.items())
+                if (verdict.starts_with(prefix))
+                    sum += count.get<std::uint64_t>();
+        return sum;
+    }
+    [[nodiscard]] std::uint64_t suppressed() const
+    {
+        return count("deferred") + count("coalesced");
+    }
+    template <typename Done>
+    void wait_until(const std::string& what, Done done) const
+    {
+        for (int i = 0; i < 6000; ++i) {
+            if (done()) return;
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+        expect(false, what + ": not within a minute", "");
+    }
+
+  private:
+    [[nodiscard]] std::string said() const
+    {
+        // Nobody writes any more, and a pipe holds what such a guest says.
+        std::string text(1u << 16, '\0');
+        ::fcntl(pipe_.reader(), F_SETFL, O_NONBLOCK);
+        const auto got = ::read(pipe_.reader(), text.data(), text.size());
+        text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+        return text;
+    }
+
+    fs::path cli_;
+    ipidefer::lab::Scratch scratch_;
+    Pipe pipe_;
+    pid_t pid_ = 0;
+};
+
+// Long enough in ring 3 for IPIs to be recorded also where ring 0 is emulated.
+constexpr char kEndless[] = "scenario=storm rounds=100000000 stay=2000000";
+
+void segment_steers(const Programs& programs)
+{
+    WatchedVmm vmm{programs, programs.vmm, kEndless};
+    vmm.wait_until("the VM appears", [&] { return fs::exists(vmm.file()); });
+    vmm.wait_until("it defers", [&] { return vmm.suppressed() > 20; });
+    const json vm = vmm.tool_json({"list"})["vms"][0];
+    expect(vm["name"] == "web1" && vm["state"] == "running" &&
+               vm["pid"] == vmm.pid() && vm["policy"]["isolated"] == "1-3" &&
+               vm["producer"].get<std::string>().starts_with("ipidefer-vmm "),
+           "another VM", vm.dump(1));
+
+    // Each of these works on the next IPI: nothing is suppressed from then on.
+    const auto stops = [&](const Arguments& off, const Arguments& on,
+                           const std::string& verdict) {
+        Arguments change{"policy", "web1"};
+        change.insert(change.end(), off.begin(), off.end());
+        (void)vmm.tool_json(change);
+        const auto before = vmm.suppressed();
+        const auto delivered = vmm.count(verdict);
+        vmm.wait_until(verdict,
+                       [&] { return vmm.count(verdict) > delivered + 20; });
+        expect(vmm.suppressed() == before, verdict + ", and still deferred",
+               "");
+        change.resize(2);
+        change.insert(change.end(), on.begin(), on.end());
+        (void)vmm.tool_json(change);
+        vmm.wait_until("it defers again",
+                       [&] { return vmm.suppressed() > before + 20; });
+    };
+    stops({"--off"}, {"--on"}, "delivered-policy");
+    stops({"--isolated", "2-3"}, {"--isolated", "1"}, "delivered-not-isolated");
+
+    const Run done = vmm.end(SIGTERM);
+    done.expect_status(kCannotRun);
+    expect(!fs::exists(vmm.file()), "the segment was left behind", "");
+    expect(done.report["vcpus"][3]["isolated"] == false &&
+               done.report["vcpus"][1]["isolated"] == true,
+           "the report shows another policy", done.text());
+}
+
+/// All events of a run, from its first ICR write on, are those of the counters.
+void segment_trace(const Programs& programs)
+{
+    for (int i = 0; i < 5; ++i) {
+        WatchedVmm vmm{programs,
+                       programs.vmm,
+                       "scenario=storm rounds=150",
+                       {"--trace-entries", "1048576"}};
+        vmm.wait_until("the VM appears",
+                       [&] { return fs::exists(vmm.file()); });
+        // Ends with the VM.
+        const auto trace = vmm.tool({"trace", "web1", "--json"});
+        const Run done = vmm.end();
+        done.expect_status(kDone);
+        expect(trace.status == kDone, "ipidefer trace failed", trace.output);
+
+        std::map<std::string, std::uint64_t> verdicts;
+        std::uint64_t sends = 0;
+        bool from_the_start = false;
+        std::istringstream lines{trace.output};
+        for (std::string line; std::getline(lines, line);) {
+            const json event = json::parse(line);
+            expect(event["event"] != "lost", "lost events", line);
+            if (event["event"] == "ipi_send") {
+                if (event["delivery"] == "init" && event["cpumask"] == "1")
+                    from_the_start = true;
+                if (event["delivery"] == "fixed" && event["cpumask"] == "1" &&
+                    (event["vector"] == 0xf5 || event["vector"] == 0xf6))
+                    ++sends;
+                continue;
+            }
+            std::string verdict = event["verdict"];
+            if (const std::string reason = event["reason"]; !reason.empty()) {
+                verdict += '-';
+                verdict += reason;
+            }
+            expect(event["cpu"] == 1 && event["sender"] != 1, "another event",
+                   line);
+            ++verdicts[verdict];
+        }
+        // Else the guest was faster than we: nothing can be said.
+        if (!from_the_start) continue;
+        expect(sends == done.value("sent"), "sends: trace and guest differ",
+               done.text());
+        std::uint64_t sum = 0;
+        for (const auto& [verdict, count] : verdicts) {
+            sum += count;
+            // A whole name: no other starts with it.
+            expect(count == done.verdicts(1, verdict),
+                   verdict + ": trace and counters differ", done.text());
+        }
+        expect(sum == done.value("sent"), "verdicts: trace and guest differ",
+               done.text());
+        return;
+    }
+    expect(false, "five guests were faster than ipidefer trace", "");
+}
+
+void segment_age(const Programs& programs)
+{
+    const std::string append = "scenario=storm rounds=60 stay=2000000";
+    const auto aged = [](const Run& done) {
+        std::uint64_t sum = 0;
+        for (const auto& [vector, count] :
+             done.report["vcpus"][1]["max_age"].items())
+            sum += count.get<std::uint64_t>();
+        return sum;
+    };
+    WatchedVmm vmm{programs, programs.vmm, append, {"--max-age", "1ms"}};
+    const Run done = vmm.end();
+    done.expect_status(kDone);
+    expect(aged(done) > 0, "nothing was delivered for its age", done.text());
+    // I1: in addition, and counted apart.
+    expect(done.verdicts(1) == done.value("sent"), "verdicts and IPIs differ",
+           done.text());
+    expect(done.value("taken") <= done.verdicts(1, "delivered") + aged(done),
+           "more interrupts than were delivered", done.text());
+    // The control.
+    WatchedVmm patient{programs, programs.vmm, append};
+    const Run without = patient.end();
+    without.expect_status(kDone);
+    expect(aged(without) == 0, "delivered for an age that nobody set",
+           without.text());
+    expect_accounted(without);
+}
+
+void segment_lifetime(const Programs& programs)
+{
+    WatchedVmm vmm{programs, programs.vmm, kEndless};
+    vmm.wait_until("it defers", [&] {
+        return fs::exists(vmm.file()) && vmm.suppressed() > 0;
+    });
+    const Arguments another{"--segment", "on", "--segment-dir",
+                            vmm.folder().string()};
+    auto taken = another;
+    taken.insert(taken.end(), {"--name", "web1"});
+    const Run refused =
+        run_scenario(programs.vmm, programs, "scenario=storm", taken);
+    refused.expect_status(kCannotRun);
+    refused.expect_said("there is a segment of VM 'web1'");
+    // Another name is free. Does not boot: two such guests take their time.
+    auto other = another;
+    other.insert(other.end(), {"--name", "web2"});
+    const Run flat =
+        run_code(programs, std::string{"\xb0\x00\xe6\xf4", 4}, other);
+    flat.expect_status(kDone);
+    expect(!fs::exists(vmm.folder() / "ipidefer.web2"),
+           "the segment was left behind", "");
+
+    // Killed: the file stays, is known to be stale, and is replaced.
+    ::kill(vmm.pid(), SIGKILL);
+    expect(vmm.killed_by() == SIGKILL, "it was not killed", "");
+    expect(vmm.tool_json({"list"})["vms"][0]["state"] == "stale", "not stale",
+           "");
+    run_scenario(programs.vmm, programs,
+                 std::string{"scenario=storm rounds=5 "} + kPatient, taken)
+        .expect_status(kDone);
+    expect(!fs::exists(vmm.file()), "the segment was left behind", "");
+}
+
+/// I7: it lives, and everything is delivered.
+void segment_truncated(const Programs& programs)
+{
+    WatchedVmm vmm{programs, programs.mutant, kEndless};
+    vmm.wait_until("it defers", [&] {
+        return fs::exists(vmm.file()) && vmm.suppressed() > 0;
+    });
+    fs::resize_file(vmm.file(), 0);
+    // IPIs go on, and ticks.
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+    const Run done = vmm.end(SIGTERM);
+    done.expect_status(kCannotRun);
+    expect(done.verdicts(1, "delivered-policy") != 0, "nothing is delivered",
+           done.text());
+    expect(done.recorded(1) == 0, "something is recorded", done.text());
+    // The control.
+    WatchedVmm unguarded{
+        programs, programs.mutant, kEndless, {"--mutation", "no-guard"}};
+    unguarded.wait_until("it defers", [&] {
+        return fs::exists(unguarded.file()) && unguarded.suppressed() > 0;
+    });
+    fs::resize_file(unguarded.file(), 0);
+    const int signal = unguarded.killed_by();
+    expect(signal == SIGBUS, "signal " + std::to_string(signal), "");
+}
+
 // ---- Deliberate bugs, which must be seen
 
 /// A bug of the VMM, seen by the guest.
@@ -449,6 +763,11 @@ std::map<std::string, Case> all_cases()
         {"stopped-by-signal", stopped_by_signal},
         {"stopped-while-all-send", stopped_while_all_send},
         {"reader-that-stops-reading", reader_that_stops_reading},
+        {"segment-steers", segment_steers},
+        {"segment-trace", segment_trace},
+        {"segment-age", segment_age},
+        {"segment-lifetime", segment_lifetime},
+        {"segment-truncated", segment_truncated},
         {"bench", bench},
     };
     for (const char* name :

@@ -799,7 +799,7 @@ class DeliveryKvmOffDoorbell(DeliveryKvm):
 
 
 class Policy(Base):
-    offered = {"icr": True, "doorbell": False,
+    offered = {"icr": True, "doorbell": False, "max-age-ns": 0,
                "doorbell-writes": 0, "doorbell-refused": 0}
 
     def setUp(self):

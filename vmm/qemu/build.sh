@@ -102,11 +102,12 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
     version=$known
 }
 
-# The root project with no part but the core: what is done elsewhere in the
-# repository neither breaks nor repeats this build.
+# The root project with no part but the two libraries: what is done elsewhere in
+# the repository neither breaks nor repeats this build.
 core_project() {
     sed '/^[[:space:]]*add_subdirectory(/d' "$repo/CMakeLists.txt"
     echo 'add_subdirectory(vmm/core)'
+    echo 'add_subdirectory(vmm/shm)'
 }
 
 # Everything that can change the result, one line each.
@@ -118,10 +119,10 @@ fingerprint() {
     fingerprint_series "$patches"
     printf 'core %s\n' "$(core_project | sha256sum)"
     cd "$repo"
-    { find vmm/abi vmm/core/include vmm/core/src -type f \
+    { find vmm/abi vmm/core/include vmm/core/src vmm/shm/include vmm/shm/src -type f \
           ! -name '*_test.cpp' ! -name '*_fuzz.cpp'
       echo cmake/IpideferBuild.cmake
-      find vmm/core -maxdepth 1 -type f ! -name '*.md' ! -name tests.cmake; } |
+      find vmm/core vmm/shm -maxdepth 1 -type f ! -name '*.md' ! -name tests.cmake; } |
         LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
 }
 
@@ -177,8 +178,8 @@ build_core() {
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
         -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF
     logged "building libipidefer" cmake --build "$work/core" -j "$jobs" \
-        --target ipidefer-static ipidefer-shared
-    logged "installing libipidefer" cmake --install "$work/core/vmm/core"
+        --target ipidefer-static ipidefer-shared ipidefer-shm
+    logged "installing libipidefer" cmake --install "$work/core"
 }
 
 build_qemu() {

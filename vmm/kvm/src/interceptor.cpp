@@ -7,16 +7,18 @@
 #include "mutation.hpp"
 
 namespace ipidefer::vmm {
+namespace {
+
+/// At 100 ms or less each.
+constexpr unsigned kTicksPerClockSample = 10;
+
+}  // namespace
 
 Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
-                         const GuestMemory& memory)
-    : memory_{memory}, vm_{ipidefer_vm_create(vcpus)}, registers_(vcpus)
+                         const GuestMemory& memory,
+                         const std::optional<SegmentConfig>& segment)
+    : memory_{memory}, vm_{vcpus, segment}, registers_(vcpus)
 {
-    if (!vm_)
-        throw Failure{Exit::kCannotRun, "no decision core for " +
-                                            std::to_string(vcpus) +
-                                            " vCPUs, limit " +
-                                            std::to_string(IPIDEFER_MAX_VCPUS)};
     ipidefer_set_enabled(vm_.get(), policy.enabled);
     std::uint32_t contexts = 0;
     if (policy.user) contexts |= IPIDEFER_CONTEXT_USER;
@@ -28,10 +30,13 @@ Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
             throw Failure{Exit::kCannotRun,
                           "isolated vCPU " + std::to_string(vcpu) +
                               ", the last one is " + std::to_string(vcpus - 1)};
-    for (unsigned vector = 0; vector < 256; ++vector)
+    // No guest can bind others.
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
         ipidefer_set_vector_allowed(
             vm_.get(), static_cast<std::uint8_t>(vector),
             std::ranges::find(policy.vectors, vector) != policy.vectors.end());
+    ipidefer_set_max_age(vm_.get(), policy.max_age_ns);
 }
 
 std::array<CpuidLeaf, IPI_DEFER_CPUID_LEAVES> Interceptor::cpuid()
@@ -103,12 +108,19 @@ void Interceptor::end_registration(unsigned vcpu)
     registers_[vcpu] = 0;
 }
 
-bool Interceptor::decide(unsigned target, std::uint8_t vector) noexcept
+bool Interceptor::decide(unsigned sender, unsigned target,
+                         std::uint8_t vector) noexcept
 {
     if (mutated(Mutation::kDrop)) return true;
-    const bool recorded =
-        ipidefer_suppresses(ipidefer_decide(vm_.get(), target, vector));
+    const bool recorded = ipidefer_suppresses(
+        ipidefer_decide_from(vm_.get(), sender, target, vector));
     return recorded && !mutated(Mutation::kBoth);
+}
+
+std::uint64_t Interceptor::tick(ipidefer_deliver* deliver, void* opaque)
+{
+    if (++ticks_ % kTicksPerClockSample == 0) ipidefer_shm_set_clock(vm_.shm());
+    return ipidefer_tick(vm_.get(), __builtin_ia32_rdtsc(), deliver, opaque);
 }
 
 ipidefer_counters Interceptor::counters(unsigned vcpu,

@@ -3,19 +3,21 @@
 // contract (docs/ABI.md), and the question what becomes of one IPI.
 //
 // Locking is the caller's, as ipidefer.h has it: write_register() and
-// end_registration() alone, decide() with any number of its like (router.hpp).
+// end_registration() alone, decide() and tick() with any number of their like
+// (router.hpp).
 #pragma once
 
 #include <ipidefer/ipidefer.h>
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "memory.hpp"
+#include "segment.hpp"
 
 namespace ipidefer::vmm {
 
@@ -27,6 +29,7 @@ struct Policy {
     bool user = true;
     bool guest = true;
     bool idle = false;
+    std::uint64_t max_age_ns = 0;  // 0: never; needs a segment
 };
 
 struct CpuidLeaf {
@@ -35,8 +38,9 @@ struct CpuidLeaf {
 
 class Interceptor {
   public:
-    Interceptor(const Policy& policy, unsigned vcpus,
-                const GuestMemory& memory);
+    /// @param segment by which host tools see and steer it; or none
+    Interceptor(const Policy& policy, unsigned vcpus, const GuestMemory& memory,
+                const std::optional<SegmentConfig>& segment = std::nullopt);
 
     /// Leaves that the guest finds the contract by; this VMM sees the ICR.
     [[nodiscard]] static std::array<CpuidLeaf, IPI_DEFER_CPUID_LEAVES> cpuid();
@@ -58,10 +62,41 @@ class Interceptor {
     }
     /// Decides and counts one deferrable IPI to one vCPU (I1).
     /// @return whether it has been recorded, and must not be delivered
-    [[nodiscard]] bool decide(unsigned target, std::uint8_t vector) noexcept;
+    [[nodiscard]] bool decide(unsigned sender, unsigned target,
+                              std::uint8_t vector) noexcept;
+
+    /// Does somebody want to know of each ICR write? Cheap.
+    [[nodiscard]] bool tracing() const noexcept
+    {
+        return ipidefer_tracing(vm_.get(), IPIDEFER_TRACE_SEND);
+    }
+    /// @param targets a bit for each vCPU
+    void trace_send(unsigned sender, const ipidefer_icr& icr,
+                    std::span<const std::uint64_t> targets) noexcept
+    {
+        ipidefer_trace_send(vm_.get(), sender, &icr, targets.data());
+    }
+
+    [[nodiscard]] bool has_segment() const noexcept
+    {
+        return vm_.shm() != nullptr;
+    }
+    /// Has work delivered that has waited too long, and renews what tools see.
+    /// @return nanoseconds after which to call again
+    std::uint64_t tick(ipidefer_deliver* deliver, void* opaque);
+    void tell_guest_tsc_offset(std::int64_t offset) noexcept
+    {
+        ipidefer_shm_set_guest_tsc_offset(vm_.shm(), offset);
+    }
 
     [[nodiscard]] ipidefer_counters counters(unsigned vcpu,
                                              std::uint8_t vector) const;
+    /// Deliveries for age, of work that had its verdict before.
+    [[nodiscard]] std::uint64_t expired(unsigned vcpu,
+                                        std::uint8_t vector) const
+    {
+        return ipidefer_expired(vm_.get(), vcpu, vector);
+    }
     [[nodiscard]] bool isolated(unsigned vcpu) const
     {
         return ipidefer_isolated(vm_.get(), vcpu);
@@ -75,16 +110,11 @@ class Interceptor {
     }
 
   private:
-    struct Destroy {
-        void operator()(ipidefer_vm* vm) const noexcept
-        {
-            ipidefer_vm_destroy(vm);
-        }
-    };
     bool refuse(const ipidefer_fault& fault);
 
     const GuestMemory& memory_;
-    std::unique_ptr<ipidefer_vm, Destroy> vm_;
+    CoreVm vm_;
+    unsigned ticks_ = 0;
     std::vector<std::uint64_t> registers_;
     std::uint64_t accepted_ = 0;
     std::uint64_t refused_ = 0;

@@ -105,7 +105,7 @@ Machine::Machine(const Kvm& kvm, const MachineConfig& config)
     : config_{config},
       memory_{config.ram_bytes},
       vm_{kvm.create_vm()},
-      interceptor_{config.policy, config.vcpus, memory_},
+      interceptor_{config.policy, config.vcpus, memory_, config.segment},
       router_{interceptor_, config.vcpus},
       ports_{ending_, [this] { return snapshot(); }}
 {
@@ -128,6 +128,10 @@ Machine::Machine(const Kvm& kvm, const MachineConfig& config)
         router_.connect(i, cpu.loop->kick(), cpu.loop->identity());
         cpus_.push_back(std::move(cpu));
     }
+    // The vCPUs do not run yet, and start with the same TSC.
+    if (const auto offset = cpus_.front().vcpu->tsc_offset();
+        offset && interceptor_.has_segment())
+        interceptor_.tell_guest_tsc_offset(*offset);
 }
 
 Machine::~Machine() = default;
@@ -196,8 +200,13 @@ Outcome Machine::run(unsigned seconds, int console_fd)
 
     std::string console;
     const std::uint64_t end = started_ + seconds * kNsPerSecond;
+    std::uint64_t tick_at = interceptor_.has_segment() ? started_ : UINT64_MAX;
     while (!ending_.is_set()) {
-        const std::uint64_t now = now_ns();
+        std::uint64_t now = now_ns();
+        if (now >= tick_at) {
+            tick_at = now + router_.tick();
+            now = now_ns();
+        }
         if (now >= end) {
             ending_.set({Outcome::Kind::kTimeout, 0,
                          "not done after " + std::to_string(seconds) + " s"});
@@ -206,8 +215,9 @@ Outcome Machine::run(unsigned seconds, int console_fd)
         pollfd polls[] = {{ending_.event(), POLLIN, 0},
                           {stop.fd(), POLLIN, 0},
                           {console.empty() ? -1 : console_fd, POLLOUT, 0}};
-        const auto ms =
-            std::min<std::uint64_t>((end - now) / kNsPerMs + 1, INT_MAX);
+        const std::uint64_t next = std::min(end, tick_at);
+        const auto ms = std::min<std::uint64_t>(
+            next > now ? (next - now) / kNsPerMs + 1 : 0, INT_MAX);
         ::poll(polls, std::size(polls), static_cast<int>(ms));
         if ((polls[1].revents & POLLIN) != 0)
             ending_.set({Outcome::Kind::kSignal, 0, "stopped by a signal"});

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "ports.hpp"
 #include "router.hpp"
 #include "run_loop.hpp"
+#include "segment.hpp"
 
 namespace ipidefer::vmm {
 
@@ -24,6 +26,7 @@ struct MachineConfig {
     Policy policy;
     std::vector<unsigned> pin;  // host CPU of each vCPU, or empty
     std::string append;         // for the guest's command line
+    std::optional<SegmentConfig> segment;
 };
 
 class Machine {

@@ -14,6 +14,7 @@ enum class Mutation {
     kDeferNmi,          // I3: an NMI is taken for a typed IPI
     kKeepRegistration,  // INIT does not end a registration
     kAnyWord,           // I7: a word that is not writable RAM is accepted
+    kNoGuard,           // I7: nobody handles a truncated segment
 };
 
 #ifdef IPIDEFER_VMM_MUTATIONS
@@ -34,7 +35,8 @@ inline bool set_mutation(std::string_view name) noexcept
           Named{"both", Mutation::kBoth},
           Named{"defer-nmi", Mutation::kDeferNmi},
           Named{"keep-registration", Mutation::kKeepRegistration},
-          Named{"any-word", Mutation::kAnyWord}})
+          Named{"any-word", Mutation::kAnyWord},
+          Named{"no-guard", Mutation::kNoGuard}})
         if (each.name == name) {
             g_mutation = each.mutation;
             return true;

@@ -56,6 +56,69 @@ std::size_t check_memory(const std::string& text)
     return static_cast<std::size_t>(*number * unit * kMiB);
 }
 
+std::uint64_t check_age(const std::string& text)
+{
+    struct Unit {
+        std::string_view name;
+        std::uint64_t ns;
+    };
+    constexpr Unit kUnits[] = {
+        {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
+    constexpr std::uint64_t kLongest = 1'000'000'000'000'000;
+    if (text == "0") return 0;
+    const auto digits = text.find_first_not_of("0123456789");
+    if (digits != std::string::npos)
+        for (const Unit& unit : kUnits) {
+            const auto number = number_of(text.substr(0, digits));
+            if (unit.name != text.substr(digits) || !number) continue;
+            if (*number > kLongest / unit.ns)
+                refuse("--max-age", text, "longer than 11 days");
+            return *number * unit.ns;
+        }
+    refuse("--max-age", text,
+           "not a time, as in 10ms; units are ns, us, ms, s");
+}
+
+std::optional<SegmentConfig> check_segment(const RawOptions& raw)
+{
+    if (raw.segment != "on" && raw.segment != "off")
+        refuse("--segment", raw.segment, "neither on nor off");
+    if (raw.segment == "off") {
+        if (check_age(raw.max_age) != 0)
+            refuse("--max-age", raw.max_age, "needs --segment on");
+        return std::nullopt;
+    }
+    SegmentConfig segment;
+    if (raw.name.empty() || raw.name.size() >= IPIDEFER_SEGMENT_NAME)
+        refuse("--name", raw.name,
+               "with --segment on, a name of 1 to " +
+                   std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
+                   " bytes is needed");
+    segment.name = raw.name;
+    segment.directory = raw.segment_dir;
+    unsigned mode = 0;
+    const char* const end = raw.segment_mode.data() + raw.segment_mode.size();
+    const auto [at, error] =
+        std::from_chars(raw.segment_mode.data(), end, mode, 8);
+    if (error != std::errc{} || at != end || mode == 0 || mode > 0777)
+        refuse("--segment-mode", raw.segment_mode,
+               "not an octal number from 1 to 777");
+    segment.mode = mode;
+    if (!raw.segment_group.empty()) {
+        const auto group = group_of(raw.segment_group);
+        if (!group)
+            refuse("--segment-group", raw.segment_group,
+                   "neither a group nor the number of one");
+        segment.group = *group;
+    }
+    segment.trace_entries = raw.trace_entries;
+    if (ipidefer_segment_bytes(raw.cpus, raw.trace_entries) == 0)
+        refuse("--trace-entries", std::to_string(raw.trace_entries),
+               "neither 0 nor a power of two up to " +
+                   std::to_string(IPIDEFER_SEGMENT_MAX_RING));
+    return segment;
+}
+
 bool check_switch(const std::string& option, const std::string& text)
 {
     if (text == "on") return true;
@@ -93,6 +156,25 @@ void add_options(CLI::App& app, RawOptions& raw)
         ->capture_default_str();
     app.add_option("--pin", raw.pin,
                    "host CPUs, one for each vCPU in order, as in 0,1");
+    app.add_option("--segment", raw.segment,
+                   "share policy, counters and a trace with the host tools: on "
+                   "or off")
+        ->capture_default_str();
+    app.add_option("--name", raw.name, "what the host tools call the VM");
+    app.add_option("--segment-dir", raw.segment_dir,
+                   "where the segment is (default: " IPIDEFER_SHM_DIRECTORY
+                   ")");
+    app.add_option("--segment-mode", raw.segment_mode,
+                   "its permissions, octal; who may write may steer")
+        ->capture_default_str();
+    app.add_option("--segment-group", raw.segment_group, "its group");
+    app.add_option("--trace-entries", raw.trace_entries,
+                   "events that it holds: 0 or a power of two")
+        ->capture_default_str();
+    app.add_option("--max-age", raw.max_age,
+                   "deliver recorded work that has waited longer, as in 10ms; "
+                   "0: never; needs --segment on")
+        ->capture_default_str();
     app.add_option("--timeout", raw.timeout, "seconds that the guest may take")
         ->capture_default_str();
     app.add_option("--json", raw.json, "write a report here, - for stdout");
@@ -123,6 +205,8 @@ Options check_options(const RawOptions& raw)
     machine.policy.user = check_switch("--user", raw.user);
     machine.policy.guest = check_switch("--guest-context", raw.guest_context);
     machine.policy.idle = check_switch("--idle", raw.idle);
+    machine.policy.max_age_ns = check_age(raw.max_age);
+    machine.segment = check_segment(raw);
     machine.pin = parse_number_list("--pin", raw.pin, 0, CPU_SETSIZE - 1);
     if (!machine.pin.empty() && machine.pin.size() != raw.cpus)
         refuse("--pin", raw.pin,

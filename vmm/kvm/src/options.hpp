@@ -24,6 +24,13 @@ struct RawOptions {
     std::string append;
     std::string load = "0x100000";
     std::string pin;
+    std::string segment = "off";
+    std::string name;
+    std::string segment_dir;
+    std::string segment_mode = "0600";
+    std::string segment_group;
+    unsigned trace_entries = 16384;
+    std::string max_age = "0";
     std::string json;
     std::string mutation;
     unsigned timeout = 60;

@@ -82,6 +82,82 @@ TEST(Options, RefusalsNameOptionValueAndLimit)
               "--load '0x4000000': not an address below 67108864");
 }
 
+RawOptions with_segment()
+{
+    RawOptions raw = good();
+    raw.segment = "on";
+    raw.name = "vm";
+    return raw;
+}
+
+TEST(Options, SegmentIsOffUnlessAskedFor)
+{
+    EXPECT_FALSE(check_options(good()).machine.segment);
+    const auto segment = check_options(with_segment()).machine.segment;
+    ASSERT_TRUE(segment);
+    EXPECT_EQ(segment->name, "vm");
+    EXPECT_EQ(segment->mode, mode_t{0600});
+    EXPECT_EQ(segment->group, static_cast<gid_t>(-1));
+    EXPECT_EQ(segment->trace_entries, 16384u);
+}
+
+TEST(Options, SegmentTakesModeGroupAndAge)
+{
+    auto raw = with_segment();
+    raw.segment_mode = "640";
+    raw.segment_group = "root";
+    raw.max_age = "10ms";
+    const auto machine = check_options(raw).machine;
+    EXPECT_EQ(machine.segment->mode, mode_t{0640});
+    EXPECT_EQ(machine.segment->group, gid_t{0});
+    EXPECT_EQ(machine.policy.max_age_ns, 10'000'000u);
+    raw.segment_group = "4711";
+    EXPECT_EQ(check_options(raw).machine.segment->group, gid_t{4711});
+}
+
+TEST(Options, SegmentRefusalsNameOptionValueAndLimit)
+{
+    auto raw = with_segment();
+    raw.name = "";
+    EXPECT_EQ(refusal(raw),
+              "--name '': with --segment on, a name of 1 to 127 bytes is "
+              "needed");
+    raw.name = std::string(128, 'x');
+    EXPECT_NE(refusal(raw), "");
+    raw = with_segment();
+    raw.segment = "yes";
+    EXPECT_EQ(refusal(raw), "--segment 'yes': neither on nor off");
+    for (const char* mode : {"0", "1000", "8", "", "rw"}) {
+        raw = with_segment();
+        raw.segment_mode = mode;
+        EXPECT_EQ(refusal(raw), std::string{"--segment-mode '"} + mode +
+                                    "': not an octal number from 1 to 777");
+    }
+    raw = with_segment();
+    raw.segment_group = "no such group";
+    EXPECT_EQ(refusal(raw),
+              "--segment-group 'no such group': neither a group nor the number "
+              "of one");
+    raw = with_segment();
+    raw.trace_entries = 3;
+    EXPECT_EQ(
+        refusal(raw),
+        "--trace-entries '3': neither 0 nor a power of two up to 1048576");
+    raw = good();
+    raw.max_age = "10ms";
+    EXPECT_EQ(refusal(raw), "--max-age '10ms': needs --segment on");
+    for (const char* age : {"10", "ms", "-1ms", "1h", "1.5s", ""}) {
+        raw = with_segment();
+        raw.max_age = age;
+        EXPECT_EQ(refusal(raw), std::string{"--max-age '"} + age +
+                                    "': not a time, as in 10ms; units are ns, "
+                                    "us, ms, s");
+    }
+    raw = with_segment();
+    raw.max_age = "1000001s";
+    EXPECT_EQ(refusal(raw), "--max-age '1000001s': longer than 11 days");
+}
+
 TEST(NumberList, KeepsOrderAndRepetitions)
 {
     EXPECT_EQ(parse_number_list("--pin", "3,0-1,3", 0, 9),

@@ -46,6 +46,18 @@ json verdicts_of(const Interceptor& interceptor, unsigned vcpu)
     return vectors;
 }
 
+/// {"0xf5": 2}: what was delivered for its age, in addition to a verdict.
+json expired_of(const Interceptor& interceptor, unsigned vcpu)
+{
+    json vectors = json::object();
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
+        if (const auto count =
+                interceptor.expired(vcpu, static_cast<std::uint8_t>(vector)))
+            vectors[vector_name(vector)] = count;
+    return vectors;
+}
+
 }  // namespace
 
 json report_json(const Machine& machine, const Outcome& outcome,
@@ -73,6 +85,7 @@ json report_json(const Machine& machine, const Outcome& outcome,
         json vcpu = to_json(counts[i], exits_counted);
         vcpu["isolated"] = interceptor.isolated(i);
         vcpu["verdicts"] = verdicts_of(interceptor, i);
+        vcpu["max_age"] = expired_of(interceptor, i);
         report["vcpus"].push_back(std::move(vcpu));
     }
     report["marks"] = json::array();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router.hpp"
 
+#include <array>
 #include <mutex>
 
 #include "mutation.hpp"
@@ -9,6 +10,7 @@ namespace ipidefer::vmm {
 namespace {
 
 constexpr std::uint8_t kFirstLegalVector = 16;
+constexpr unsigned kBits = 64;
 
 }  // namespace
 
@@ -50,12 +52,22 @@ void Router::end_registration(unsigned vcpu)
 }
 
 /// Only what is bound, fixed and edge-triggered is asked about (I3).
-bool Router::records(unsigned target, const ipidefer_icr& icr)
+bool Router::records(unsigned sender, unsigned target, const ipidefer_icr& icr)
 {
     if (mutated(Mutation::kDeferNmi) && icr.delivery == IPIDEFER_NMI)
-        return interceptor_.decide(target, icr.vector);
+        return interceptor_.decide(sender, target, icr.vector);
     return icr.deferrable && interceptor_.typed(icr.vector) &&
-           interceptor_.decide(target, icr.vector);
+           interceptor_.decide(sender, target, icr.vector);
+}
+
+/// Whatever it is, and whomever it names.
+void Router::trace(unsigned sender, const ipidefer_icr& icr) noexcept
+{
+    std::array<std::uint64_t, IPIDEFER_MAX_VCPUS / kBits> targets{};
+    for (unsigned target = 0; target < ends_.size(); ++target)
+        if (ipidefer_icr_names(&icr, &ends_[target].apic, target == sender))
+            targets[target / kBits] |= std::uint64_t{1} << target % kBits;
+    interceptor_.trace_send(sender, icr, targets);
 }
 
 void Router::deliver(unsigned target, const ipidefer_icr& icr)
@@ -89,17 +101,29 @@ bool Router::send(unsigned sender, const ipidefer_icr& icr)
 {
     const bool has_vector =
         icr.delivery == IPIDEFER_FIXED || icr.delivery == IPIDEFER_LOWEST;
+    const std::shared_lock shared{lock_};
+    if (interceptor_.tracing()) trace(sender, icr);
     if (has_vector && icr.vector < kFirstLegalVector) return false;
 
-    const std::shared_lock shared{lock_};
     for (unsigned target = 0; target < ends_.size(); ++target) {
         if (!ipidefer_icr_names(&icr, &ends_[target].apic, target == sender))
             continue;
-        if (!records(target, icr)) deliver(target, icr);
+        if (!records(sender, target, icr)) deliver(target, icr);
         // Arbitration among candidates is ours: the lowest number wins.
         if (icr.delivery == IPIDEFER_LOWEST) break;
     }
     return true;
+}
+
+std::uint64_t Router::tick()
+{
+    const std::shared_lock shared{lock_};
+    return interceptor_.tick(
+        [](void* router, std::uint32_t vcpu, std::uint8_t vector) {
+            static_cast<Router*>(router)->deliver(vcpu,
+                                                  ipidefer_icr_x2apic(vector));
+        },
+        this);
 }
 
 }  // namespace ipidefer::vmm

@@ -45,6 +45,10 @@ class Router {
     /// and the sender's ESR should say so.
     [[nodiscard]] bool send(unsigned sender, const ipidefer_icr& icr);
 
+    /// From time to time, with a segment: delivers what has waited too long.
+    /// @return nanoseconds after which to call again
+    std::uint64_t tick();
+
     // The interceptor, with the lock that each call needs.
     [[nodiscard]] std::uint64_t read_register(unsigned vcpu) const;
     [[nodiscard]] bool write_register(unsigned vcpu, std::uint64_t value);
@@ -56,8 +60,10 @@ class Router {
         Kickable* kickable = nullptr;
         ipidefer_apic apic{};
     };
+    void trace(unsigned sender, const ipidefer_icr& icr) noexcept;
     void deliver(unsigned target, const ipidefer_icr& icr);
-    [[nodiscard]] bool records(unsigned target, const ipidefer_icr& icr);
+    [[nodiscard]] bool records(unsigned sender, unsigned target,
+                               const ipidefer_icr& icr);
 
     Interceptor& interceptor_;
     std::vector<End> ends_;

@@ -3,8 +3,13 @@
 #include "router.hpp"
 
 #include <gtest/gtest.h>
+#include <ipidefer/segment.h>
 
 #include <cstring>
+#include <vector>
+
+#include "failure.hpp"
+#include "temporary_folder.hpp"
 
 namespace ipidefer::vmm {
 namespace {
@@ -23,7 +28,8 @@ struct FakeKick final : Kickable {
 
 class RouterTest : public testing::Test {
   protected:
-    RouterTest()
+    explicit RouterTest(const std::optional<SegmentConfig>& segment = {})
+        : interceptor{policy(), kVcpus, memory, segment}
     {
         for (unsigned i = 0; i < kVcpus; ++i) {
             ipidefer_apic apic{};
@@ -83,7 +89,7 @@ class RouterTest : public testing::Test {
     }
 
     GuestMemory memory{4u << 20};
-    Interceptor interceptor{policy(), kVcpus, memory};
+    Interceptor interceptor;
     Router router{interceptor, kVcpus};
     FakeKick kicks[kVcpus];
 };
@@ -230,6 +236,166 @@ TEST_F(RouterTest, RefusedRegistrationKeepsTheOneBefore)
     word() = kAccepts;
     EXPECT_TRUE(send(1, kTyped));
     EXPECT_EQ(word(), kAccepts | kBit);
+}
+
+/// With a segment, read by its layout.
+class SegmentTest : public RouterTest {
+  protected:
+    SegmentTest() : SegmentTest{new shm::test::TemporaryFolder} {}
+
+    static SegmentConfig config(const shm::test::TemporaryFolder& folder)
+    {
+        SegmentConfig segment;
+        segment.name = "vm";
+        segment.directory = folder.path();
+        segment.trace_entries = 64;
+        return segment;
+    }
+    [[nodiscard]] std::byte* memory_of_segment() const
+    {
+        return static_cast<std::byte*>(ipidefer_shm_memory(map.get()));
+    }
+    [[nodiscard]] const ipidefer_segment& header() const
+    {
+        return *reinterpret_cast<const ipidefer_segment*>(memory_of_segment());
+    }
+    /// As a tool does.
+    [[nodiscard]] ipidefer_segment_policy& steer() const
+    {
+        return *reinterpret_cast<ipidefer_segment_policy*>(
+            memory_of_segment() + header().policy_offset);
+    }
+    struct Traced {
+        ipidefer_trace_entry event;
+        std::uint64_t targets;
+    };
+    [[nodiscard]] std::vector<Traced> traced() const
+    {
+        std::vector<Traced> all;
+        for (std::uint64_t n = 0; n < header().ring_entries; ++n) {
+            const std::byte* at = memory_of_segment() + header().ring_offset +
+                                  n * header().ring_entry_bytes;
+            Traced one{};
+            std::memcpy(&one.event, at, sizeof(one.event));
+            std::memcpy(&one.targets, at + sizeof(one.event),
+                        sizeof(one.targets));
+            if (one.event.seq != 2 * n + 2) break;
+            all.push_back(one);
+        }
+        return all;
+    }
+
+    struct Close {
+        void operator()(ipidefer_shm_map* open) const
+        {
+            ipidefer_shm_close(open);
+        }
+    };
+    std::unique_ptr<shm::test::TemporaryFolder> folder;
+    std::unique_ptr<ipidefer_shm_map, Close> map;
+
+  private:
+    explicit SegmentTest(shm::test::TemporaryFolder* made)
+        : RouterTest{config(*made)},
+          folder{made},
+          map{ipidefer_shm_open(made->c_str(), "vm", true, nullptr)}
+    {
+    }
+};
+
+TEST_F(SegmentTest, ToolsSteerTheNextIpi)
+{
+    put_table(binding());
+    ASSERT_TRUE(bind(1));
+    word() = kAccepts;
+    EXPECT_TRUE(send(1, kTyped));
+    EXPECT_EQ(fixed_in(1), 0u);
+    steer().enabled = 0;
+    EXPECT_TRUE(send(1, kTyped));
+    EXPECT_EQ(fixed_in(1), 1u);
+    EXPECT_EQ(counted(1, IPIDEFER_DELIVERED_POLICY), 1u);
+    steer().enabled = 1;
+    EXPECT_TRUE(send(1, kTyped));
+    EXPECT_EQ(fixed_in(1), 0u);
+    steer().isolated[0] = 1u << 2;
+    EXPECT_TRUE(send(1, kTyped));
+    EXPECT_EQ(fixed_in(1), 1u);
+    EXPECT_EQ(counted(1, IPIDEFER_DELIVERED_NOT_ISOLATED), 1u);
+    EXPECT_FALSE(interceptor.isolated(1));
+}
+
+TEST_F(SegmentTest, EveryWriteIsTracedWithItsTargets)
+{
+    put_table(binding());
+    ASSERT_TRUE(bind(1));
+    word() = kAccepts;
+    EXPECT_TRUE(send(1, kTyped)) << "nobody traces yet";
+    steer().trace = IPIDEFER_TRACE_ALL;
+    EXPECT_TRUE(send(1, kTyped, 2));
+    EXPECT_TRUE(send(0, 0x80 | 3u << 18));  // all but self
+    EXPECT_TRUE(send(2, 4u << 8));          // NMI
+    EXPECT_FALSE(send(1, 0x0f)) << "illegal, and traced all the same";
+    const auto events = traced();
+    ASSERT_EQ(events.size(), 5u);
+    EXPECT_EQ(events[0].event.kind, IPIDEFER_TRACE_SEND);
+    EXPECT_EQ(events[0].event.vector, kTyped);
+    EXPECT_EQ(events[0].event.sender, 2u);
+    EXPECT_EQ(events[0].targets, 0b010u);
+    EXPECT_EQ(events[1].event.kind, IPIDEFER_TRACE_VERDICT);
+    EXPECT_EQ(events[1].event.verdict, IPIDEFER_COALESCED);
+    EXPECT_EQ(events[1].event.sender, 2u);
+    EXPECT_EQ(events[1].event.cpu, 1u);
+    EXPECT_EQ(events[2].targets, 0b110u);
+    EXPECT_EQ(events[2].event.sender, 0u);
+    EXPECT_EQ(events[3].event.delivery, IPIDEFER_NMI);
+    EXPECT_EQ(events[3].targets, 0b100u);
+    EXPECT_EQ(events[4].event.vector, 0x0f);
+}
+
+TEST_F(SegmentTest, WorkThatHasWaitedTooLongArrivesToo)
+{
+    put_table(binding());
+    ASSERT_TRUE(bind(1));
+    word() = kAccepts;
+    EXPECT_TRUE(send(1, kTyped));
+    (void)router.tick();
+    EXPECT_EQ(fixed_in(1), 0u) << "no max_age";
+    steer().max_age_ns = 1;
+    (void)router.tick();
+    EXPECT_EQ(fixed_in(1), 1u);
+    EXPECT_EQ(kicks[1].kicks, 1u);
+    EXPECT_EQ(word(), kAccepts | kBit) << "I2: it stays recorded";
+    EXPECT_EQ(interceptor.expired(1, kTyped), 1u);
+    EXPECT_EQ(counted(1, IPIDEFER_DEFERRED), 1u) << "I1: its one verdict";
+    // Done by the guest: nothing waits any more.
+    word() = kAccepts;
+    (void)router.tick();
+    EXPECT_EQ(fixed_in(1), 0u);
+}
+
+TEST_F(SegmentTest, NameThatIsTakenIsRefused)
+{
+    try {
+        const Interceptor second{policy(), kVcpus, memory, config(*folder)};
+        FAIL() << "two VMs of one name";
+    } catch (const Failure& failure) {
+        EXPECT_EQ(failure.exit(), Exit::kCannotRun);
+        EXPECT_NE(std::string{failure.what()}.find("segment of VM 'vm'"),
+                  std::string::npos)
+            << failure.what();
+    }
+}
+
+TEST_F(SegmentTest, FileGoesWithTheVm)
+{
+    EXPECT_TRUE(std::filesystem::exists(folder->path() / "ipidefer.vm"));
+    {
+        auto other = config(*folder);
+        other.name = "other";
+        const Interceptor second{policy(), kVcpus, memory, other};
+        EXPECT_TRUE(std::filesystem::exists(folder->path() / "ipidefer.other"));
+    }
+    EXPECT_FALSE(std::filesystem::exists(folder->path() / "ipidefer.other"));
 }
 
 TEST(InterceptorCpuid, IsTheContracts)

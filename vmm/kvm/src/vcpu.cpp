@@ -133,4 +133,16 @@ std::optional<std::uint64_t> Vcpu::exits() const
     return exits;
 }
 
+std::optional<std::int64_t> Vcpu::tsc_offset() const
+{
+    std::int64_t offset = 0;
+    kvm_device_attr attribute{};
+    attribute.group = KVM_VCPU_TSC_CTRL;
+    attribute.attr = KVM_VCPU_TSC_OFFSET;
+    attribute.addr = reinterpret_cast<std::uintptr_t>(&offset);
+    if (::ioctl(fd_.get(), KVM_GET_DEVICE_ATTR, &attribute) != 0)
+        return std::nullopt;
+    return offset;
+}
+
 }  // namespace ipidefer::vmm

@@ -40,6 +40,10 @@ class Vcpu {
     /// learned of it; nullopt: this KVM does not count. Any thread.
     [[nodiscard]] std::optional<std::uint64_t> exits() const;
 
+    /// The guest's TSC minus the host's; nullopt: this KVM does not tell (Linux
+    /// 5.16 does). Waits until the vCPU has left the guest.
+    [[nodiscard]] std::optional<std::int64_t> tsc_offset() const;
+
   private:
     void open_statistics();
 

@@ -239,9 +239,8 @@ void ipidefer_shm_set_guest_tsc_offset(ipidefer_shm* shm, int64_t offset)
     std::atomic_ref{header.guest_tsc_known}.store(1, std::memory_order_release);
 }
 
-void ipidefer_shm_destroy(ipidefer_shm* shm)
+void ipidefer_shm_end(ipidefer_shm* shm)
 {
-    if (shm == nullptr) return;
     // Ordering: RELEASE: the last counters before the end.
     std::atomic_ref{shm->header().state}.store(IPIDEFER_SEGMENT_ENDED,
                                                std::memory_order_release);
@@ -253,5 +252,11 @@ void ipidefer_shm_destroy(ipidefer_shm* shm)
             0 &&
         ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
         ::unlinkat(shm->folder.get(), shm->name, 0);
+}
+
+void ipidefer_shm_destroy(ipidefer_shm* shm)
+{
+    if (shm == nullptr) return;
+    ipidefer_shm_end(shm);
     delete shm;
 }

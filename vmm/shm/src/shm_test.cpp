@@ -104,6 +104,25 @@ TEST_F(ShmTest, OrderlyEndRemovesTheNameAndTellsWhoStillLooks)
     ipidefer_shm_close(map);
 }
 
+TEST_F(ShmTest, VmCanBeUsedAfterTheEndOfItsSegment)
+{
+    ipidefer_shm* shm = create(options());
+    ASSERT_NE(shm, nullptr) << error_.text;
+    ipidefer_shm_map* map = open();
+    ASSERT_NE(map, nullptr) << error_.text;
+    ipidefer_shm_end(shm);
+    EXPECT_EQ(header(map).state, std::uint32_t{IPIDEFER_SEGMENT_ENDED});
+    EXPECT_TRUE(files().empty());
+    // Its name is free.
+    ipidefer_shm* next = create(options());
+    ASSERT_NE(next, nullptr) << error_.text;
+    EXPECT_TRUE(ipidefer_enabled(ipidefer_shm_vm(shm)));
+    ipidefer_shm_destroy(shm);
+    EXPECT_EQ(files(), std::set<std::string>{"ipidefer.vm"});
+    ipidefer_shm_destroy(next);
+    ipidefer_shm_close(map);
+}
+
 TEST_F(ShmTest, EndLeavesASegmentThatIsNotItsOwn)
 {
     ipidefer_shm* shm = create(options());

@@ -70,15 +70,20 @@ void ipidefer_shm_set_clock(ipidefer_shm *shm);
 /** The guest's TSC minus the host's, for who merges traces of both. */
 void ipidefer_shm_set_guest_tsc_offset(ipidefer_shm *shm, int64_t offset);
 
-/** Destroy the VM, mark the segment as ended and remove its name. NULL: no
- *  effect. */
+/** Mark the segment as ended and remove its name. The VM can still be used: for
+ *  a way out on which threads that use it cannot be stopped, as in an atexit(3)
+ *  handler. */
+void ipidefer_shm_end(ipidefer_shm *shm);
+
+/** Do the same, and destroy the VM. NULL: no effect. */
 void ipidefer_shm_destroy(ipidefer_shm *shm);
 
 /** Survive the truncation of a segment, which whoever may write it can do, and
  *  which makes the next access a SIGBUS: install a handler that puts zeroed
  *  private memory in its place. Zeroes mean "deliver everything", and look
  *  like no segment to readers. Other SIGBUS go to the handler that was there
- *  before. For the whole process, once; install own handlers before.
+ *  before. For the whole process, once; install own handlers before. A thread
+ *  that blocks SIGBUS is killed by its access all the same.
  *  @return 0, or -1 with error set */
 int ipidefer_shm_guard(struct ipidefer_shm_error *error);
 

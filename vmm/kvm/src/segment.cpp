@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "segment.hpp"
+
+#include <grp.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "failure.hpp"
+#include "mutation.hpp"
+
+namespace ipidefer::vmm {
+
+std::optional<gid_t> group_of(const std::string& text)
+{
+    gid_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc{} && at == end && number != static_cast<gid_t>(-1))
+        return number;
+    // Not getgrnam(): in a static program it needs the C library's modules.
+    struct Close {
+        void operator()(std::FILE* file) const { (void)std::fclose(file); }
+    };
+    const std::unique_ptr<std::FILE, Close> file{
+        std::fopen("/etc/group", "re")};
+    if (file == nullptr) return std::nullopt;
+    while (const group* entry = ::fgetgrent(file.get()))
+        if (text == entry->gr_name) return entry->gr_gid;
+    return std::nullopt;
+}
+
+CoreVm::CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment)
+{
+    if (!segment) {
+        alone_.reset(ipidefer_vm_create(vcpus));
+        vm_ = alone_.get();
+        if (vm_ == nullptr)
+            throw Failure{Exit::kCannotRun,
+                          "no decision core for " + std::to_string(vcpus) +
+                              " vCPUs, limit " +
+                              std::to_string(IPIDEFER_MAX_VCPUS)};
+        return;
+    }
+    ipidefer_shm_options options{};
+    if (!segment->directory.empty())
+        options.directory = segment->directory.c_str();
+    options.name = segment->name.c_str();
+    options.producer = "ipidefer-vmm " IPIDEFER_VMM_VERSION;
+    options.vcpus = vcpus;
+    options.ring_entries = segment->trace_entries;
+    options.mode = segment->mode;
+    options.group = segment->group;
+    ipidefer_shm_error error{};
+    shm_.reset(ipidefer_shm_create(&options, &error));
+    if (shm_ == nullptr ||
+        (!mutated(Mutation::kNoGuard) && ipidefer_shm_guard(&error) != 0))
+        throw Failure{Exit::kCannotRun, std::string{"segment: "} + error.text};
+    vm_ = ipidefer_shm_vm(shm_.get());
+}
+
+}  // namespace ipidefer::vmm
