@@ -120,6 +120,7 @@ class DaemonTest : public ::testing::Test {
                                      {"shm_dir", folder_.path().string()},
                                      {"audit_log", audit_.string()},
                                      {"control_users", users},
+                                     {"libvirt_uri", uri_},
                                      {"domains", domains}};
     }
 
@@ -169,6 +170,7 @@ class DaemonTest : public ::testing::Test {
             [&] { return scrape().value("ipidefer_domains") == domains; });
     }
 
+    std::string uri_;  // of libvirt
     shm::test::TemporaryFolder folder_;
     shm::test::TemporaryFolder own_;
     std::filesystem::path file_ = own_.path() / "config";
@@ -336,6 +338,54 @@ TEST_F(DaemonTest, EndsInOrderOnRequest)
     EXPECT_EQ(daemon_->wait(), 0);
     EXPECT_FALSE(std::filesystem::exists(socket_));
 }
+
+#ifdef IPIDEFER_HAS_LIBVIRT
+/// libvirt's own driver for tests has a domain of this name and UUID, that runs.
+class DaemonLibvirtTest : public DaemonTest {
+  protected:
+    DaemonLibvirtTest() { uri_ = "test:///default"; }
+
+    const std::string uuid_ = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+};
+
+TEST_F(DaemonLibvirtTest, VmsAreKnownByTheirDomain)
+{
+    const TestVm vm{folder_.path(), "test"};
+    const TestVm other{folder_.path(), "other"};
+    const std::string info =
+        "ipidefer_domain_info{domain=\"test\",name=\"test\",uuid=\"" + uuid_ +
+        "\"}";
+    EXPECT_TRUE(eventually([&] { return scrape().has(info); }));
+    EXPECT_EQ(scrape().sum("ipidefer_domain_info{"), 1);
+    EXPECT_EQ(scrape().value("ipidefer_libvirt_connected"), 1);
+    const json status = ask({{"command", "status"}});
+    for (const json& one : status["vms"])
+        EXPECT_EQ(one.contains("libvirt"), one["name"] == "test");
+}
+
+TEST_F(DaemonLibvirtTest, EndsInOrderOnRequest)
+{
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->wait(), 0);
+}
+
+class DaemonWithoutLibvirtdTest : public DaemonTest {
+  protected:
+    DaemonWithoutLibvirtdTest()
+    {
+        uri_ = "qemu+unix:///system?socket=/nonexistent/socket";
+    }
+};
+
+TEST_F(DaemonWithoutLibvirtdTest, EverythingElseWorks)
+{
+    const TestVm vm{folder_.path(), "test"};
+    EXPECT_TRUE(eventually_sees(1));
+    EXPECT_EQ(scrape().value("ipidefer_libvirt_connected"), 0);
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->wait(), 0);
+}
+#endif
 
 TEST(DaemonStart, WithoutAConfigurationItCannotRun)
 {
