@@ -79,8 +79,8 @@ class Checks {
     void isolation()
     {
         if (!cpus_.isolated.empty())
-            return pass("isolcpus",
-                        "CPUs " + format_cpulist(cpus_.isolated) + " are isolated");
+            return pass("isolcpus", "CPUs " + format_cpulist(cpus_.isolated) +
+                                        " are isolated");
         warn("isolcpus", "no CPU is isolated from the scheduler",
              "boot with isolcpus=domain,managed_irq,CPUS, for the CPUs that "
              "isolated vCPUs are pinned to");

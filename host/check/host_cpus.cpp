@@ -50,8 +50,10 @@ CpuSet HostCpus::siblings_of(const CpuSet& cpus) const
 HostCpus read_host_cpus(const fs::path& root)
 {
     const fs::path folder = root / "sys/devices/system/cpu";
-    HostCpus host{cpus_in(folder / "online"), cpus_in(folder / "isolated"),
-                  cpus_in(folder / "nohz_full"), {}};
+    HostCpus host{cpus_in(folder / "online"),
+                  cpus_in(folder / "isolated"),
+                  cpus_in(folder / "nohz_full"),
+                  {}};
     CpuSet all = host.online;
     all.insert(host.isolated.begin(), host.isolated.end());
     for (const unsigned cpu : all)
@@ -62,9 +64,8 @@ HostCpus read_host_cpus(const fs::path& root)
 
 bool ipis_bypass_kvm(const fs::path& root)
 {
-    for (const char* file :
-         {"sys/module/kvm_intel/parameters/enable_ipiv",
-          "sys/module/kvm_amd/parameters/avic"})
+    for (const char* file : {"sys/module/kvm_intel/parameters/enable_ipiv",
+                             "sys/module/kvm_amd/parameters/avic"})
         if (const auto value = first_line(root / file);
             value == "Y" || value == "1")
             return true;

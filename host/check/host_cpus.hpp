@@ -13,8 +13,8 @@ namespace ipidefer::check {
 
 struct HostCpus {
     CpuSet online;
-    CpuSet isolated;   // from the scheduler
-    CpuSet nohz_full;  // without ticks
+    CpuSet isolated;                      // from the scheduler
+    CpuSet nohz_full;                     // without ticks
     std::map<unsigned, CpuSet> siblings;  // of each that is online, with itself
 
     /// CPUs that share a core with these, and are not among them.

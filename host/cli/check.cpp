@@ -44,8 +44,7 @@ struct LibvirtDomain {
 LibvirtDomain ask_libvirt(const Options& options)
 {
     const auto connection = libvirt::connect(options.connect);
-    const auto domain =
-        libvirt::find_domain(connection.get(), options.domain);
+    const auto domain = libvirt::find_domain(connection.get(), options.domain);
     return {libvirt::xml_of(domain.get()), libvirt::is_active(domain.get())};
 }
 #else

@@ -141,8 +141,8 @@ int run(const Options& options)
     const std::string emulator = wanted.emulator.empty()
                                      ? domain::read_domain(xml).emulator
                                      : wanted.emulator;
-    const auto probed = options.no_probe ? std::nullopt
-                                         : probe_emulator(emulator);
+    const auto probed =
+        options.no_probe ? std::nullopt : probe_emulator(emulator);
     const Plan plan =
         domain::make_plan(xml, wanted, check::read_host_cpus("/"), probed);
     const bool conflict = plan.has(Change::Kind::kConflict);
@@ -214,8 +214,7 @@ Run add_domain(CLI::App& app, const std::filesystem::path&)
         "for byte. What is set otherwise is a conflict: it is reported, and\n"
         "nothing is written.\n"
         "Examples:\n"
-        "  virsh dumpxml --inactive web1 | ipidefer domain --from - "
-        "--isolated 2-3 > new.xml\n"
+        "  ipidefer domain --from web1.xml --isolated 2-3 > new.xml\n"
         "  ipidefer domain --from web1.xml -o web1.xml --isolated 2-5 \\\n"
         "      --emulator /opt/ipidefer/bin/qemu-system-x86_64\n"
         "  ipidefer domain --from web1.xml --check\n\n"

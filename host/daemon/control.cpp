@@ -37,8 +37,7 @@ bool read_peer(stream::socket& socket, Peer& peer)
 }
 
 asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
-                                       Place place,
-                                       Answer answer)
+                                       Place place, Answer answer)
 {
     Peer peer{};
     std::string buffer;

@@ -158,13 +158,12 @@ class Daemon {
     {
         if (config_.libvirt_uri.empty()) return;
         connected_ = false;
-        watch_.emplace(
-            io_.get_executor(), config_.libvirt_uri,
-            libvirt::DomainWatch::Listener{
-                [this](auto domains) { identify(domains); },
-                [this](bool connected) { connected_ = connected; },
-                [](const std::string& text) { Audit::note(text); }},
-            libvirt::DomainWatch::Pauses{});
+        watch_.emplace(io_.get_executor(), config_.libvirt_uri,
+                       libvirt::DomainWatch::Listener{
+                           [this](auto domains) { identify(domains); },
+                           [this](bool connected) { connected_ = connected; },
+                           [](const std::string& text) { Audit::note(text); }},
+                       libvirt::DomainWatch::Pauses{});
     }
 
     void identify(const std::vector<libvirt::ActiveDomain>& active)

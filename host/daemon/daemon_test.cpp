@@ -281,17 +281,17 @@ TEST_F(DaemonTest, ControlChangesAPolicyAndTheAuditNamesTheUser)
                              {"policy", {{"enabled", "off"}}}});
     EXPECT_EQ(answer, (json{{"changes", {"enabled on -> off"}}}));
     EXPECT_FALSE(ipidefer_enabled(vm.vm()));
-    // The VM's own first settings may be in the log too, if the daemon was there
-    // before them.
+    // The VM's own first settings may be in the log too, if the daemon was
+    // there before them.
     std::ifstream log{audit_};
     std::vector<json> by;
     for (std::string line; std::getline(log, line);)
         if (const json entry = json::parse(line);
             entry["changes"] == json::array({"enabled on -> off"}))
             by.push_back(entry["by"]);
-    EXPECT_EQ(by, std::vector<json>{"control uid=" +
-                                    std::to_string(::geteuid()) +
-                                    " pid=" + std::to_string(::getpid())});
+    EXPECT_EQ(by,
+              std::vector<json>{"control uid=" + std::to_string(::geteuid()) +
+                                " pid=" + std::to_string(::getpid())});
 }
 
 TEST_F(DaemonTest, ControlSaysWhatIsWrong)
@@ -340,7 +340,8 @@ TEST_F(DaemonTest, EndsInOrderOnRequest)
 }
 
 #ifdef IPIDEFER_HAS_LIBVIRT
-/// libvirt's own driver for tests has a domain of this name and UUID, that runs.
+/// libvirt's own driver for tests has a domain of this name and UUID, that
+/// runs.
 class DaemonLibvirtTest : public DaemonTest {
   protected:
     DaemonLibvirtTest() { uri_ = "test:///default"; }

@@ -57,8 +57,7 @@ Response answer(const Request& request, const RenderMetrics& render)
     return response;
 }
 
-asio::awaitable<void> serve_connection(tcp::socket socket,
-                                       Place place,
+asio::awaitable<void> serve_connection(tcp::socket socket, Place place,
                                        RenderMetrics render)
 {
     beast::tcp_stream stream{std::move(socket)};

@@ -95,10 +95,10 @@ std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken,
                "asked.",
                MetricType::Gauge);
     if (libvirt.connected) add(connected, {}, *libvirt.connected ? 1 : 0);
-    MetricFamily info = family(
-        "ipidefer_domain_info",
-        "The libvirt domain that a VM is, by name and UUID; always 1.",
-        MetricType::Gauge);
+    MetricFamily info =
+        family("ipidefer_domain_info",
+               "The libvirt domain that a VM is, by name and UUID; always 1.",
+               MetricType::Gauge);
     MetricFamily enabled =
         family("ipidefer_domain_enabled",
                "Whether the VM defers at all: 0 is the kill switch.",

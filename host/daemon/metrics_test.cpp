@@ -106,8 +106,8 @@ TEST(Metrics, ConnectionToLibvirtIsSeen)
     EXPECT_EQ(Exposition{metrics_text({}, 0, {false, {}})}.value(
                   "ipidefer_libvirt_connected"),
               0);
-    EXPECT_FALSE(Exposition{metrics_text({}, 0)}.has(
-        "ipidefer_libvirt_connected"));
+    EXPECT_FALSE(
+        Exposition{metrics_text({}, 0)}.has("ipidefer_libvirt_connected"));
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ std::vector<std::string> split(std::string_view text)
 std::string doubled(std::string_view text)
 {
     std::string result;
-    for (const char c : text) result += c == ',' ? std::string{",,"} : std::string{c};
+    for (const char c : text)
+        result += c == ',' ? std::string{",,"} : std::string{c};
     return result;
 }
 
@@ -60,11 +61,10 @@ std::optional<DeferObject> DeferObject::parse(std::string_view argument)
             return std::nullopt;
         object.json_ = true;
         for (const auto& [key, value] : json.items())
-            object.fields_.push_back({key,
-                                      value.is_string()
-                                          ? value.get<std::string>()
-                                          : value.dump(),
-                                      value.is_string()});
+            object.fields_.push_back(
+                {key,
+                 value.is_string() ? value.get<std::string>() : value.dump(),
+                 value.is_string()});
         return object;
     }
     const auto parts = split(argument);
@@ -104,7 +104,8 @@ CpuSet DeferObject::isolated() const
     for (const Field& field : fields_) {
         if (!is_isolated(field.key)) continue;
         std::string list = field.value;
-        if (json_) std::erase_if(list, [](char c) { return c == '[' || c == ']'; });
+        if (json_)
+            std::erase_if(list, [](char c) { return c == '[' || c == ']'; });
         if (trimmed(list).empty()) continue;
         try {
             cpus.merge(parse_cpulist(list, kMostCpus));

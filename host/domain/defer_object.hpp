@@ -35,7 +35,7 @@ class DeferObject final {
   private:
     struct Field {
         std::string key;
-        std::string value;  // as text; of JSON, unless a string, as JSON
+        std::string value;   // as text; of JSON, unless a string, as JSON
         bool quoted = true;  // of JSON: a string
     };
 

@@ -63,8 +63,9 @@ TEST(DeferObject, NewOneHasTheRangesEachAsAKey)
 
 TEST(DeferObject, IsolatedIsReplacedWhereItWas)
 {
-    auto object = DeferObject::parse(
-        "ipi-defer,isolated-cpus.0=2,isolated-cpus.1=3,id=a").value();
+    auto object =
+        DeferObject::parse("ipi-defer,isolated-cpus.0=2,isolated-cpus.1=3,id=a")
+            .value();
     EXPECT_EQ(object.isolated(), (CpuSet{2, 3}));
     object.set_isolated({4});
     EXPECT_EQ(object.argument(), "ipi-defer,isolated-cpus=4,id=a");
@@ -72,9 +73,9 @@ TEST(DeferObject, IsolatedIsReplacedWhereItWas)
 
 TEST(DeferObject, WrongListSaysSo)
 {
-    EXPECT_THROW((void)DeferObject::parse("ipi-defer,isolated-cpus=x")
-                     ->isolated(),
-                 Failure);
+    EXPECT_THROW(
+        (void)DeferObject::parse("ipi-defer,isolated-cpus=x")->isolated(),
+        Failure);
     EXPECT_TRUE(DeferObject::parse("ipi-defer")->isolated().empty());
 }
 

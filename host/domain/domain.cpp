@@ -61,9 +61,9 @@ void read_tuning(Domain& domain, pugi::xml_node cputune)
         domain.vcpu_pins[number_in(pin, "vcpu", pin.attribute("vcpu").value(),
                                    kMostVcpus)] = cpus_in(pin);
     for (const pugi::xml_node pin : cputune.children("iothreadpin"))
-        domain.iothread_pins[number_in(pin, "iothread",
-                                       pin.attribute("iothread").value(),
-                                       kMostVcpus)] = cpus_in(pin);
+        domain.iothread_pins[number_in(
+            pin, "iothread", pin.attribute("iothread").value(), kMostVcpus)] =
+            cpus_in(pin);
     if (const auto pin = cputune.child("emulatorpin"))
         domain.emulator_pin = cpus_in(pin);
 }
@@ -72,8 +72,8 @@ void read_arguments(Domain& domain, pugi::xml_node commandline)
 {
     if (!commandline) return;
     const std::string_view name{commandline.name()};
-    const std::string arg_name{
-        std::string{name.substr(0, name.find(':') + 1)} + "arg"};
+    const std::string arg_name{std::string{name.substr(0, name.find(':') + 1)} +
+                               "arg"};
     for (const pugi::xml_node arg : commandline.children(arg_name.c_str()))
         domain.arguments.emplace_back(arg.attribute("value").value());
     const auto& all = domain.arguments;
@@ -158,11 +158,10 @@ Domain read_domain(pugi::xml_node root)
     domain.direct_kernel = !text_of(os.child("kernel")).empty();
     domain.command_line = os.child("cmdline").text().get();
     const pugi::xml_node features = root.child("features");
-    domain.hint_dedicated =
-        std::string_view{features.child("kvm")
-                             .child("hint-dedicated")
-                             .attribute("state")
-                             .value()} == "on";
+    domain.hint_dedicated = std::string_view{features.child("kvm")
+                                                 .child("hint-dedicated")
+                                                 .attribute("state")
+                                                 .value()} == "on";
     domain.ioapic = features.child("ioapic").attribute("driver").value();
 
     domain.qemu_prefix = prefix_here(root);

@@ -18,8 +18,7 @@ constexpr const char* kRewrite = "ipidefer domain writes it";
 
 class Checks {
   public:
-    explicit Checks(const CheckInput& input)
-        : in_{input}, domain_{input.domain}
+    explicit Checks(const CheckInput& input) : in_{input}, domain_{input.domain}
     {
     }
 
@@ -31,7 +30,8 @@ class Checks {
         segment();
         isolated_vcpus();
         others("emulatorpin", Seat::Who::kEmulator, "the emulator");
-        others("vcpupin-others", Seat::Who::kVcpu, "vCPUs that are not isolated");
+        others("vcpupin-others", Seat::Who::kVcpu,
+               "vCPUs that are not isolated");
         if (domain_.iothreads != 0)
             others("iothreadpin", Seat::Who::kIothread, "iothreads");
         host_isolation();
@@ -132,9 +132,9 @@ class Checks {
                            "TCG with icr=off and no doorbell: the guest has no "
                            "way to defer",
                            "remove icr=off");
-            return pass("accelerator",
-                        no_icr ? "TCG; the guest uses the doorbell"
-                               : "TCG: QEMU sees every ICR write");
+            return pass("accelerator", no_icr
+                                           ? "TCG; the guest uses the doorbell"
+                                           : "TCG: QEMU sees every ICR write");
         }
         if (domain_.type != "kvm")
             return add("accelerator", Grade::kFail,
@@ -145,8 +145,9 @@ class Checks {
                                         : "KVM, in-kernel irqchip";
         if (no_doorbell)
             return add("accelerator", Grade::kFail,
-                       irqchip + ", and doorbell=off: the guest has no way to "
-                                 "defer",
+                       irqchip +
+                           ", and doorbell=off: the guest has no way to "
+                           "defer",
                        "remove doorbell=off");
         if (in_.emulator && in_.emulator->knows_object &&
             !in_.emulator->properties.contains("doorbell"))
@@ -155,8 +156,9 @@ class Checks {
                        "build QEMU with the whole series");
         std::string what = irqchip + ": the guest uses the doorbell";
         if (in_.ipis_bypass_kvm)
-            what += "; AVIC or IPI virtualization is on, and does not matter "
-                    "to it";
+            what +=
+                "; AVIC or IPI virtualization is on, and does not matter "
+                "to it";
         pass("accelerator", what);
     }
 
@@ -174,20 +176,21 @@ class Checks {
             kRewrite);
     }
 
-    // ---- who runs where ------------------------------------------------------
+    // ---- who runs where -----------------------------------------------------
 
     void isolated_vcpus()
     {
         if (isolated_.empty())
-            return add("vcpupin", Grade::kFail, "no vCPU is isolated", kRewrite);
+            return add("vcpupin", Grade::kFail, "no vCPU is isolated",
+                       kRewrite);
         std::string wrong;
         CpuSet missing;
         for (const Seat& seat : seats(domain_, isolated_)) {
             if (!seat.isolated) continue;
             if (seat.fit == Fit::kMissing) missing.insert(seat.number);
             if (seat.fit == Fit::kWrong)
-                wrong += (wrong.empty() ? "" : "; ") + seat.name() + ' ' +
-                         seat.why;
+                wrong +=
+                    (wrong.empty() ? "" : "; ") + seat.name() + ' ' + seat.why;
         }
         if (!missing.empty())
             wrong += (wrong.empty() ? "" : "; ") + std::string{"vCPUs "} +
@@ -201,16 +204,15 @@ class Checks {
                             " of their own");
     }
 
-    void others(const std::string& name, Seat::Who who,
-                const std::string& what)
+    void others(const std::string& name, Seat::Who who, const std::string& what)
     {
         std::string wrong;
         bool missing = false;
         for (const Seat& seat : seats(domain_, isolated_)) {
             if (seat.isolated || seat.who != who) continue;
             if (!seat.why.empty())
-                wrong += (wrong.empty() ? "" : "; ") + seat.name() + ' ' +
-                         seat.why;
+                wrong +=
+                    (wrong.empty() ? "" : "; ") + seat.name() + ' ' + seat.why;
             missing |= seat.fit == Fit::kMissing;
         }
         if (!wrong.empty())
@@ -230,8 +232,9 @@ class Checks {
         if (taken.empty())
             return add("host-isolation", Grade::kWarn,
                        "no isolated vCPU has a CPU yet", kRewrite);
-        const CpuSet absent =
-            in_.host.online.empty() ? CpuSet{} : without(taken, in_.host.online);
+        const CpuSet absent = in_.host.online.empty()
+                                  ? CpuSet{}
+                                  : without(taken, in_.host.online);
         if (!absent.empty())
             return add("host-isolation", Grade::kFail,
                        "CPUs " + format_cpulist(absent) +
@@ -278,7 +281,7 @@ class Checks {
             "leave siblings idle, or switch SMT off");
     }
 
-    // ---- the guest -----------------------------------------------------------
+    // ---- the guest ----------------------------------------------------------
 
     void hint()
     {
@@ -339,8 +342,7 @@ class Checks {
     {
         if (!running.status)
             return add("guest", Grade::kWarn,
-                       "what the guest does cannot be seen: " +
-                           running.why_not,
+                       "what the guest does cannot be seen: " + running.why_not,
                        "segment=on, and the rights to read the segment");
         const segment::VmStatus& status = *running.status;
         CpuSet bound;
@@ -360,8 +362,8 @@ class Checks {
                     format_cpulist(unbound),
                 "bring them online in the guest");
         else
-            pass("guest", "the guest has registered vCPUs " +
-                              format_cpulist(bound));
+            pass("guest",
+                 "the guest has registered vCPUs " + format_cpulist(bound));
 
         const auto& policy = status.policy;
         if (!policy.enabled)
@@ -371,16 +373,15 @@ class Checks {
         for (const auto& vcpu : status.vcpus)
             if (vcpu.isolated) isolated.insert(vcpu.vcpu);
         if (isolated != isolated_)
-            return add("policy", Grade::kWarn,
-                       "the policy isolates vCPUs " +
-                           (isolated.empty() ? std::string{"none"}
-                                             : format_cpulist(isolated)) +
-                           ", the domain says " + format_cpulist(isolated_),
-                       "ipidefer policy " + printable(status.name) +
-                           " --isolated");
-        const std::uint64_t deferred =
-            status.total().of(IPIDEFER_DEFERRED) +
-            status.total().of(IPIDEFER_COALESCED);
+            return add(
+                "policy", Grade::kWarn,
+                "the policy isolates vCPUs " +
+                    (isolated.empty() ? std::string{"none"}
+                                      : format_cpulist(isolated)) +
+                    ", the domain says " + format_cpulist(isolated_),
+                "ipidefer policy " + printable(status.name) + " --isolated");
+        const std::uint64_t deferred = status.total().of(IPIDEFER_DEFERRED) +
+                                       status.total().of(IPIDEFER_COALESCED);
         pass("policy", "vCPUs " + format_cpulist(isolated) + "; " +
                            std::to_string(deferred) + " IPIs deferred so far");
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Domain checks: is a domain fit for isolated vCPUs that are to be left alone, on
-// this host? Each finding has a remedy.
+// Domain checks: is a domain fit for isolated vCPUs that are to be left alone,
+// on this host? Each finding has a remedy.
 #pragma once
 
 #include <optional>

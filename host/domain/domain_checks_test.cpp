@@ -134,7 +134,8 @@ TEST_F(DomainChecks, IrqchipAndBypassAreNamed)
     change("type=\"qemu\"", "type=\"kvm\"");
     EXPECT_EQ(finding("accelerator").what,
               "KVM, in-kernel irqchip: the guest uses the doorbell");
-    change("<devices/>", "<features><ioapic driver='qemu'/></features><devices/>");
+    change("<devices/>",
+           "<features><ioapic driver='qemu'/></features><devices/>");
     input_.ipis_bypass_kvm = true;
     EXPECT_EQ(finding("accelerator").what,
               "KVM, split irqchip: the guest uses the doorbell; AVIC or IPI "
@@ -205,7 +206,8 @@ TEST_F(DomainChecks, KernelHasToBeTold)
     change("ipi_defer=hv", "ipi_defer=off");
     EXPECT_EQ(grade("kernel"), Grade::kFail);
     change("ipi_defer=off", "quiet");
-    EXPECT_EQ(finding("kernel").what, "the guest's kernel is not told to defer");
+    EXPECT_EQ(finding("kernel").what,
+              "the guest's kernel is not told to defer");
 }
 
 TEST_F(DomainChecks, GuestThatHasNotRegisteredIsSeen)

@@ -48,8 +48,8 @@ TEST(Domain, ObjectIsFoundWhateverThePrefix)
         "arg value='-object'/><P:arg value='can-bus,id=x'/><P:arg "
         "value='-object'/><P:arg value='ipi-defer,id=d,segment-name=n'/>";
     auto body = [&](const std::string& prefix, const std::string& attributes) {
-        std::string text = "<P:commandline " + attributes + "><P:" + args +
-                           "</P:commandline>";
+        std::string text =
+            "<P:commandline " + attributes + "><P:" + args + "</P:commandline>";
         for (auto at = text.find("P:"); at != std::string::npos;
              at = text.find("P:"))
             text.replace(at, 1, prefix);

@@ -8,7 +8,8 @@
 
 namespace ipidefer::domain::test {
 
-/// As somebody may have it: with comments, a boot disk and nothing on isolation.
+/// As somebody may have it: with comments, a boot disk and nothing on
+/// isolation.
 inline const std::string kPlain = R"(<domain type='kvm'>
   <!-- the web server -->
   <name>web1</name>
@@ -52,7 +53,8 @@ inline const std::string kDirect = R"(<domain type="qemu">
 /// Eight CPUs, of which 4-7 are isolated; 0-1, 2-3 and so on share a core.
 inline check::HostCpus host()
 {
-    check::HostCpus host{{0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 6, 7}, {4, 5, 6, 7}, {}};
+    check::HostCpus host{
+        {0, 1, 2, 3, 4, 5, 6, 7}, {4, 5, 6, 7}, {4, 5, 6, 7}, {}};
     for (const unsigned cpu : host.online)
         host.siblings[cpu] = {cpu & ~1U, cpu | 1U};
     return host;

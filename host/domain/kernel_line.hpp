@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Kernel line: a Linux command line, as far as it concerns isolation. Parameters
-// count until "--", the last of a name wins, and double quotes hold spaces
-// together.
+// Kernel line: a Linux command line, as far as it concerns isolation.
+// Parameters count until "--", the last of a name wins, and double quotes hold
+// spaces together.
 #pragma once
 
 #include <optional>
@@ -14,8 +14,8 @@
 namespace ipidefer::domain {
 
 /// "" for a parameter without a value; nothing when it is not there.
-[[nodiscard]] std::optional<std::string> kernel_parameter(std::string_view line,
-                                                          std::string_view name);
+[[nodiscard]] std::optional<std::string> kernel_parameter(
+    std::string_view line, std::string_view name);
 
 /// Of nohz_full= or isolcpus=, whose flags are left out. Nothing when it is not
 /// there or cannot be read: "all", for example.

@@ -74,8 +74,9 @@ class Planner {
         else if (domain_.objects.size() == 1)
             isolated_ = domain_.objects[0].object.isolated();
         if (isolated_.empty())
-            refuse("which vCPUs are isolated? Give --isolated, as in "
-                   "--isolated 2-3");
+            refuse(
+                "which vCPUs are isolated? Give --isolated, as in "
+                "--isolated 2-3");
         if (*isolated_.rbegin() >= domain_.vcpus)
             refuse("--isolated " + format_cpulist(isolated_) +
                    ": the domain has vCPUs 0 to " +
@@ -85,14 +86,13 @@ class Planner {
                    ": vCPU 0 boots the guest and keeps its time");
     }
 
-    // ---- emulator and object -------------------------------------------------
+    // ---- emulator and object ------------------------------------------------
 
     void emulator()
     {
         const std::string& wanted = options_.emulator;
         if (!wanted.empty() && wanted != domain_.emulator) {
-            const auto element =
-                xml_.root().child("devices").child("emulator");
+            const auto element = xml_.root().child("devices").child("emulator");
             const std::string was = domain_.emulator;
             if (element)
                 xml_.set_text(element, wanted);
@@ -136,8 +136,7 @@ class Planner {
                                     ", not " + format_cpulist(isolated_)))) {
             object.set_isolated(isolated_);
             put_object(object);
-            changed("object",
-                    "isolated-cpus=" + format_cpulist(isolated_));
+            changed("object", "isolated-cpus=" + format_cpulist(isolated_));
         }
         if (can_have_segment() && !object.get("segment")) {
             object = domain_.objects[0].object;
@@ -168,18 +167,17 @@ class Planner {
             if (prefix.empty()) {
                 prefix = "qemu";
                 if (xml_.root().attribute("xmlns:qemu"))
-                    refuse("domain XML: the prefix qemu stands for '" +
-                           printable(
-                               xml_.root().attribute("xmlns:qemu").value()) +
-                           "', not for '" + std::string{kQemuNamespace} + "'");
+                    refuse(
+                        "domain XML: the prefix qemu stands for '" +
+                        printable(xml_.root().attribute("xmlns:qemu").value()) +
+                        "', not for '" + std::string{kQemuNamespace} + "'");
                 xml_.set_attribute(xml_.root(), "xmlns:qemu", kQemuNamespace);
             }
-            xml_.append(xml_.root(),
-                        {prefix + ":commandline",
-                         {},
-                         {arg(prefix, "-object"),
-                          arg(prefix, object.argument())},
-                         ""});
+            xml_.append(xml_.root(), {prefix + ":commandline",
+                                      {},
+                                      {arg(prefix, "-object"),
+                                       arg(prefix, object.argument())},
+                                      ""});
         }
         changed("object", object.argument());
     }
@@ -196,15 +194,16 @@ class Planner {
                 return xml_.set_attribute(child, "value", object.argument());
     }
 
-    // ---- host CPUs -----------------------------------------------------------
+    // ---- host CPUs ----------------------------------------------------------
 
     /// For an isolated vCPU that has none yet, or not one of its own.
     unsigned free_isolated_cpu()
     {
         CpuSet pool = options_.host_isolated.value_or(host_.isolated);
         if (pool.empty())
-            refuse("this host isolates no CPU: boot it with isolcpus=, or say "
-                   "with --host-isolated which CPUs isolated vCPUs may have");
+            refuse(
+                "this host isolates no CPU: boot it with isolcpus=, or say "
+                "with --host-isolated which CPUs isolated vCPUs may have");
         // Not what somebody has given to others.
         CpuSet used = taken_cpus(domain_, isolated_);
         for (const Seat& seat : seats(domain_, isolated_)) {
@@ -245,13 +244,13 @@ class Planner {
     CpuSet housekeeping_cpus()
     {
         const CpuSet pool = without(
-            options_.host_housekeeping.value_or(
-                without(host_.online,
-                        options_.host_isolated.value_or(host_.isolated))),
+            options_.host_housekeeping.value_or(without(
+                host_.online, options_.host_isolated.value_or(host_.isolated))),
             taken_cpus(domain_, isolated_));
         if (pool.empty())
-            refuse("no host CPU is left for what is not isolated; say which "
-                   "with --host-housekeeping");
+            refuse(
+                "no host CPU is left for what is not isolated; say which "
+                "with --host-housekeeping");
         return pool;
     }
 
@@ -312,8 +311,7 @@ class Planner {
         pugi::xml_node own;
         for (const pugi::xml_node other : cputune.children(element.c_str())) {
             last = other;
-            if (*key == '\0' ||
-                other.attribute(key).as_uint() == seat.number)
+            if (*key == '\0' || other.attribute(key).as_uint() == seat.number)
                 own = other;
         }
         Element pin{element, {}, {}, ""};
@@ -342,7 +340,7 @@ class Planner {
         return xml_.root().child(name);
     }
 
-    // ---- the guest -----------------------------------------------------------
+    // ---- the guest ----------------------------------------------------------
 
     /// KVM's hint that vCPUs are never preempted is true, and so right, only if
     /// each has a host CPU of its own.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Plan: what has to be changed in a domain XML so that its isolated vCPUs are
-// left alone, and the XML with these changes. What somebody has set otherwise is
-// a conflict, and is left unless it may be replaced.
+// left alone, and the XML with these changes. What somebody has set otherwise
+// is a conflict, and is left unless it may be replaced.
 #pragma once
 
 #include <optional>

@@ -26,7 +26,8 @@ PlanOptions isolating(const CpuSet& isolated)
     return options;
 }
 
-Plan plan(const std::string& xml, const PlanOptions& options = isolating({2, 3}))
+Plan plan(const std::string& xml,
+          const PlanOptions& options = isolating({2, 3}))
 {
     return make_plan(xml, options, test::host(), kPatched);
 }
@@ -58,7 +59,9 @@ std::string names(const Plan& plan, Kind kind)
 TEST(Plan, PlainDomainGetsWhatItNeedsAndNothingElseChanges)
 {
     const Plan made = plan(kPlain);
-    EXPECT_EQ(made.xml, R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+    EXPECT_EQ(
+        made.xml,
+        R"(<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <!-- the web server -->
   <name>web1</name>
   <uuid>4dea22b3-1d52-d8f3-2516-782e98ab3fa0</uuid>
@@ -154,8 +157,7 @@ TEST(Plan, EmulatorWithoutTheObjectIsAConflict)
     Emulator stock;
     stock.runs = true;
     stock.complaint = "no";
-    const Plan made =
-        make_plan(kPlain, isolating({2, 3}), test::host(), stock);
+    const Plan made = make_plan(kPlain, isolating({2, 3}), test::host(), stock);
     EXPECT_EQ(names(made, Kind::kConflict), "emulator ");
     // An older series has no segment.
     const Emulator old{true, true, {"isolated-cpus"}, ""};
@@ -179,8 +181,8 @@ TEST(Plan, SettingsOfOthersAreReportedAndKept)
                   "vcpupin vcpupin "},
              Case{"emulatorpin cpuset=\"0-3\"", "emulatorpin cpuset=\"0-5\"",
                   "emulatorpin "},
-             Case{"iothread=\"1\" cpuset=\"0-3\"", "iothread=\"1\" cpuset=\"6\"",
-                  "iothreadpin "},
+             Case{"iothread=\"1\" cpuset=\"0-3\"",
+                  "iothread=\"1\" cpuset=\"6\"", "iothreadpin "},
              Case{"vcpu=\"0\" cpuset=\"0-3\"", "vcpu=\"0\" cpuset=\"4\"",
                   "vcpupin "},
              Case{"isolated-cpus=2-3", "isolated-cpus=1", "object "},
@@ -221,9 +223,8 @@ TEST(Plan, SettingsOfOthersThatDoAreNoConflict)
 
 TEST(Plan, CpuThatSomebodyHasGivenToOthersIsNotTaken)
 {
-    const std::string xml =
-        replaced(kPlain, "<os>",
-                 "<cputune><emulatorpin cpuset='4'/></cputune>\n  <os>");
+    const std::string xml = replaced(
+        kPlain, "<os>", "<cputune><emulatorpin cpuset='4'/></cputune>\n  <os>");
     const Domain domain = read_domain(plan(xml).xml);
     // CPU 5 shares its core, and is only taken for want of another one.
     EXPECT_EQ(domain.vcpu_pins.at(2), CpuSet{6});
@@ -251,8 +252,8 @@ TEST(Plan, RealtimeHintOnlyWhereItIsTrue)
         kPlain, "<os>",
         "<cputune>\n    <vcpupin vcpu='0' cpuset='0'/>\n    <vcpupin vcpu='1' "
         "cpuset='1'/>\n  </cputune>\n  <os>");
-    EXPECT_NE(plan(own).xml.find(
-                  "    <acpi/>\n    <kvm>\n      " + hint + "\n    </kvm>\n"),
+    EXPECT_NE(plan(own).xml.find("    <acpi/>\n    <kvm>\n      " + hint +
+                                 "\n    </kvm>\n"),
               std::string::npos);
     // Nor where somebody does not want it, nor for TCG.
     const std::string off =
@@ -282,10 +283,10 @@ TEST(Plan, ObjectJoinsArgumentsThatAreThere)
 TEST(Plan, SecondObjectIsAConflict)
 {
     const std::string once = plan(kPlain).xml;
-    const std::string twice = replaced(
-        once, "  </qemu:commandline>",
-        "    <qemu:arg value='-object'/>\n    <qemu:arg "
-        "value='ipi-defer,id=x'/>\n  </qemu:commandline>");
+    const std::string twice =
+        replaced(once, "  </qemu:commandline>",
+                 "    <qemu:arg value='-object'/>\n    <qemu:arg "
+                 "value='ipi-defer,id=x'/>\n  </qemu:commandline>");
     const Plan made = plan(twice);
     EXPECT_EQ(names(made, Kind::kConflict), "object ");
     EXPECT_EQ(made.xml, twice);

@@ -75,8 +75,8 @@ void XmlText::read()
     const auto result = document_.load_buffer(text_.data(), text_.size(),
                                               kParse, pugi::encoding_utf8);
     if (!result) {
-        const auto at = std::min(static_cast<std::size_t>(result.offset),
-                                 text_.size());
+        const auto at =
+            std::min(static_cast<std::size_t>(result.offset), text_.size());
         const auto line =
             1 + std::count(text_.begin(),
                            text_.begin() + static_cast<std::ptrdiff_t>(at),
@@ -86,7 +86,8 @@ void XmlText::read()
     if (root().empty()) refuse("there is no element");
     for (const pugi::xml_node node : document_.children())
         if (node.type() == pugi::node_declaration) {
-            std::string encoding = node.attribute("encoding").as_string("utf-8");
+            std::string encoding =
+                node.attribute("encoding").as_string("utf-8");
             std::ranges::transform(encoding, encoding.begin(), [](char c) {
                 return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a')
                                             : c;
@@ -105,7 +106,7 @@ void XmlText::replace(std::size_t at, std::size_t length, const std::string& by)
     read();
 }
 
-// ---- places ------------------------------------------------------------------
+// ---- places -----------------------------------------------------------------
 
 XmlText::StartTag XmlText::start_tag(pugi::xml_node element) const
 {
@@ -136,8 +137,8 @@ XmlText::StartTag XmlText::start_tag(pugi::xml_node element) const
 
 std::size_t XmlText::end_of(pugi::xml_node node) const
 {
-    const auto at = static_cast<std::size_t>(std::max<std::ptrdiff_t>(
-        0, node.offset_debug()));
+    const auto at = static_cast<std::size_t>(
+        std::max<std::ptrdiff_t>(0, node.offset_debug()));
     const auto behind = [&](std::string_view what) {
         return text_.find(what, at) + what.size();
     };
@@ -177,7 +178,7 @@ std::string XmlText::indentation(std::size_t at) const
     if (begin > at) return {};
     const std::string before = text_.substr(begin, at - begin);
     return before.find_first_not_of(" \t") == std::string::npos ? before
-                                                               : std::string{};
+                                                                : std::string{};
 }
 
 std::string XmlText::child_indentation(pugi::xml_node parent) const
@@ -192,7 +193,7 @@ std::string XmlText::child_indentation(pugi::xml_node parent) const
     return indentation(start_tag(parent).begin) + std::string{kStep};
 }
 
-// ---- changes -----------------------------------------------------------------
+// ---- changes ----------------------------------------------------------------
 
 std::string XmlText::format(const Element& element,
                             const std::string& indent) const
@@ -232,8 +233,7 @@ void XmlText::append(pugi::xml_node parent, const Element& element)
     const std::string line = newline_ + indent + format(element, indent);
     if (tag.empty) {
         const std::size_t slash = text_.rfind('/', tag.end);
-        const std::size_t from =
-            text_.find_last_not_of(kBlank, slash - 1) + 1;
+        const std::size_t from = text_.find_last_not_of(kBlank, slash - 1) + 1;
         return replace(from, tag.end - from,
                        '>' + line + newline_ + outer + "</" +
                            std::string{parent.name()} + '>');

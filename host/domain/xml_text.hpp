@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// XML text: a document that is changed where it has to be, and byte for byte the
-// same everywhere else: comments, order, quotes and indentation are its author's.
-// pugixml reads it; changes are made in the text, at the places that pugixml
-// tells, and the text is then read anew.
+// XML text: a document that is changed where it has to be, and byte for byte
+// the same everywhere else: comments, order, quotes and indentation are its
+// author's. pugixml reads it; changes are made in the text, at the places that
+// pugixml tells, and the text is then read anew.
 //
 // Not handled: encodings other than UTF-8.
 #pragma once

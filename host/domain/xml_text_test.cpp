@@ -20,7 +20,9 @@ std::string refusal(const std::string& text)
 
 TEST(XmlText, AttributeIsReplacedAndTheRestStays)
 {
-    XmlText xml{"<?xml version='1.0'?>\n<!-- a -->\n<a x = \"1\"\n   y='2' ><b/></a >\n"};
+    XmlText xml{
+        "<?xml version='1.0'?>\n<!-- a -->\n<a x = \"1\"\n   y='2' ><b/></a "
+        ">\n"};
     xml.set_attribute(xml.root(), "x", "a\"b<'>&");
     EXPECT_EQ(xml.text(),
               "<?xml version='1.0'?>\n<!-- a -->\n<a x = "
@@ -48,7 +50,8 @@ TEST(XmlText, ChildIsAppendedOnALineOfItsOwn)
 TEST(XmlText, ChildrenOfChildrenAreIndented)
 {
     XmlText xml{"<a>\n  <b/>\n</a>"};
-    xml.append(xml.root(), {"c", {}, {{"d", {}, {}, "t<"}, {"e", {}, {}, ""}}, ""});
+    xml.append(xml.root(),
+               {"c", {}, {{"d", {}, {}, "t<"}, {"e", {}, {}, ""}}, ""});
     EXPECT_EQ(xml.text(),
               "<a>\n  <b/>\n  <c>\n    <d>t&lt;</d>\n    <e/>\n  </c>\n</a>");
 }
@@ -91,8 +94,7 @@ TEST(XmlText, TextIsReplaced)
     XmlText xml{"<a><b>x &amp; y</b><c/><d>1<e/></d></a>"};
     xml.set_text(xml.root().child("b"), "1 < 2 'x'");
     xml.set_text(xml.root().child("c"), "z");
-    EXPECT_EQ(xml.text(),
-              "<a><b>1 &lt; 2 'x'</b><c>z</c><d>1<e/></d></a>");
+    EXPECT_EQ(xml.text(), "<a><b>1 &lt; 2 'x'</b><c>z</c><d>1<e/></d></a>");
     EXPECT_THROW(xml.set_text(xml.root().child("d"), "z"), Failure);
 }
 
@@ -116,7 +118,8 @@ TEST(XmlText, WhatIsNoXmlIsRefusedWithTheLine)
     EXPECT_EQ(refusal("<a>\n<b>\n</a>").substr(0, 13), "XML: line 3: ");
     EXPECT_NE(refusal(""), "");
     EXPECT_NE(refusal("no markup"), "");
-    EXPECT_EQ(refusal("<!-- only -->"), "XML: line 1: No document element found");
+    EXPECT_EQ(refusal("<!-- only -->"),
+              "XML: line 1: No document element found");
     EXPECT_EQ(refusal("<?xml version='1.0' encoding='latin1'?><a/>"),
               "XML: its encoding is 'latin1', and not UTF-8");
     EXPECT_EQ(refusal("<?xml version='1.0' encoding='UTF-8'?><a/>"), "");

@@ -28,8 +28,8 @@ Failure failed(const std::string& what)
 
 ConnectionPtr connect(const std::string& uri)
 {
-    ConnectionPtr connection{library().virConnectOpenReadOnly(
-        uri.empty() ? nullptr : uri.c_str())};
+    ConnectionPtr connection{
+        library().virConnectOpenReadOnly(uri.empty() ? nullptr : uri.c_str())};
     if (connection == nullptr)
         throw failed(uri.empty() ? std::string{"cannot connect to libvirt"}
                                  : "cannot connect to libvirt at '" +
@@ -42,8 +42,8 @@ DomainPtr find_domain(virConnectPtr connection, const std::string& name)
     DomainPtr domain{library().virDomainLookupByName(connection, name.c_str())};
     if (domain == nullptr) {
         Failure failure = failed("no domain '" + printable(name) + "'");
-        domain.reset(library().virDomainLookupByUUIDString(connection,
-                                                           name.c_str()));
+        domain.reset(
+            library().virDomainLookupByUUIDString(connection, name.c_str()));
         if (domain == nullptr) throw failure;
     }
     return domain;

@@ -131,8 +131,8 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
         lost = false;
         const Library& vir = library();
         // The callbacks end before this: in close().
-        if (vir.virConnectRegisterCloseCallback(
-                connection.get(), on_close, this, nullptr) < 0)
+        if (vir.virConnectRegisterCloseCallback(connection.get(), on_close,
+                                                this, nullptr) < 0)
             throw failed("cannot follow the connection");
         callback = vir.virConnectDomainEventRegisterAny(
             connection.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,

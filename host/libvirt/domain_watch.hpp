@@ -3,8 +3,8 @@
 // somebody who wants to know. Survives a libvirtd that dies, hangs or comes
 // later: it connects again, after a pause that grows.
 //
-// Calls to libvirt wait for libvirtd, so they are made in a thread of their own,
-// which also runs libvirt's event loop. Who uses this waits for nothing.
+// Calls to libvirt wait for libvirtd, so they are made in a thread of their
+// own, which also runs libvirt's event loop. Who uses this waits for nothing.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -99,7 +99,7 @@ int EventLoop::remove(std::map<int, std::shared_ptr<Watch>>& all, int number)
     return 0;
 }
 
-// ---- descriptors -------------------------------------------------------------
+// ---- descriptors ------------------------------------------------------------
 
 int EventLoop::add_handle(int fd, int events, virEventHandleCallback callback,
                           void* opaque, virFreeCallback free)
@@ -152,9 +152,8 @@ void EventLoop::arm(const std::shared_ptr<Handle>& handle)
         if (handle->removed) return;
         wanted = handle->events;
     }
-    for (const int event :
-         {VIR_EVENT_HANDLE_READABLE, VIR_EVENT_HANDLE_WRITABLE,
-          VIR_EVENT_HANDLE_ERROR})
+    for (const int event : {VIR_EVENT_HANDLE_READABLE,
+                            VIR_EVENT_HANDLE_WRITABLE, VIR_EVENT_HANDLE_ERROR})
         if ((wanted & event) != 0 && (handle->waiting & event) == 0)
             wait(handle, event);
     // Errors and hangups end every wait; if nothing else is wanted, that one.
@@ -202,7 +201,7 @@ void EventLoop::ready(const std::shared_ptr<Handle>& handle)
         handle->callback(handle->number, handle->fd, events, handle->opaque);
 }
 
-// ---- timers ------------------------------------------------------------------
+// ---- timers -----------------------------------------------------------------
 
 int EventLoop::add_timeout(int interval, virEventTimeoutCallback callback,
                            void* opaque, virFreeCallback free)
@@ -248,20 +247,19 @@ void EventLoop::arm(const std::shared_ptr<Timeout>& timeout)
     timeout->timer.cancel();
     if (interval < 0) return;
     timeout->timer.expires_after(std::chrono::milliseconds{interval});
-    timeout->timer.async_wait(
-        [this, timeout, number](const error_code& error) {
-            if (error || number != timeout->wait) return;
-            {
-                const std::scoped_lock guard{lock_};
-                if (timeout->removed || timeout->interval < 0) return;
-            }
-            timeout->callback(timeout->number, timeout->opaque);
-            // Not when the callback itself has led to a new wait.
-            if (number == timeout->wait) arm(timeout);
-        });
+    timeout->timer.async_wait([this, timeout, number](const error_code& error) {
+        if (error || number != timeout->wait) return;
+        {
+            const std::scoped_lock guard{lock_};
+            if (timeout->removed || timeout->interval < 0) return;
+        }
+        timeout->callback(timeout->number, timeout->opaque);
+        // Not when the callback itself has led to a new wait.
+        if (number == timeout->wait) arm(timeout);
+    });
 }
 
-// ---- libvirt's own -----------------------------------------------------------
+// ---- libvirt's own ----------------------------------------------------------
 
 namespace {
 

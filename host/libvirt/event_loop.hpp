@@ -66,9 +66,9 @@ class EventLoop final {
     std::map<int, std::shared_ptr<Timeout>> timeouts_;
 };
 
-/// The event loop that libvirt has in this process. libvirt takes one, for good,
-/// before the first connection: it is made with the first call and never ends.
-/// Whoever uses libvirt runs the io_context, in one thread at a time.
+/// The event loop that libvirt has in this process. libvirt takes one, for
+/// good, before the first connection: it is made with the first call and never
+/// ends. Whoever uses libvirt runs the io_context, in one thread at a time.
 [[nodiscard]] boost::asio::io_context& installed_loop();
 
 }  // namespace ipidefer::libvirt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// With real pipes and timers. Nothing is judged by how long it takes: what should
-// happen is waited for, what should not is counted.
+// With real pipes and timers. Nothing is judged by how long it takes: what
+// should happen is waited for, what should not is counted.
 #include "event_loop.hpp"
 
 #include <fcntl.h>
@@ -127,7 +127,7 @@ class EventLoopTest : public ::testing::Test {
     EventLoop loop_{io_};
 };
 
-// ---- descriptors -------------------------------------------------------------
+// ---- descriptors ------------------------------------------------------------
 
 TEST_F(EventLoopTest, ReadableIsToldAsLongAsItIs)
 {
@@ -226,8 +226,8 @@ TEST_F(EventLoopTest, TwoWatchesOfOneDescriptorAreIndependent)
     const int number = watch(pipe.reader(), kReadable, one);
     watch(pipe.reader(), kReadable, two);
     pipe.write();
-    EXPECT_TRUE(run_until(
-        [&] { return !one.events.empty() && !two.events.empty(); }));
+    EXPECT_TRUE(
+        run_until([&] { return !one.events.empty() && !two.events.empty(); }));
     loop_.remove_handle(number);
     run_ready();
     const auto before = one.events.size();
@@ -284,7 +284,7 @@ TEST_F(EventLoopTest, WhatCannotBeWatchedIsRefused)
     EXPECT_EQ(calls.freed, 0);
 }
 
-// ---- timers ------------------------------------------------------------------
+// ---- timers -----------------------------------------------------------------
 
 TEST_F(EventLoopTest, TimerGoesOnUntilItIsStopped)
 {
@@ -343,12 +343,11 @@ TEST_F(EventLoopTest, ZeroDoesNotStarveOthers)
     every(0, zero);
     watch(pipe.reader(), kReadable, calls);
     pipe.write();
-    EXPECT_TRUE(run_until([&] {
-        return calls.events.size() > 2 && zero.events.size() > 2;
-    }));
+    EXPECT_TRUE(run_until(
+        [&] { return calls.events.size() > 2 && zero.events.size() > 2; }));
 }
 
-// ---- threads, and the end ----------------------------------------------------
+// ---- threads, and the end ---------------------------------------------------
 
 TEST_F(EventLoopTest, OtherThreadsMayAddAndRemove)
 {
@@ -395,14 +394,13 @@ TEST(EventLoopEnd, FreesWhatIsLeft)
     EXPECT_EQ(timer.freed, 1);
 }
 
-// ---- libvirt itself ----------------------------------------------------------
+// ---- libvirt itself ---------------------------------------------------------
 
 TEST(InstalledLoop, LibvirtDeliversEventsThroughIt)
 {
     // libvirt's own driver for tests: a domain in this process's memory.
     auto& io = installed_loop();
-    const ConnectionPtr connection{
-        ::virConnectOpen("test:///default")};
+    const ConnectionPtr connection{::virConnectOpen("test:///default")};
     ASSERT_NE(connection, nullptr) << ::virGetLastErrorMessage();
     const DomainPtr domain = find_domain(connection.get(), "test");
     std::vector<int> seen;

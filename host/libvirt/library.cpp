@@ -36,8 +36,9 @@ Library load()
     const auto find = [file](auto& function, const char* name) {
         void* found = ::dlsym(file, name);
         if (found == nullptr) missing("this libvirt is too old");
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-            found);
+        function =
+            reinterpret_cast<std::remove_reference_t<decltype(function)>>(
+                found);
     };
 #define IPIDEFER_LIBVIRT_FIND(name) find(library.name, #name);
     IPIDEFER_LIBVIRT_FUNCTIONS(IPIDEFER_LIBVIRT_FIND)

@@ -8,25 +8,25 @@
 
 namespace ipidefer::libvirt {
 
-#define IPIDEFER_LIBVIRT_FUNCTIONS(FUNCTION)    \
-    FUNCTION(virConnectClose)                   \
-    FUNCTION(virConnectDomainEventRegisterAny)  \
+#define IPIDEFER_LIBVIRT_FUNCTIONS(FUNCTION)     \
+    FUNCTION(virConnectClose)                    \
+    FUNCTION(virConnectDomainEventRegisterAny)   \
     FUNCTION(virConnectDomainEventDeregisterAny) \
-    FUNCTION(virConnectListAllDomains)          \
-    FUNCTION(virConnectOpenReadOnly)            \
-    FUNCTION(virConnectRegisterCloseCallback)   \
-    FUNCTION(virConnectSetKeepAlive)            \
-    FUNCTION(virConnectUnregisterCloseCallback) \
-    FUNCTION(virDomainFree)                     \
-    FUNCTION(virDomainGetName)                  \
-    FUNCTION(virDomainGetState)                 \
-    FUNCTION(virDomainGetUUIDString)            \
-    FUNCTION(virDomainGetXMLDesc)               \
-    FUNCTION(virDomainLookupByName)             \
-    FUNCTION(virDomainLookupByUUIDString)       \
-    FUNCTION(virEventRegisterImpl)              \
-    FUNCTION(virGetLastErrorMessage)            \
-    FUNCTION(virInitialize)                     \
+    FUNCTION(virConnectListAllDomains)           \
+    FUNCTION(virConnectOpenReadOnly)             \
+    FUNCTION(virConnectRegisterCloseCallback)    \
+    FUNCTION(virConnectSetKeepAlive)             \
+    FUNCTION(virConnectUnregisterCloseCallback)  \
+    FUNCTION(virDomainFree)                      \
+    FUNCTION(virDomainGetName)                   \
+    FUNCTION(virDomainGetState)                  \
+    FUNCTION(virDomainGetUUIDString)             \
+    FUNCTION(virDomainGetXMLDesc)                \
+    FUNCTION(virDomainLookupByName)              \
+    FUNCTION(virDomainLookupByUUIDString)        \
+    FUNCTION(virEventRegisterImpl)               \
+    FUNCTION(virGetLastErrorMessage)             \
+    FUNCTION(virInitialize)                      \
     FUNCTION(virSetErrorFunc)
 
 /// Its functions, by their own names.
@@ -36,8 +36,8 @@ struct Library {
 #undef IPIDEFER_LIBVIRT_MEMBER
 };
 
-/// Loads it with the first call. Throws a Failure with Exit::kNotPossible when it
-/// is not there.
+/// Loads it with the first call. Throws a Failure with Exit::kNotPossible when
+/// it is not there.
 [[nodiscard]] const Library& library();
 
 }  // namespace ipidefer::libvirt

@@ -130,7 +130,7 @@ class DomainXml(unittest.TestCase):
     def test_what_is_wrong_is_said(self):
         for arguments, words in (
                 (["--from", "/nonexistent"], "/nonexistent"),
-                (["--from", self.write("<a>")], "line 1"),
+                (["--from", self.write("<a>", "no.xml")], "line 1"),
                 (["--from", self.write("<network/>")], "<network>"),
                 (["--from", DOMAINS[0], "--isolated", "9"], "0 to"),
                 (["--from", DOMAINS[0], "--isolated", "x"], "'x'"),

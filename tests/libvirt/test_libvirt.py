@@ -91,11 +91,21 @@ class Daemon:
         return dict(line.rsplit(" ", 1) for line in text.splitlines()
                     if line and not line.startswith("#"))
 
+    def wait_for(self, holds, what):
+        try:
+            own.wait_for(holds, what)
+        except own.Failed as failed:
+            raise own.Failed(f"{failed}\n{self.output()}") from failed
+
+    def stop(self):
+        """However a test ends."""
+        self.process.kill()
+        self.process.wait(60)
+        self.process.stdout.close()
+
     def close(self):
         self.process.terminate()
-        status = self.process.wait(60)
-        self.process.stdout.close()
-        return status
+        return self.process.wait(60)
 
 
 class LibvirtTest(unittest.TestCase):
@@ -290,8 +300,10 @@ class Life(LibvirtTest):
         self.assertIn("no domain 'nonexistent'", result.stderr)
 
     def test_plain_domain_fails_the_check(self):
+        # Some emulator, should the host have none of its own.
         with open(self.plain()) as file:
-            self.define(file.read())
+            self.define(file.read().replace(
+                "<devices>", f"<devices><emulator>{self.qemu}</emulator>"))
         findings = self.check(status=2)
         self.assertEqual(findings["object"]["grade"], "fail")
         self.assertEqual(findings["vcpupin"]["grade"], "fail")
@@ -320,12 +332,12 @@ class Reconnect(LibvirtTest):
     def test_libvirtd_that_comes_later_dies_and_comes_back(self):
         self.libvirtd.kill()
         daemon = Daemon(self.folder, self.libvirtd.uri)
-        self.addCleanup(daemon.process.kill)
+        self.addCleanup(daemon.stop)
 
         def connected(value):
-            own.wait_for(lambda: daemon.metrics()
-                         ["ipidefer_libvirt_connected"] == value,
-                         f"connected is {value}:\n{daemon.output()}")
+            daemon.wait_for(lambda: daemon.metrics()
+                            ["ipidefer_libvirt_connected"] == value,
+                            f"connected is {value}")
         connected("0")
         self.libvirtd.start()
         connected("1")
@@ -333,7 +345,7 @@ class Reconnect(LibvirtTest):
         self.boot(domain)
         said = f"libvirt: domain '{self.name}' runs, UUID " + \
             domain.UUIDString()
-        own.wait_for(lambda: said in daemon.output(), said)
+        daemon.wait_for(lambda: said in daemon.output(), said)
         self.libvirtd.kill()
         connected("0")
         self.assertIn("libvirt: connection lost", daemon.output())
@@ -346,23 +358,23 @@ class Reconnect(LibvirtTest):
         self.assertGreater(self.deferred(domain), 0)
         domain.destroy()
         ended = f"libvirt: domain '{self.name}' has ended"
-        own.wait_for(lambda: ended in daemon.output(), ended)
+        daemon.wait_for(lambda: ended in daemon.output(), ended)
         # Said once each.
         self.assertEqual(daemon.output().count(said), 1)
         self.assertEqual(daemon.close(), 0)
 
     def test_libvirtd_that_hangs_holds_nothing_up(self):
         daemon = Daemon(self.folder, self.libvirtd.uri)
-        self.addCleanup(daemon.process.kill)
-        own.wait_for(lambda: daemon.metrics()
-                     ["ipidefer_libvirt_connected"] == "1", "connected")
+        self.addCleanup(daemon.stop)
+        daemon.wait_for(lambda: daemon.metrics()
+                        ["ipidefer_libvirt_connected"] == "1", "connected")
         pid = self.libvirtd.pid("libvirtd.pid")
         os.kill(pid, 19)  # SIGSTOP
         try:
             # Found out by keepalive; scraping goes on all the time.
-            own.wait_for(lambda: daemon.metrics()
-                         ["ipidefer_libvirt_connected"] == "0",
-                         "the connection is given up")
+            daemon.wait_for(lambda: daemon.metrics()
+                            ["ipidefer_libvirt_connected"] == "0",
+                            "the connection is given up")
             self.assertEqual(daemon.close(), 0)
         finally:
             os.kill(pid, 18)  # SIGCONT
@@ -391,12 +403,12 @@ class Segment(LibvirtTest):
 
     def test_metrics_policy_and_check_know_the_domain(self):
         daemon = Daemon(self.folder, self.libvirtd.uri)
-        self.addCleanup(daemon.process.kill)
+        self.addCleanup(daemon.stop)
         domain = self.define(self.isolating(self.plain()))
         self.boot(domain)
         info = f'ipidefer_domain_info{{domain="{self.name}",' \
             f'name="{self.name}",uuid="{domain.UUIDString()}"}}'
-        own.wait_for(lambda: daemon.metrics().get(info) == "1", info)
+        daemon.wait_for(lambda: daemon.metrics().get(info) == "1", info)
 
         self.toggle()
         counts = self.verdicts(daemon)
@@ -421,14 +433,15 @@ class Segment(LibvirtTest):
         run(IPIDEFER, "policy", self.name, "--on")
 
         domain.destroy()
-        own.wait_for(lambda: info not in daemon.metrics(), "the VM is gone")
+        daemon.wait_for(lambda: info not in daemon.metrics(),
+                        "the VM is gone")
         self.assertEqual(daemon.close(), 0)
 
     def test_policy_of_a_domain_is_applied_when_it_starts(self):
         uuid = "5a3bd4a4-1111-4222-8333-944445555666"
         daemon = Daemon(self.folder, self.libvirtd.uri,
                         {uuid: {"max_age": "250ms", "idle": "on"}})
-        self.addCleanup(daemon.process.kill)
+        self.addCleanup(daemon.stop)
         xml = self.isolating(self.plain()).replace(
             "</name>", f"</name>\n  <uuid>{uuid}</uuid>").replace(
             "segment=on", f"segment=on,segment-name={self.name}-segment")
@@ -440,8 +453,8 @@ class Segment(LibvirtTest):
                 result = run(IPIDEFER, "policy", f"{self.name}-segment",
                              "--json")
                 return json.loads(result.stdout)
-            own.wait_for(lambda: policy()["max_age_ns"] == 250_000_000,
-                         "the policy is there")
+            daemon.wait_for(lambda: policy()["max_age_ns"] == 250_000_000,
+                            "the policy is there")
             self.assertTrue(policy()["idle"])
             info = f'ipidefer_domain_info{{domain="{self.name}-segment",' \
                 f'name="{self.name}",uuid="{uuid}"}}'
