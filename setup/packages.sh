@@ -8,7 +8,8 @@ readonly PACKAGES_LAB=(
     g++ gcc make cmake ninja-build pkg-config patch xz-utils git
     libboost1.81-dev libboost-filesystem1.81-dev libcli11-dev
     nlohmann-json3-dev libbenchmark-dev libgtest-dev libgmock-dev
-    libncurses-dev libprotozero-dev prometheus-cpp-dev scdoc
+    libncurses-dev libprotozero-dev libpugixml-dev libvirt-dev prometheus-cpp-dev
+    scdoc
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU
     dpkg-dev python3 python3-venv flex bison libglib2.0-dev libpixman-1-dev
@@ -20,6 +21,8 @@ readonly PACKAGES_LAB=(
 # To run the tests as well.
 readonly PACKAGES_CHECK=(
     spin clang libclang-rt-14-dev librapidcheck-dev binutils procps
+    libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
+    python3-libvirt
 )
 
 # From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cpulist.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "failure.hpp"
 
@@ -122,6 +124,20 @@ std::string format_cpulist(const CpuSet& cpus)
         if (last != first) text += '-' + std::to_string(last);
     }
     return text;
+}
+
+CpuSet both(const CpuSet& a, const CpuSet& b)
+{
+    CpuSet common;
+    std::ranges::set_intersection(a, b, std::inserter(common, common.end()));
+    return common;
+}
+
+CpuSet without(const CpuSet& a, const CpuSet& b)
+{
+    CpuSet rest;
+    std::ranges::set_difference(a, b, std::inserter(rest, rest.end()));
+    return rest;
 }
 
 CpuSet complement(const CpuSet& cpus, unsigned count)

@@ -19,6 +19,10 @@ using CpuSet = std::set<unsigned>;
 /// The shortest list of ranges; empty for an empty set.
 [[nodiscard]] std::string format_cpulist(const CpuSet& cpus);
 
+/// Those that are in both, and those of the first that are not in the second.
+[[nodiscard]] CpuSet both(const CpuSet& a, const CpuSet& b);
+[[nodiscard]] CpuSet without(const CpuSet& a, const CpuSet& b);
+
 /// CPUs 0..count-1 that are not in `cpus`.
 [[nodiscard]] CpuSet complement(const CpuSet& cpus, unsigned count);
 

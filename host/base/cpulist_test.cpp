@@ -87,5 +87,12 @@ TEST(CpuList, ComplementIsTheOthers)
     EXPECT_EQ(complement({2, 3}, 5), (CpuSet{0, 1, 4}));
 }
 
+TEST(CpuList, TwoSetsHaveACommonPartAndARest)
+{
+    EXPECT_EQ(both({1, 2, 3}, {2, 3, 4}), (CpuSet{2, 3}));
+    EXPECT_EQ(without({1, 2, 3}, {2, 3, 4}), (CpuSet{1}));
+    EXPECT_TRUE(both({1}, {}).empty());
+}
+
 }  // namespace
 }  // namespace ipidefer

@@ -3,42 +3,16 @@
 
 #include <unistd.h>
 
-#include <fstream>
 #include <optional>
-#include <sstream>
 
 #include "cpulist.hpp"
-#include "failure.hpp"
+#include "host_cpus.hpp"
 #include "text.hpp"
 
 namespace ipidefer::check {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// As many as Linux can be built for.
-constexpr unsigned kMostCpus = 8192;
-
-std::optional<std::string> first_line(const fs::path& file)
-{
-    std::ifstream in{file};
-    std::string line;
-    if (!in) return std::nullopt;
-    std::getline(in, line);
-    return std::string{trimmed(line)};
-}
-
-/// A list of CPUs; empty when the file is missing, empty or says "(null)".
-CpuSet cpus_in(const fs::path& file)
-{
-    const auto text = first_line(file);
-    if (!text || text->empty() || text->starts_with('(')) return {};
-    try {
-        return parse_cpulist(*text, kMostCpus);
-    } catch (const Failure&) {
-        return {};
-    }
-}
 
 /// A hexadecimal mask in groups of 32 bits, as in /proc/irq: "ff,ffffff0f".
 CpuSet cpus_of_mask(const std::string& text)
@@ -56,20 +30,12 @@ CpuSet cpus_of_mask(const std::string& text)
     return cpus;
 }
 
-CpuSet both(const CpuSet& a, const CpuSet& b)
-{
-    CpuSet common;
-    for (const unsigned cpu : a)
-        if (b.contains(cpu)) common.insert(cpu);
-    return common;
-}
-
 class Checks {
   public:
     Checks(fs::path root, fs::path shm)
         : root_{std::move(root)},
           shm_{std::move(shm)},
-          isolated_{cpus_in(root_ / "sys/devices/system/cpu/isolated")}
+          cpus_{read_host_cpus(root_)}
     {
     }
 
@@ -79,7 +45,7 @@ class Checks {
         isolation();
         ticks();
         // About isolated CPUs, which there may be none of.
-        if (!isolated_.empty()) {
+        if (!cpus_.isolated.empty()) {
             siblings();
             interrupts();
         }
@@ -112,9 +78,9 @@ class Checks {
 
     void isolation()
     {
-        if (!isolated_.empty())
-            return pass("isolcpus",
-                        "CPUs " + format_cpulist(isolated_) + " are isolated");
+        if (!cpus_.isolated.empty())
+            return pass("isolcpus", "CPUs " + format_cpulist(cpus_.isolated) +
+                                        " are isolated");
         warn("isolcpus", "no CPU is isolated from the scheduler",
              "boot with isolcpus=domain,managed_irq,CPUS, for the CPUs that "
              "isolated vCPUs are pinned to");
@@ -122,9 +88,9 @@ class Checks {
 
     void ticks()
     {
-        const CpuSet nohz = cpus_in(root_ / "sys/devices/system/cpu/nohz_full");
+        const CpuSet& nohz = cpus_.nohz_full;
         CpuSet ticking;
-        for (const unsigned cpu : isolated_)
+        for (const unsigned cpu : cpus_.isolated)
             if (!nohz.contains(cpu)) ticking.insert(cpu);
         if (!nohz.empty() && ticking.empty())
             return pass("nohz_full",
@@ -139,12 +105,10 @@ class Checks {
     void siblings()
     {
         CpuSet shared;
-        for (const unsigned cpu : isolated_)
-            for (const unsigned sibling :
-                 cpus_in(root_ / "sys/devices/system/cpu" /
-                         ("cpu" + std::to_string(cpu)) /
-                         "topology/thread_siblings_list"))
-                if (!isolated_.contains(sibling)) shared.insert(cpu);
+        for (const unsigned cpu : cpus_.isolated)
+            if (!both(cpus_.siblings[cpu], cpus_.siblings_of(cpus_.isolated))
+                     .empty())
+                shared.insert(cpu);
         if (shared.empty())
             return pass("smt", "no isolated CPU shares its core with others");
         warn("smt",
@@ -159,7 +123,7 @@ class Checks {
         if (!text)
             return warn("irqaffinity", "where interrupts go cannot be read",
                         "look at /proc/irq/default_smp_affinity as root");
-        const CpuSet hit = both(cpus_of_mask(*text), isolated_);
+        const CpuSet hit = both(cpus_of_mask(*text), cpus_.isolated);
         if (hit.empty())
             return pass("irqaffinity", "new interrupts avoid isolated CPUs");
         warn("irqaffinity",
@@ -196,7 +160,7 @@ class Checks {
 
     fs::path root_;
     fs::path shm_;
-    CpuSet isolated_;
+    HostCpus cpus_;
     std::vector<Finding> findings_;
 };
 

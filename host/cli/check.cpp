@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ipidefer check: is this host fit?
+// ipidefer check: is this host fit, or a domain on it?
 #include <algorithm>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "command.hpp"
+#include "domain_checks.hpp"
+#include "emulator_probe.hpp"
 #include "failure.hpp"
 #include "host_checks.hpp"
+#include "open.hpp"
 #include "status_json.hpp"
+#include "text.hpp"
+#ifdef IPIDEFER_HAS_LIBVIRT
+#include "connection.hpp"
+#endif
 
 namespace ipidefer::cli {
 namespace {
@@ -16,10 +25,79 @@ namespace {
 using check::Finding;
 using check::Grade;
 
-int run(bool as_json, const std::filesystem::path& folder)
+constexpr const char* kRoot = "/";
+
+struct Options {
+    std::string xml;     // file
+    std::string domain;  // of libvirt
+    std::string connect;
+    bool no_probe = false;
+    bool json = false;
+};
+
+struct LibvirtDomain {
+    std::string xml;
+    bool active;
+};
+
+#ifdef IPIDEFER_HAS_LIBVIRT
+LibvirtDomain ask_libvirt(const Options& options)
 {
-    const auto findings = check::host_findings("/", folder);
-    if (as_json) {
+    const auto connection = libvirt::connect(options.connect);
+    const auto domain = libvirt::find_domain(connection.get(), options.domain);
+    return {libvirt::xml_of(domain.get()), libvirt::is_active(domain.get())};
+}
+#else
+LibvirtDomain ask_libvirt(const Options&)
+{
+    throw Failure{Exit::kNotPossible,
+                  "built without libvirt; virsh dumpxml DOMAIN | ipidefer "
+                  "check --domain-xml - looks at what it is defined as"};
+}
+#endif
+
+domain::Running look_at(const domain::Domain& domain,
+                        const std::filesystem::path& folder)
+{
+    std::filesystem::path where = folder;
+    if (domain.objects.size() == 1)
+        if (const auto own = domain.objects[0].object.get("segment-dir"))
+            where = *own;
+    try {
+        const segment::OpenVm vm{where, domain.segment_name()};
+        if (const auto life = vm.life();
+            life == segment::Life::kGone || life == segment::Life::kEnded)
+            return {std::nullopt, "its segment is that of a VM that ended"};
+        return {read_status(vm, segment::read_tsc()), ""};
+    } catch (const Failure& failure) {
+        return {std::nullopt, failure.what()};
+    }
+}
+
+std::vector<Finding> domain_findings(const Options& options,
+                                     const std::filesystem::path& folder)
+{
+    domain::CheckInput input;
+    if (options.domain.empty()) {
+        input.domain = domain::read_domain(read_input(options.xml));
+    } else {
+        const LibvirtDomain found = ask_libvirt(options);
+        input.domain = domain::read_domain(found.xml);
+        if (found.active) input.running = look_at(input.domain, folder);
+    }
+    input.host = check::read_host_cpus(kRoot);
+    input.ipis_bypass_kvm = check::ipis_bypass_kvm(kRoot);
+    if (!options.no_probe)
+        input.emulator = probe_emulator(input.domain.emulator);
+    return domain::domain_findings(input);
+}
+
+int run(const Options& options, const std::filesystem::path& folder)
+{
+    const auto findings = options.xml.empty() && options.domain.empty()
+                              ? check::host_findings(kRoot, folder)
+                              : domain_findings(options, folder);
+    if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const Finding& finding : findings)
             list.push_back({{"name", finding.name},
@@ -44,19 +122,52 @@ int run(bool as_json, const std::filesystem::path& folder)
 
 }  // namespace
 
+std::string read_input(const std::string& file)
+{
+    std::ostringstream text;
+    if (file == "-") {
+        text << std::cin.rdbuf();
+    } else {
+        std::ifstream in{file};
+        if (!in || !(text << in.rdbuf()))
+            throw Failure{Exit::kCannotRun,
+                          "cannot read '" + printable(file) + "'"};
+    }
+    return text.str();
+}
+
 Run add_check(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* command = app.add_subcommand(
-        "check", "is this host fit for isolated vCPUs, and what to do");
-    const auto as_json = std::make_shared<bool>(false);
-    command->add_flag("--json", *as_json, "as JSON");
+        "check",
+        "is this host, or a libvirt domain, fit for isolated vCPUs, and what "
+        "to do");
+    const auto options = std::make_shared<Options>();
+    auto* domain = command->add_option(
+        "--domain", options->domain,
+        "a libvirt domain, by name or UUID; of one that runs also its guest");
+    command
+        ->add_option("--domain-xml", options->xml,
+                     "a domain XML; - for standard input")
+        ->excludes(domain);
+    command
+        ->add_option("--connect", options->connect,
+                     "libvirt URI; default: as virsh")
+        ->needs(domain);
+    command->add_flag("--no-probe", options->no_probe,
+                      "do not run the domain's emulator to ask it for the "
+                      "ipi-defer object");
+    command->add_flag("--json", options->json, "as JSON");
     command->footer(
         "One line for each finding: pass, warn or fail, and the remedy.\n"
         "Examples:\n"
         "  ipidefer check\n"
+        "  ipidefer check --domain web1\n"
+        "  ipidefer check --domain-xml web1.xml\n"
         "  ipidefer check --json | jq '.[] | select(.grade != \"pass\")'\n\n"
-        "Exit status: 0 nothing fails, 1 could not run, 2 something fails.");
-    return [as_json, &folder] { return run(*as_json, folder); };
+        "Exit status: 0 nothing fails, 1 could not run, 2 something fails,\n"
+        "77 libvirt is not installed.");
+    return [options, &folder] { return run(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

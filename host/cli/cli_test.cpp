@@ -360,7 +360,7 @@ TEST_F(CliTest, ManPageAndCompletionKnowEveryOption)
     const auto completion = long_options(read_file(IPIDEFER_COMPLETION));
     // The lab's own are in docs/LAB.md.
     for (const char* command :
-         {"list", "stat", "top", "policy", "trace", "check"}) {
+         {"list", "stat", "top", "policy", "trace", "check", "domain"}) {
         const auto help = run({command, "--help"});
         EXPECT_EQ(help.status, kDone);
         EXPECT_NE(help.output.find("Exit status:"), std::string::npos);

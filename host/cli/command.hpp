@@ -19,7 +19,11 @@ Run add_stat(CLI::App& app, const std::filesystem::path& folder);
 Run add_top(CLI::App& app, const std::filesystem::path& folder);
 Run add_policy(CLI::App& app, const std::filesystem::path& folder);
 Run add_check(CLI::App& app, const std::filesystem::path& folder);
+Run add_domain(CLI::App& app, const std::filesystem::path& folder);
 Run add_trace(CLI::App& app, const std::filesystem::path& folder);
+
+/// All of a file, or with "-" of standard input. Throws Failure.
+[[nodiscard]] std::string read_input(const std::string& file);
 
 /// Has SIGINT or SIGTERM come? From the first call on they only set this.
 [[nodiscard]] bool interrupted() noexcept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The command line: list, stat, top, policy and trace of running VMs; check;
-// lab run; bench core and kvm.
+// The command line: list, stat, top, policy and trace of running VMs; check and
+// domain; lab run; bench core and kvm.
 #include <ipidefer/shm.h>
 
 #include <CLI/CLI.hpp>
@@ -57,7 +57,8 @@ int run(int argc, char** argv)
     for (const auto add :
          {ipidefer::cli::add_list, ipidefer::cli::add_stat,
           ipidefer::cli::add_top, ipidefer::cli::add_policy,
-          ipidefer::cli::add_trace, ipidefer::cli::add_check}) {
+          ipidefer::cli::add_trace, ipidefer::cli::add_check,
+          ipidefer::cli::add_domain}) {
         auto run = add(app, shm_folder);
         commands[app.get_subcommands(nullptr).back()] = std::move(run);
     }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
 #include "failure.hpp"
 #include "text.hpp"
@@ -117,12 +118,16 @@ json parsed(const std::string& text)
 
 }  // namespace
 
-RawPolicy Config::policy_of(const std::string& vm) const
+RawPolicy Config::policy_of(const std::string& vm,
+                            const std::optional<DomainIdentity>& domain) const
 {
-    if (const auto own = domains.find(vm); own != domains.end())
-        return own->second;
-    const auto any = domains.find("*");
-    return any == domains.end() ? RawPolicy{} : any->second;
+    std::vector<std::string> names{vm};
+    if (domain) names.insert(names.end(), {domain->uuid, domain->name});
+    names.emplace_back("*");
+    for (const std::string& name : names)
+        if (const auto own = domains.find(name); own != domains.end())
+            return own->second;
+    return {};
 }
 
 Config parse_config(const std::string& text)
@@ -151,6 +156,10 @@ Config parse_config(const std::string& text)
                      refuse("control_users", "not an array of user ids");
                  config.control_users.insert(user.get<uid_t>());
              }
+         }},
+        {"libvirt_uri",
+         [&](const json& value) {
+             config.libvirt_uri = string_of("libvirt_uri", value);
          }},
         {"domains",
          [&](const json& value) {

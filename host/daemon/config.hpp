@@ -7,7 +7,9 @@
 //     "shm_dir": "/dev/shm",
 //     "audit_log": "",                     "" for standard error only
 //     "control_users": [0],                who may change policies
-//     "domains": {                         by VM name; "*" for all others
+//     "libvirt_uri": "qemu:///system",     whose domains to follow; "" for none
+//     "domains": {                         by VM, domain or UUID; "*" for all
+//                                          others
 //       "*":    { "max_age": "100ms" },
 //       "web1": { "isolated": "2-5", "idle": "on",
 //                 "vectors": { "sync_core": "off" }, "enabled": "on" }
@@ -20,9 +22,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
+#include "domains.hpp"
 #include "policy_options.hpp"
 
 namespace ipidefer::daemon {
@@ -35,10 +39,14 @@ struct Config {
     std::filesystem::path shm_dir;
     std::filesystem::path audit_log;
     std::set<uid_t> control_users;
+    std::string libvirt_uri;
     std::map<std::string, RawPolicy> domains;
 
-    /// Of a VM: its own, else that of "*", else an empty one.
-    [[nodiscard]] RawPolicy policy_of(const std::string& vm) const;
+    /// Of a VM: its own, else its domain's by UUID, else by name, else that of
+    /// "*", else an empty one.
+    [[nodiscard]] RawPolicy policy_of(
+        const std::string& vm,
+        const std::optional<DomainIdentity>& domain = std::nullopt) const;
 };
 
 /// Throws Failure, naming the key and what is wrong; unknown keys are refused.

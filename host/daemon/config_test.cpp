@@ -36,6 +36,7 @@ TEST(Config, EveryKeyIsRead)
         // comments are allowed
         "listen": "[::1]:9000", "control": "/run/c", "shm_dir": "/tmp/s",
         "audit_log": "/tmp/a", "control_users": [0, 107],
+        "libvirt_uri": "qemu:///session",
         "domains": {"web": {"isolated": "2-3", "user": "on", "guest": "off",
             "idle": "on", "max_age": "10ms", "enabled": "off",
             "vectors": {"sync_core": "off"}}}})");
@@ -45,12 +46,27 @@ TEST(Config, EveryKeyIsRead)
     EXPECT_EQ(config.shm_dir, "/tmp/s");
     EXPECT_EQ(config.audit_log, "/tmp/a");
     EXPECT_EQ(config.control_users, (std::set<uid_t>{0, 107}));
+    EXPECT_EQ(config.libvirt_uri, "qemu:///session");
     const RawPolicy web = config.policy_of("web");
     EXPECT_EQ(web.isolated, "2-3");
     EXPECT_EQ(web.guest, "off");
     EXPECT_EQ(web.max_age, "10ms");
     EXPECT_TRUE(web.off);
     EXPECT_EQ(web.vectors, (std::vector<std::string>{"sync_core=off"}));
+}
+
+TEST(Config, PolicyOfADomainIsByUuidThenByName)
+{
+    const Config config = parse_config(
+        R"({"domains": {"*": {"user": "off"}, "web": {"user": "on"},
+            "u-1": {"idle": "on"}}})");
+    const auto user = [&](const std::string& vm, const DomainIdentity& domain) {
+        return config.policy_of(vm, domain).user;
+    };
+    EXPECT_EQ(user("vm", {"web", "u-2"}), "on");
+    EXPECT_EQ(user("vm", {"web", "u-1"}), "");
+    EXPECT_EQ(user("web", {"x", "u-1"}), "on");
+    EXPECT_EQ(user("vm", {"x", "u-2"}), "off");
 }
 
 TEST(Config, PolicyIsTheVmsOwnElseThatOfAll)

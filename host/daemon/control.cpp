@@ -5,14 +5,14 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <memory>
+
+#include "accept.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -23,7 +23,6 @@ using stream = asio::local::stream_protocol;
 constexpr std::size_t kLongestLine = 64 * 1024;
 constexpr unsigned kMostConnections = 32;
 constexpr auto kPatience = std::chrono::seconds{30};
-constexpr auto kPause = std::chrono::milliseconds{100};
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 bool read_peer(stream::socket& socket, Peer& peer)
@@ -38,8 +37,7 @@ bool read_peer(stream::socket& socket, Peer& peer)
 }
 
 asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
-                                       std::shared_ptr<void> place,
-                                       Answer answer)
+                                       Place place, Answer answer)
 {
     Peer peer{};
     std::string buffer;
@@ -70,23 +68,13 @@ asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
 
 asio::awaitable<void> serve_control(stream::acceptor& acceptor, Answer answer)
 {
-    // Copies of this are the connections.
-    const auto places = std::make_shared<int>(0);
-    while (acceptor.is_open()) {
-        auto [error, socket] = co_await acceptor.async_accept(kAwait);
-        if (error == asio::error::operation_aborted) co_return;
-        if (error) {
-            asio::steady_timer pause{acceptor.get_executor(), kPause};
-            co_await pause.async_wait(kAwait);
-            continue;
-        }
-        if (places.use_count() > static_cast<long>(kMostConnections)) continue;
-        asio::co_spawn(acceptor.get_executor(),
-                       serve_connection(
-                           std::make_shared<stream::socket>(std::move(socket)),
-                           places, answer),
-                       asio::detached);
-    }
+    return accept_connections(
+        acceptor, kMostConnections,
+        [answer = std::move(answer)](stream::socket socket, Place place) {
+            return serve_connection(
+                std::make_shared<stream::socket>(std::move(socket)),
+                std::move(place), answer);
+        });
 }
 
 }  // namespace ipidefer::daemon

@@ -29,6 +29,10 @@
 #include "http.hpp"
 #include "metrics.hpp"
 #include "status_json.hpp"
+#ifdef IPIDEFER_HAS_LIBVIRT
+#include "domain.hpp"
+#include "domain_watch.hpp"
+#endif
 
 namespace ipidefer::daemon {
 namespace {
@@ -74,13 +78,15 @@ class Daemon {
         if (http_)
             spawn(serve_http(*http_, [this] {
                 const auto vms = fleet_.status();
-                return metrics_text(vms, fleet_.broken().size());
+                return metrics_text(vms, fleet_.broken().size(),
+                                    {connected_, fleet_.domains()});
             }));
         if (control_)
             spawn(serve_control(
                 *control_, [this](const std::string& line, const Peer& peer) {
                     return answer(line, peer);
                 }));
+        follow_libvirt();
         signals_.async_wait([this](const auto&, int) { io_.stop(); });
         std::cout << "ready" << std::endl;
         io_.run();
@@ -146,6 +152,50 @@ class Daemon {
             fleet_.refresh(config_);
         }
     }
+
+#ifdef IPIDEFER_HAS_LIBVIRT
+    void follow_libvirt()
+    {
+        if (config_.libvirt_uri.empty()) return;
+        connected_ = false;
+        watch_.emplace(io_.get_executor(), config_.libvirt_uri,
+                       libvirt::DomainWatch::Listener{
+                           [this](auto domains) { identify(domains); },
+                           [this](bool connected) { connected_ = connected; },
+                           [](const std::string& text) { Audit::note(text); }},
+                       libvirt::DomainWatch::Pauses{});
+    }
+
+    void identify(const std::vector<libvirt::ActiveDomain>& active)
+    {
+        Domains domains;
+        for (const auto& [name, uuid, xml] : active) try {
+                domains[domain::read_domain(xml).segment_name()] = {name, uuid};
+            } catch (const Failure& failure) {
+                Audit::note("libvirt: domain '" + name +
+                            "': " + failure.what());
+            }
+        const auto tell = [](const Domains& these, const Domains& others,
+                             const char* what) {
+            for (const auto& [vm, domain] : these)
+                if (const auto other = others.find(vm);
+                    other == others.end() || !(other->second == domain))
+                    Audit::note("libvirt: domain '" + domain.name + "' " +
+                                what + ", UUID " + domain.uuid);
+        };
+        tell(fleet_.domains(), domains, "has ended");
+        tell(domains, fleet_.domains(), "runs");
+        fleet_.identify(std::move(domains), config_);
+        fleet_.refresh(config_);
+    }
+#else
+    void follow_libvirt() const
+    {
+        if (!config_.libvirt_uri.empty())
+            throw Failure{Exit::kCannotRun,
+                          "configuration: libvirt_uri: built without libvirt"};
+    }
+#endif
 
     asio::awaitable<void> sweep()
     {
@@ -224,8 +274,13 @@ class Daemon {
     {
         nlohmann::ordered_json status{{"vms", nlohmann::json::array()},
                                       {"broken", nlohmann::json::object()}};
-        for (const auto& vm : fleet_.status())
-            status["vms"].push_back(to_json(vm));
+        for (const auto& vm : fleet_.status()) {
+            auto& one = status["vms"].emplace_back(to_json(vm));
+            if (const auto domain = fleet_.domains().find(vm.name);
+                domain != fleet_.domains().end())
+                one["libvirt"] = {{"name", domain->second.name},
+                                  {"uuid", domain->second.uuid}};
+        }
         for (const auto& [name, why] : fleet_.broken())
             status["broken"][name] = why;
         return status;
@@ -241,6 +296,10 @@ class Daemon {
     asio::signal_set reload_;
     std::optional<tcp::acceptor> http_;
     std::optional<local::acceptor> control_;
+    std::optional<bool> connected_;  // to libvirt
+#ifdef IPIDEFER_HAS_LIBVIRT
+    std::optional<libvirt::DomainWatch> watch_;
+#endif
 };
 
 }  // namespace

@@ -120,6 +120,7 @@ class DaemonTest : public ::testing::Test {
                                      {"shm_dir", folder_.path().string()},
                                      {"audit_log", audit_.string()},
                                      {"control_users", users},
+                                     {"libvirt_uri", uri_},
                                      {"domains", domains}};
     }
 
@@ -169,6 +170,7 @@ class DaemonTest : public ::testing::Test {
             [&] { return scrape().value("ipidefer_domains") == domains; });
     }
 
+    std::string uri_;  // of libvirt
     shm::test::TemporaryFolder folder_;
     shm::test::TemporaryFolder own_;
     std::filesystem::path file_ = own_.path() / "config";
@@ -279,17 +281,17 @@ TEST_F(DaemonTest, ControlChangesAPolicyAndTheAuditNamesTheUser)
                              {"policy", {{"enabled", "off"}}}});
     EXPECT_EQ(answer, (json{{"changes", {"enabled on -> off"}}}));
     EXPECT_FALSE(ipidefer_enabled(vm.vm()));
-    // The VM's own first settings may be in the log too, if the daemon was there
-    // before them.
+    // The VM's own first settings may be in the log too, if the daemon was
+    // there before them.
     std::ifstream log{audit_};
     std::vector<json> by;
     for (std::string line; std::getline(log, line);)
         if (const json entry = json::parse(line);
             entry["changes"] == json::array({"enabled on -> off"}))
             by.push_back(entry["by"]);
-    EXPECT_EQ(by, std::vector<json>{"control uid=" +
-                                    std::to_string(::geteuid()) +
-                                    " pid=" + std::to_string(::getpid())});
+    EXPECT_EQ(by,
+              std::vector<json>{"control uid=" + std::to_string(::geteuid()) +
+                                " pid=" + std::to_string(::getpid())});
 }
 
 TEST_F(DaemonTest, ControlSaysWhatIsWrong)
@@ -336,6 +338,55 @@ TEST_F(DaemonTest, EndsInOrderOnRequest)
     EXPECT_EQ(daemon_->wait(), 0);
     EXPECT_FALSE(std::filesystem::exists(socket_));
 }
+
+#ifdef IPIDEFER_HAS_LIBVIRT
+/// libvirt's own driver for tests has a domain of this name and UUID, that
+/// runs.
+class DaemonLibvirtTest : public DaemonTest {
+  protected:
+    DaemonLibvirtTest() { uri_ = "test:///default"; }
+
+    const std::string uuid_ = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+};
+
+TEST_F(DaemonLibvirtTest, VmsAreKnownByTheirDomain)
+{
+    const TestVm vm{folder_.path(), "test"};
+    const TestVm other{folder_.path(), "other"};
+    const std::string info =
+        "ipidefer_domain_info{domain=\"test\",name=\"test\",uuid=\"" + uuid_ +
+        "\"}";
+    EXPECT_TRUE(eventually([&] { return scrape().has(info); }));
+    EXPECT_EQ(scrape().sum("ipidefer_domain_info{"), 1);
+    EXPECT_EQ(scrape().value("ipidefer_libvirt_connected"), 1);
+    const json status = ask({{"command", "status"}});
+    for (const json& one : status["vms"])
+        EXPECT_EQ(one.contains("libvirt"), one["name"] == "test");
+}
+
+TEST_F(DaemonLibvirtTest, EndsInOrderOnRequest)
+{
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->wait(), 0);
+}
+
+class DaemonWithoutLibvirtdTest : public DaemonTest {
+  protected:
+    DaemonWithoutLibvirtdTest()
+    {
+        uri_ = "qemu+unix:///system?socket=/nonexistent/socket";
+    }
+};
+
+TEST_F(DaemonWithoutLibvirtdTest, EverythingElseWorks)
+{
+    const TestVm vm{folder_.path(), "test"};
+    EXPECT_TRUE(eventually_sees(1));
+    EXPECT_EQ(scrape().value("ipidefer_libvirt_connected"), 0);
+    daemon_->signal(SIGTERM);
+    EXPECT_EQ(daemon_->wait(), 0);
+}
+#endif
 
 TEST(DaemonStart, WithoutAConfigurationItCannotRun)
 {

@@ -2,7 +2,7 @@
 #include "fleet.hpp"
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "failure.hpp"
 #include "text.hpp"
@@ -66,9 +66,40 @@ void Fleet::look(const std::string& name, const Config& config)
     broken_.erase(name);
     Audit::note("VM '" + name + "' is here, pid " + std::to_string(pid));
     try {
-        (void)change(*member, config.policy_of(name), "configuration");
+        (void)change(*member, config.policy_of(name, domain_of(name)),
+                     "configuration");
     } catch (const Failure& failure) {
         Audit::note("VM '" + name + "': " + failure.what());
+    }
+}
+
+std::optional<DomainIdentity> Fleet::domain_of(const std::string& vm) const
+{
+    const auto domain = domains_.find(vm);
+    if (domain == domains_.end()) return std::nullopt;
+    return domain->second;
+}
+
+void Fleet::identify(Domains domains, const Config& config)
+{
+    const Domains before = std::exchange(domains_, std::move(domains));
+    for (const auto& [name, domain] : domains_) {
+        const auto old = before.find(name);
+        const auto member = members_.find(name);
+        if ((old != before.end() && old->second == domain) ||
+            member == members_.end())
+            continue;
+        // What its name or that of all others says, it has already.
+        if (config.domains.contains(name) ||
+            (!config.domains.contains(domain.uuid) &&
+             !config.domains.contains(domain.name)))
+            continue;
+        try {
+            (void)change(*member->second, config.policy_of(name, domain),
+                         "configuration");
+        } catch (const Failure& failure) {
+            Audit::note("VM '" + name + "': " + failure.what());
+        }
     }
 }
 
@@ -76,7 +107,8 @@ void Fleet::apply_all(const Config& config)
 {
     refresh(config);
     for (auto& [name, member] : members_) try {
-            (void)change(*member, config.policy_of(name), "configuration");
+            (void)change(*member, config.policy_of(name, domain_of(name)),
+                         "configuration");
         } catch (const Failure& failure) {
             Audit::note("VM '" + name + "': " + failure.what());
         }

@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "audit.hpp"
 #include "config.hpp"
+#include "domains.hpp"
 #include "status.hpp"
 
 namespace ipidefer::daemon {
@@ -26,6 +28,11 @@ class Fleet final {
     /// from the configuration. Notices policies that others changed. Never
     /// throws for what a VM or its segment does.
     void refresh(const Config& config);
+
+    /// What libvirt says now. VMs whose domain was not known before get the
+    /// policy that the configuration has for it, if it has one.
+    void identify(Domains domains, const Config& config);
+    [[nodiscard]] const Domains& domains() const noexcept { return domains_; }
 
     /// Give all VMs their policy from a new configuration.
     void apply_all(const Config& config);
@@ -58,8 +65,12 @@ class Fleet final {
                                     const std::string& by);
     void look(const std::string& name, const Config& config);
 
+    [[nodiscard]] std::optional<DomainIdentity> domain_of(
+        const std::string& vm) const;
+
     std::filesystem::path folder_;
     Audit* audit_;
+    Domains domains_;
     std::map<std::string, std::unique_ptr<Member>> members_;
     std::map<std::string, std::string> broken_;
     std::string trouble_;  // with the folder

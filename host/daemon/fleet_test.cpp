@@ -152,5 +152,49 @@ TEST_F(FleetTest, FolderThatIsMissingIsNotFatal)
     EXPECT_TRUE(nowhere.status().empty());
 }
 
+TEST_F(FleetTest, DomainGetsItsPolicyByUuidOrNameOnceItIsKnown)
+{
+    const TestVm vm{folder_.path(), "segment"};
+    const TestVm other{folder_.path(), "other"};
+    config_ = parse_config(
+        R"({"domains": {"web1": {"isolated": "1"}, "u-2": {"idle": "on"}}})");
+    fleet_.refresh(config_);
+    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 1));
+    fleet_.identify({{"segment", {"web1", "u-1"}}, {"other", {"web2", "u-2"}}},
+                    config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
+    const auto audit = audited();
+    ASSERT_FALSE(audit.empty());
+    EXPECT_EQ(audit.back()["by"], "configuration");
+
+    // Told again, nothing happens to what somebody has changed meanwhile.
+    ipidefer_set_isolated(vm.vm(), 1, false);
+    fleet_.identify({{"segment", {"web1", "u-1"}}, {"other", {"web2", "u-2"}}},
+                    config_);
+    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 1));
+    fleet_.apply_all(config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
+}
+
+TEST_F(FleetTest, VmOfADomainThatIsKnownGetsItsPolicyAsItAppears)
+{
+    config_ = parse_config(R"({"domains": {"web1": {"isolated": "1"}}})");
+    fleet_.identify({{"segment", {"web1", "u-1"}}}, config_);
+    const TestVm vm{folder_.path(), "segment"};
+    fleet_.refresh(config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
+}
+
+TEST_F(FleetTest, PolicyOfTheSegmentsNameIsNotOverridden)
+{
+    const TestVm vm{folder_.path(), "segment"};
+    config_ = parse_config(
+        R"({"domains": {"segment": {"isolated": "0"}, "web1": {"isolated": "1"}}})");
+    fleet_.refresh(config_);
+    fleet_.identify({{"segment", {"web1", "u-1"}}}, config_);
+    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 0));
+    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 1));
+}
+
 }  // namespace
 }  // namespace ipidefer::daemon

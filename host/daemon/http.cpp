@@ -2,15 +2,12 @@
 #include "http.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
-#include <memory>
 
+#include "accept.hpp"
 #include "version.hpp"
 
 namespace ipidefer::daemon {
@@ -22,8 +19,6 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 
 constexpr auto kPatience = std::chrono::seconds{10};
-/// After an accept that failed, for lack of descriptors say.
-constexpr auto kPause = std::chrono::milliseconds{100};
 constexpr std::uint32_t kLongestHead = 8192;
 constexpr unsigned kMostConnections = 64;
 
@@ -62,8 +57,7 @@ Response answer(const Request& request, const RenderMetrics& render)
     return response;
 }
 
-asio::awaitable<void> serve_connection(tcp::socket socket,
-                                       std::shared_ptr<void> place,
+asio::awaitable<void> serve_connection(tcp::socket socket, Place place,
                                        RenderMetrics render)
 {
     beast::tcp_stream stream{std::move(socket)};
@@ -94,21 +88,12 @@ asio::awaitable<void> serve_connection(tcp::socket socket,
 
 asio::awaitable<void> serve_http(tcp::acceptor& acceptor, RenderMetrics render)
 {
-    // Copies of this are the connections.
-    const auto places = std::make_shared<int>(0);
-    while (acceptor.is_open()) {
-        auto [error, socket] = co_await acceptor.async_accept(kAwait);
-        if (error == asio::error::operation_aborted) co_return;
-        if (error) {
-            asio::steady_timer pause{acceptor.get_executor(), kPause};
-            co_await pause.async_wait(kAwait);
-            continue;
-        }
-        if (places.use_count() > static_cast<long>(kMostConnections)) continue;
-        asio::co_spawn(acceptor.get_executor(),
-                       serve_connection(std::move(socket), places, render),
-                       asio::detached);
-    }
+    return accept_connections(
+        acceptor, kMostConnections,
+        [render = std::move(render)](tcp::socket socket, Place place) {
+            return serve_connection(std::move(socket), std::move(place),
+                                    render);
+        });
 }
 
 }  // namespace ipidefer::daemon

@@ -75,7 +75,8 @@ struct Families {
 
 }  // namespace
 
-std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken)
+std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken,
+                         const LibvirtState& libvirt)
 {
     Families families;
     MetricFamily build = family("ipidefer_build_info", "The daemon's version.",
@@ -88,6 +89,16 @@ std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken)
         family("ipidefer_broken_segments", "Segments that cannot be read.",
                MetricType::Gauge);
     add(unreadable, {}, static_cast<double>(broken));
+    MetricFamily connected =
+        family("ipidefer_libvirt_connected",
+               "Whether libvirt tells of its domains; absent when it is not "
+               "asked.",
+               MetricType::Gauge);
+    if (libvirt.connected) add(connected, {}, *libvirt.connected ? 1 : 0);
+    MetricFamily info =
+        family("ipidefer_domain_info",
+               "The libvirt domain that a VM is, by name and UUID; always 1.",
+               MetricType::Gauge);
     MetricFamily enabled =
         family("ipidefer_domain_enabled",
                "Whether the VM defers at all: 0 is the kill switch.",
@@ -105,6 +116,13 @@ std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken)
                "Trace events that found their entry still being written.",
                MetricType::Counter);
     for (const VmStatus& vm : vms) {
+        if (const auto domain = libvirt.domains.find(vm.name);
+            domain != libvirt.domains.end())
+            add(info,
+                {{"domain", vm.name},
+                 {"name", domain->second.name},
+                 {"uuid", domain->second.uuid}},
+                1);
         add(enabled, {{"domain", vm.name}}, vm.policy.enabled ? 1 : 0);
         add(dropped, {{"domain", vm.name}},
             static_cast<double>(vm.trace_dropped));
@@ -122,8 +140,8 @@ std::string metrics_text(const std::vector<VmStatus>& vms, std::size_t broken)
             families.counters(vm.name, "none", vector, counters);
     }
     return prometheus::TextSerializer{}.Serialize(
-        {build, domains, unreadable, enabled, isolated, families.ipis,
-         families.expired, oldest, dropped});
+        {build, domains, unreadable, connected, info, enabled, isolated,
+         families.ipis, families.expired, oldest, dropped});
 }
 
 }  // namespace ipidefer::daemon

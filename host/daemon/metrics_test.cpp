@@ -87,5 +87,28 @@ TEST(Metrics, WithoutVmsTheFormatHolds)
     EXPECT_EQ(none.value("ipidefer_broken_segments"), 2);
 }
 
+TEST_F(MetricsTest, DomainsHaveTheirNameAndUuid)
+{
+    const auto status = read_status(segment::OpenVm{folder_.path(), name_},
+                                    segment::read_tsc());
+    const Exposition now{metrics_text(
+        {status}, 0,
+        {true, {{name_, {"libvirt's", "u-1"}}, {"gone", {"gone", "u-2"}}}})};
+    EXPECT_EQ(now.value("ipidefer_domain_info{" + domain_ +
+                        ",name=\"libvirt's\",uuid=\"u-1\"}"),
+              1);
+    EXPECT_EQ(now.sum("ipidefer_domain_info{"), 1);
+    EXPECT_EQ(now.value("ipidefer_libvirt_connected"), 1);
+}
+
+TEST(Metrics, ConnectionToLibvirtIsSeen)
+{
+    EXPECT_EQ(Exposition{metrics_text({}, 0, {false, {}})}.value(
+                  "ipidefer_libvirt_connected"),
+              0);
+    EXPECT_FALSE(
+        Exposition{metrics_text({}, 0)}.has("ipidefer_libvirt_connected"));
+}
+
 }  // namespace
 }  // namespace ipidefer::daemon

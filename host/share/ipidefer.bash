@@ -13,7 +13,7 @@ _ipidefer() {
     ((COMP_CWORD > 0)) && previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-        list | stat | top | policy | trace | check | lab | bench)
+        list | stat | top | policy | trace | check | domain | lab | bench)
             command=$word
             break
             ;;
@@ -21,7 +21,7 @@ _ipidefer() {
     done
     local options= words=
     case $command in
-    '') options='--help --version --shm-dir' words='list stat top policy trace check lab bench' ;;
+    '') options='--help --version --shm-dir' words='list stat top policy trace check domain lab bench' ;;
     list) options='--json --clean --help' ;;
     stat) options='--interval --count --json --help' words=$(_ipidefer_vms) ;;
     top) options='-1 -d --delay -i --isolated -p --vm --json --help' ;;
@@ -34,17 +34,23 @@ _ipidefer() {
             --buffered --read-only --guest-trace --tsc-offset --help'
         words=$(_ipidefer_vms)
         ;;
-    check) options='--json --help' ;;
+    check) options='--domain --domain-xml --connect --no-probe --json --help' ;;
+    domain)
+        options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
+            --segment --replace --no-probe --check -o --output --json --help'
+        ;;
     lab) words=run ;;
     bench) words=core ;;
     esac
     case $previous in
-    --user | --guest | --idle) options= words='on off' ;;
+    --user | --guest | --idle | --segment) options= words='on off' ;;
+    --mode) options= words='hv guest off' ;;
+    --domain) options= words=$(virsh list --all --name 2>/dev/null) ;;
     --format) options= words='text json perfetto' ;;
     -e | --event) options= words='ipi_send ipi_verdict' ;;
     --vector) options= words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
     -p | --vm) options= words=$(_ipidefer_vms) ;;
-    --shm-dir | -o | --output | --guest-trace)
+    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --emulator)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

@@ -25,6 +25,20 @@ assert known and used, (known, used)
 assert used <= known, f"not metrics: {used - known}"
 END
 
+# The libvirt hook: refuses what fails, minds nothing else, and says why.
+hook() { IPIDEFER_PROGRAM=${program-$ipidefer} "$share/libvirt-hook-qemu" web1 "$@" 2>"$work/said"; }
+domain() { echo "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+<name>web1</name><vcpu>2</vcpu>$1<qemu:commandline><qemu:arg value='-object'/>
+<qemu:arg value='$2'/></qemu:commandline></domain>"; }
+pinned="<cputune><vcpupin vcpu='1' cpuset='0'/></cputune>"
+domain "$pinned" ipi-defer,isolated-cpus=1 | hook prepare begin - || fail "hook refuses: $(cat "$work/said")"
+! domain '' ipi-defer,isolated-cpus=1 | hook prepare begin - || fail "hook: starts without pins"
+grep -q 'web1: not fit' "$work/said" && grep -q '^fail  domain.vcpupin' "$work/said" ||
+    fail "hook says: $(cat "$work/said")"
+domain '' ipi-defer,isolated-cpus=1 | hook release end - || fail "hook: minds the end"
+domain '' can-bus,id=x | hook prepare begin - || fail "hook: minds other domains"
+! domain '' ipi-defer | program=/nonexistent hook prepare begin - || fail "hook: starts unchecked"
+
 # shellcheck source=../share/ipidefer.bash
 . "$share/ipidefer.bash"
 complete_words() {

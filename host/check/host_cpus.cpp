@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host_cpus.hpp"
+
+#include <fstream>
+
+#include "failure.hpp"
+#include "text.hpp"
+
+namespace ipidefer::check {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// As many as Linux can be built for.
+constexpr unsigned kMostCpus = 8192;
+
+/// A list of CPUs; empty when the file is missing, empty or says "(null)".
+CpuSet cpus_in(const fs::path& file)
+{
+    const auto text = first_line(file);
+    if (!text || text->empty() || text->starts_with('(')) return {};
+    try {
+        return parse_cpulist(*text, kMostCpus);
+    } catch (const Failure&) {
+        return {};
+    }
+}
+
+}  // namespace
+
+std::optional<std::string> first_line(const fs::path& file)
+{
+    std::ifstream in{file};
+    std::string line;
+    if (!in) return std::nullopt;
+    std::getline(in, line);
+    return std::string{trimmed(line)};
+}
+
+CpuSet HostCpus::siblings_of(const CpuSet& cpus) const
+{
+    CpuSet others;
+    for (const unsigned cpu : cpus)
+        if (const auto core = siblings.find(cpu); core != siblings.end())
+            for (const unsigned sibling : core->second)
+                if (!cpus.contains(sibling)) others.insert(sibling);
+    return others;
+}
+
+HostCpus read_host_cpus(const fs::path& root)
+{
+    const fs::path folder = root / "sys/devices/system/cpu";
+    HostCpus host{cpus_in(folder / "online"),
+                  cpus_in(folder / "isolated"),
+                  cpus_in(folder / "nohz_full"),
+                  {}};
+    CpuSet all = host.online;
+    all.insert(host.isolated.begin(), host.isolated.end());
+    for (const unsigned cpu : all)
+        host.siblings[cpu] = cpus_in(folder / ("cpu" + std::to_string(cpu)) /
+                                     "topology/thread_siblings_list");
+    return host;
+}
+
+bool ipis_bypass_kvm(const fs::path& root)
+{
+    for (const char* file : {"sys/module/kvm_intel/parameters/enable_ipiv",
+                             "sys/module/kvm_amd/parameters/avic"})
+        if (const auto value = first_line(root / file);
+            value == "Y" || value == "1")
+            return true;
+    return false;
+}
+
+}  // namespace ipidefer::check

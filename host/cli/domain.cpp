@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ipidefer domain: a domain XML with what deferral needs.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command.hpp"
+#include "emulator_probe.hpp"
+#include "failure.hpp"
+#include "plan.hpp"
+#include "status_json.hpp"
+#include "text.hpp"
+
+namespace ipidefer::cli {
+namespace {
+
+using domain::Change;
+using domain::Plan;
+using domain::PlanOptions;
+
+constexpr unsigned kMostCpus = 8192;
+constexpr unsigned kMostVcpus = 65536;
+
+struct Options {
+    std::string from;
+    std::string output;
+    std::string isolated;
+    std::string host_isolated;
+    std::string host_housekeeping;
+    std::string emulator;
+    std::string mode = "hv";
+    std::string segment = "on";
+    bool no_probe = false;
+    bool replace = false;
+    bool check = false;
+    bool json = false;
+};
+
+std::optional<CpuSet> cpus(const char* option, const std::string& list,
+                           unsigned limit)
+{
+    if (list.empty()) return std::nullopt;
+    try {
+        return parse_cpulist(list, limit);
+    } catch (const Failure& failure) {
+        throw Failure{Exit::kCannotRun, std::string{option} + " '" +
+                                            printable(list) +
+                                            "': " + failure.what()};
+    }
+}
+
+PlanOptions plan_options(const Options& options)
+{
+    PlanOptions plan;
+    plan.isolated = cpus("--isolated", options.isolated, kMostVcpus);
+    plan.host_isolated =
+        cpus("--host-isolated", options.host_isolated, kMostCpus);
+    plan.host_housekeeping =
+        cpus("--host-housekeeping", options.host_housekeeping, kMostCpus);
+    if (!options.emulator.empty() && !options.emulator.starts_with('/'))
+        throw Failure{Exit::kCannotRun,
+                      "--emulator '" + printable(options.emulator) +
+                          "' is not an absolute path, which libvirt wants"};
+    plan.emulator = options.emulator;
+    plan.mode = options.mode;
+    plan.segment = options.segment == "on";
+    plan.replace = options.replace;
+    return plan;
+}
+
+std::string_view to_string(Change::Kind kind)
+{
+    switch (kind) {
+        case Change::Kind::kChange:
+            return "change";
+        case Change::Kind::kConflict:
+            return "conflict";
+        case Change::Kind::kNote:
+            return "note";
+    }
+    return "?";
+}
+
+void show(const Plan& plan, bool as_json, std::ostream& out)
+{
+    if (as_json) {
+        nlohmann::ordered_json list = nlohmann::json::array();
+        for (const Change& change : plan.changes)
+            list.push_back({{"name", change.name},
+                            {"kind", std::string{to_string(change.kind)}},
+                            {"what", change.what}});
+        out << segment::dump(list, 2) << '\n';
+        return;
+    }
+    for (const Change& change : plan.changes)
+        out << std::left << std::setw(10) << to_string(change.kind)
+            << std::setw(16) << change.name << printable(change.what) << '\n';
+}
+
+/// The whole file or the old one, also when it is the one that was read.
+void write_file(const std::string& file, const std::string& text)
+{
+    std::string temporary = file + ".XXXXXX";
+    const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+    const auto fail = [&] {
+        throw Failure{Exit::kCannotRun,
+                      "cannot write '" + printable(file) + "'"};
+    };
+    if (fd < 0) fail();
+    ::close(fd);
+    std::error_code error;
+    // As the file was, or as a new one would be.
+    std::filesystem::perms mode = std::filesystem::perms::owner_read |
+                                  std::filesystem::perms::owner_write;
+    if (const auto old = std::filesystem::status(file, error); exists(old))
+        mode = old.permissions();
+    std::filesystem::permissions(temporary, mode, error);
+    std::ofstream out{temporary, std::ios::binary};
+    out << text;
+    out.close();
+    if (out) std::filesystem::rename(temporary, file, error);
+    if (!out || error) {
+        std::filesystem::remove(temporary, error);
+        fail();
+    }
+}
+
+int run(const Options& options)
+{
+    if (options.json && !options.check && options.output.empty())
+        throw Failure{Exit::kCannotRun,
+                      "--json needs --check or --output: the XML goes to "
+                      "standard output"};
+    const std::string xml = read_input(options.from);
+    const PlanOptions wanted = plan_options(options);
+    const std::string emulator = wanted.emulator.empty()
+                                     ? domain::read_domain(xml).emulator
+                                     : wanted.emulator;
+    const auto probed =
+        options.no_probe ? std::nullopt : probe_emulator(emulator);
+    const Plan plan =
+        domain::make_plan(xml, wanted, check::read_host_cpus("/"), probed);
+    const bool conflict = plan.has(Change::Kind::kConflict);
+    const bool listing = options.check || options.json;
+    show(plan, options.json, listing ? std::cout : std::cerr);
+    if (options.check)
+        return static_cast<int>(conflict || plan.has(Change::Kind::kChange)
+                                    ? Exit::kDefect
+                                    : Exit::kDone);
+    if (conflict) {
+        std::cerr << "ipidefer: nothing is written; settle the conflicts, or "
+                     "give --replace for those that are settings\n";
+        return static_cast<int>(Exit::kDefect);
+    }
+    if (options.output.empty())
+        std::cout << plan.xml;
+    else
+        write_file(options.output, plan.xml);
+    return static_cast<int>(Exit::kDone);
+}
+
+}  // namespace
+
+Run add_domain(CLI::App& app, const std::filesystem::path&)
+{
+    auto* command = app.add_subcommand(
+        "domain", "give a libvirt domain XML what deferral needs");
+    const auto options = std::make_shared<Options>();
+    command
+        ->add_option("--from", options->from,
+                     "the domain XML; - for standard input")
+        ->required();
+    command->add_option("--isolated", options->isolated,
+                        "isolated vCPUs, as in 2-3; default: those of the "
+                        "XML's ipi-defer object");
+    command->add_option("--host-isolated", options->host_isolated,
+                        "host CPUs for isolated vCPUs, one for each; default: "
+                        "those that this host isolates");
+    command->add_option("--host-housekeeping", options->host_housekeeping,
+                        "host CPUs for other vCPUs, the emulator and "
+                        "iothreads; default: those that are not isolated");
+    command
+        ->add_option("--emulator", options->emulator,
+                     "a QEMU with the ipi-defer object; default: the XML's")
+        ->envname("IPIDEFER_QEMU");
+    command
+        ->add_option("--mode", options->mode,
+                     "what a directly booted kernel is told: ipi_defer=MODE")
+        ->check(CLI::IsMember({"hv", "guest", "off"}))
+        ->capture_default_str();
+    command
+        ->add_option("--segment", options->segment,
+                     "let host tools see the VM: on, off")
+        ->check(CLI::IsMember({"on", "off"}))
+        ->capture_default_str();
+    command->add_flag("--replace", options->replace,
+                      "replace settings that are in conflict");
+    command->add_flag("--no-probe", options->no_probe,
+                      "do not run the emulator to ask it for the object");
+    auto* check = command->add_flag("--check", options->check,
+                                    "write nothing, list what is needed");
+    command
+        ->add_option("-o,--output", options->output,
+                     "file to write; may be the one that is read")
+        ->excludes(check);
+    command->add_flag("--json", options->json, "list the changes as JSON");
+    command->footer(
+        "Only what is needed is changed; everything else stays as it is, byte\n"
+        "for byte. What is set otherwise is a conflict: it is reported, and\n"
+        "nothing is written.\n"
+        "Examples:\n"
+        "  ipidefer domain --from web1.xml --isolated 2-3 > new.xml\n"
+        "  ipidefer domain --from web1.xml -o web1.xml --isolated 2-5 \\\n"
+        "      --emulator /opt/ipidefer/bin/qemu-system-x86_64\n"
+        "  ipidefer domain --from web1.xml --check\n\n"
+        "Exit status: 0 done, or nothing to change; 1 could not run; 2 "
+        "conflicts,\nor, with --check, changes are needed.");
+    return [options] { return run(*options); };
+}
+
+}  // namespace ipidefer::cli

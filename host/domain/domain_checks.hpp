@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Domain checks: is a domain fit for isolated vCPUs that are to be left alone,
+// on this host? Each finding has a remedy.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain.hpp"
+#include "emulator.hpp"
+#include "host_checks.hpp"
+#include "host_cpus.hpp"
+#include "status.hpp"
+
+namespace ipidefer::domain {
+
+/// What a domain that runs says of itself.
+struct Running {
+    std::optional<segment::VmStatus> status;  // of its segment
+    std::string why_not;                      // there is no status
+};
+
+struct CheckInput {
+    Domain domain;
+    check::HostCpus host;
+    bool ipis_bypass_kvm = false;      // AVIC, IPI virtualization
+    std::optional<Emulator> emulator;  // where it could be asked
+    std::optional<Running> running;
+};
+
+/// One for each aspect, in the same order always. Names begin with "domain."
+[[nodiscard]] std::vector<check::Finding> domain_findings(
+    const CheckInput& input);
+
+}  // namespace ipidefer::domain

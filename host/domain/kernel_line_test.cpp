@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "kernel_line.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ipidefer::domain {
+namespace {
+
+TEST(KernelLine, LastOneOfANameWins)
+{
+    const char* line = "quiet nohz_full=1 ipi_defer=off  nohz_full=2-3\n";
+    EXPECT_EQ(kernel_parameter(line, "nohz_full"), "2-3");
+    EXPECT_EQ(kernel_parameter(line, "quiet"), "");
+    EXPECT_EQ(kernel_parameter(line, "nohz"), std::nullopt);
+    EXPECT_EQ(kernel_cpus(line, "nohz_full"), (CpuSet{2, 3}));
+}
+
+TEST(KernelLine, QuotesHoldTogetherAndDashesAreUnderscores)
+{
+    const char* line = "dyndbg=\"file a nohz_full=1\" nohz-full=2 \"x=y z\"";
+    EXPECT_EQ(kernel_parameter(line, "nohz_full"), "2");
+    EXPECT_EQ(kernel_parameter(line, "dyndbg"), "file a nohz_full=1");
+    EXPECT_EQ(kernel_parameter(line, "x"), "y z");
+}
+
+TEST(KernelLine, WhatIsForInitIsNotTheKernels)
+{
+    EXPECT_EQ(kernel_parameter("a -- nohz_full=1", "nohz_full"), std::nullopt);
+    EXPECT_EQ(with_parameters("a -- b", {"c", "d=1"}), "a c d=1 -- b");
+    EXPECT_EQ(with_parameters("-- b", {"c"}), "c -- b");
+    EXPECT_EQ(with_parameters(" a \n", {"c"}), " a c \n");
+    EXPECT_EQ(with_parameters("", {"c", "d"}), "c d");
+}
+
+TEST(KernelLine, FlagsBeforeCpusAreSkipped)
+{
+    EXPECT_EQ(kernel_cpus("isolcpus=domain,managed_irq,2-3,5", "isolcpus"),
+              (CpuSet{2, 3, 5}));
+    EXPECT_EQ(kernel_cpus("isolcpus=2", "isolcpus"), CpuSet{2});
+    EXPECT_EQ(kernel_cpus("isolcpus=domain", "isolcpus"), std::nullopt);
+    EXPECT_EQ(kernel_cpus("nohz_full=all", "nohz_full"), std::nullopt);
+    EXPECT_EQ(kernel_cpus("", "nohz_full"), std::nullopt);
+}
+
+TEST(KernelLine, AllOfANameAreTakenOut)
+{
+    EXPECT_EQ(without_parameter("a x=1 b x=2", "x"), "a b");
+    EXPECT_EQ(without_parameter("x=1 b -- x=2", "x"), "b -- x=2");
+    EXPECT_EQ(without_parameter("a b", "x"), "a b");
+}
+
+}  // namespace
+}  // namespace ipidefer::domain

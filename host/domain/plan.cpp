@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plan.hpp"
+
+#include <algorithm>
+
+#include "failure.hpp"
+#include "kernel_line.hpp"
+#include "seats.hpp"
+#include "text.hpp"
+#include "xml_text.hpp"
+
+namespace ipidefer::domain {
+namespace {
+
+using Kind = Change::Kind;
+using check::HostCpus;
+
+[[noreturn]] void refuse(const std::string& why)
+{
+    throw Failure{Exit::kCannotRun, why};
+}
+
+bool covers(const CpuSet& all, const CpuSet& some)
+{
+    return std::ranges::includes(all, some);
+}
+
+class Planner {
+  public:
+    Planner(const std::string& xml, const PlanOptions& options,
+            const HostCpus& host, const std::optional<Emulator>& emulator)
+        : xml_{xml}, options_{options}, host_{host}, emulator_{emulator}
+    {
+        look();
+    }
+
+    Plan run()
+    {
+        choose_isolated();
+        emulator();
+        object();
+        pins();
+        hint();
+        kernel();
+        return {std::move(changes_), xml_.text()};
+    }
+
+  private:
+    // ---- what there is, and what is said about it ---------------------------
+
+    void look() { domain_ = read_domain(xml_.root()); }
+
+    void note(Kind kind, const std::string& name, const std::string& what)
+    {
+        changes_.push_back({name, kind, what});
+    }
+    void changed(const std::string& name, const std::string& what)
+    {
+        note(Kind::kChange, name, what);
+        look();
+    }
+    /// Somebody has set it otherwise. @return whether it may be replaced
+    bool conflict(const std::string& name, const std::string& what)
+    {
+        if (options_.replace) return true;
+        note(Kind::kConflict, name, what);
+        return false;
+    }
+
+    void choose_isolated()
+    {
+        if (options_.isolated)
+            isolated_ = *options_.isolated;
+        else if (domain_.objects.size() == 1)
+            isolated_ = domain_.objects[0].object.isolated();
+        if (isolated_.empty())
+            refuse(
+                "which vCPUs are isolated? Give --isolated, as in "
+                "--isolated 2-3");
+        if (*isolated_.rbegin() >= domain_.vcpus)
+            refuse("--isolated " + format_cpulist(isolated_) +
+                   ": the domain has vCPUs 0 to " +
+                   std::to_string(domain_.vcpus - 1));
+        if (isolated_.contains(0))
+            refuse("--isolated " + format_cpulist(isolated_) +
+                   ": vCPU 0 boots the guest and keeps its time");
+    }
+
+    // ---- emulator and object ------------------------------------------------
+
+    void emulator()
+    {
+        const std::string& wanted = options_.emulator;
+        if (!wanted.empty() && wanted != domain_.emulator) {
+            const auto element = xml_.root().child("devices").child("emulator");
+            const std::string was = domain_.emulator;
+            if (element)
+                xml_.set_text(element, wanted);
+            else
+                xml_.append(child_of_root("devices", "name"),
+                            {"emulator", {}, {}, wanted});
+            changed("emulator", was.empty() ? wanted : was + " -> " + wanted);
+        }
+        if (emulator_ && !emulator_->knows_object)
+            note(Kind::kConflict, "emulator",
+                 (domain_.emulator.empty() ? "the default emulator"
+                                           : domain_.emulator) +
+                     " has no ipi-defer object" +
+                     (emulator_->complaint.empty()
+                          ? ""
+                          : " (" + emulator_->complaint + ")") +
+                     "; give one that does, with --emulator");
+    }
+
+    [[nodiscard]] bool can_have_segment() const
+    {
+        // Where it could not be asked, it is taken for a new one.
+        return options_.segment &&
+               (!emulator_ || emulator_->properties.contains("segment"));
+    }
+
+    void object()
+    {
+        if (domain_.objects.size() > 1) {
+            note(Kind::kConflict, "object",
+                 "there are " + std::to_string(domain_.objects.size()) +
+                     " ipi-defer objects, QEMU takes one");
+            return;
+        }
+        if (domain_.objects.empty()) return new_object();
+        DeferObject object = domain_.objects[0].object;
+        const CpuSet was = object.isolated();
+        if (was != isolated_ &&
+            (was.empty() ||
+             conflict("object", "its isolated-cpus are " + format_cpulist(was) +
+                                    ", not " + format_cpulist(isolated_)))) {
+            object.set_isolated(isolated_);
+            put_object(object);
+            changed("object", "isolated-cpus=" + format_cpulist(isolated_));
+        }
+        if (can_have_segment() && !object.get("segment")) {
+            object = domain_.objects[0].object;
+            object.set("segment", "on");
+            put_object(object);
+            changed("segment", "segment=on");
+        }
+    }
+
+    void new_object()
+    {
+        DeferObject object = DeferObject::create("defer0");
+        object.set_isolated(isolated_);
+        if (can_have_segment()) object.set("segment", "on");
+        pugi::xml_node commandline = qemu_commandline(xml_.root());
+        const auto arg = [&](const std::string& prefix,
+                             const std::string& value) {
+            return Element{prefix + ":arg", {{"value", value}}, {}, ""};
+        };
+        if (commandline) {
+            const std::string_view name{commandline.name()};
+            const std::string prefix{name.substr(0, name.find(':'))};
+            xml_.append(commandline, arg(prefix, "-object"));
+            xml_.append(qemu_commandline(xml_.root()),
+                        arg(prefix, object.argument()));
+        } else {
+            std::string prefix = domain_.qemu_prefix;
+            if (prefix.empty()) {
+                prefix = "qemu";
+                if (xml_.root().attribute("xmlns:qemu"))
+                    refuse(
+                        "domain XML: the prefix qemu stands for '" +
+                        printable(xml_.root().attribute("xmlns:qemu").value()) +
+                        "', not for '" + std::string{kQemuNamespace} + "'");
+                xml_.set_attribute(xml_.root(), "xmlns:qemu", kQemuNamespace);
+            }
+            xml_.append(xml_.root(), {prefix + ":commandline",
+                                      {},
+                                      {arg(prefix, "-object"),
+                                       arg(prefix, object.argument())},
+                                      ""});
+        }
+        changed("object", object.argument());
+    }
+
+    void put_object(const DeferObject& object)
+    {
+        const pugi::xml_node commandline = qemu_commandline(xml_.root());
+        const std::string_view name{commandline.name()};
+        const std::string arg =
+            std::string{name.substr(0, name.find(':'))} + ":arg";
+        std::size_t index = 0;
+        for (const pugi::xml_node child : commandline.children(arg.c_str()))
+            if (index++ == domain_.objects[0].argument)
+                return xml_.set_attribute(child, "value", object.argument());
+    }
+
+    // ---- host CPUs ----------------------------------------------------------
+
+    /// For an isolated vCPU that has none yet, or not one of its own.
+    unsigned free_isolated_cpu()
+    {
+        CpuSet pool = options_.host_isolated.value_or(host_.isolated);
+        if (pool.empty())
+            refuse(
+                "this host isolates no CPU: boot it with isolcpus=, or say "
+                "with --host-isolated which CPUs isolated vCPUs may have");
+        // Not what somebody has given to others.
+        CpuSet used = taken_cpus(domain_, isolated_);
+        for (const Seat& seat : seats(domain_, isolated_)) {
+            if (seat.isolated || options_.replace) continue;
+            const auto place = pinned_place(seat);
+            if (place) used.insert(place->begin(), place->end());
+        }
+        pool = without(pool, used);
+        if (pool.empty())
+            refuse("isolated vCPUs " + format_cpulist(isolated_) +
+                   " need a host CPU each, and none is left for one; say with "
+                   "--host-isolated which they may have");
+        // A core of its own, if there is one.
+        for (const unsigned cpu : pool)
+            if (both(host_.siblings_of({cpu}), used).empty()) return cpu;
+        return *pool.begin();
+    }
+
+    [[nodiscard]] std::optional<CpuSet> pinned_place(const Seat& seat) const
+    {
+        switch (seat.who) {
+            case Seat::Who::kVcpu:
+                if (const auto pin = domain_.vcpu_pins.find(seat.number);
+                    pin != domain_.vcpu_pins.end())
+                    return pin->second;
+                return std::nullopt;
+            case Seat::Who::kEmulator:
+                return domain_.emulator_pin;
+            case Seat::Who::kIothread:
+                if (const auto pin = domain_.iothread_pins.find(seat.number);
+                    pin != domain_.iothread_pins.end())
+                    return pin->second;
+                return std::nullopt;
+        }
+        return std::nullopt;
+    }
+
+    CpuSet housekeeping_cpus()
+    {
+        const CpuSet pool = without(
+            options_.host_housekeeping.value_or(without(
+                host_.online, options_.host_isolated.value_or(host_.isolated))),
+            taken_cpus(domain_, isolated_));
+        if (pool.empty())
+            refuse(
+                "no host CPU is left for what is not isolated; say which "
+                "with --host-housekeeping");
+        return pool;
+    }
+
+    void pins()
+    {
+        // Isolated ones first: where others may be depends on them. Of two that
+        // share a CPU, one may stay.
+        for (const unsigned vcpu : isolated_) {
+            const Seat seat = seats(domain_, isolated_)[vcpu];
+            if (seat.fit == Fit::kRight && !outside_choice(seat)) continue;
+            if (seat.fit != Fit::kMissing &&
+                !conflict("vcpupin",
+                          seat.name() + ' ' +
+                              (seat.fit == Fit::kWrong
+                                   ? seat.why
+                                   : "is not on a CPU of --host-isolated")))
+                continue;
+            pin(seat, {free_isolated_cpu()});
+        }
+        for (const Seat& seat : seats(domain_, isolated_)) {
+            if (seat.isolated || seat.fit == Fit::kRight) continue;
+            if (seat.fit == Fit::kWrong &&
+                !conflict(element_of(seat), seat.name() + ' ' + seat.why))
+                continue;
+            pin(seat, housekeeping_cpus());
+        }
+    }
+
+    [[nodiscard]] bool outside_choice(const Seat& seat) const
+    {
+        return options_.host_isolated &&
+               !covers(*options_.host_isolated,
+                       domain_.vcpu_pins.at(seat.number));
+    }
+
+    [[nodiscard]] static std::string element_of(const Seat& seat)
+    {
+        switch (seat.who) {
+            case Seat::Who::kVcpu:
+                return "vcpupin";
+            case Seat::Who::kEmulator:
+                return "emulatorpin";
+            case Seat::Who::kIothread:
+                return "iothreadpin";
+        }
+        return {};
+    }
+
+    void pin(const Seat& seat, const CpuSet& cpus)
+    {
+        const std::string element = element_of(seat);
+        const char* key = seat.who == Seat::Who::kVcpu       ? "vcpu"
+                          : seat.who == Seat::Who::kIothread ? "iothread"
+                                                             : "";
+        const std::string list = format_cpulist(cpus);
+        const pugi::xml_node cputune = child_of_root("cputune", "vcpu");
+        pugi::xml_node last;
+        pugi::xml_node own;
+        for (const pugi::xml_node other : cputune.children(element.c_str())) {
+            last = other;
+            if (*key == '\0' || other.attribute(key).as_uint() == seat.number)
+                own = other;
+        }
+        Element pin{element, {}, {}, ""};
+        if (*key != '\0')
+            pin.attributes.emplace_back(key, std::to_string(seat.number));
+        pin.attributes.emplace_back("cpuset", list);
+        if (own)
+            xml_.set_attribute(own, "cpuset", list);
+        else if (last)
+            xml_.insert_after(last, pin);
+        else
+            xml_.append(cputune, pin);
+        changed(element, seat.name() + ": CPUs " + list);
+    }
+
+    /// Made, behind its sibling or last, when it is not there.
+    pugi::xml_node child_of_root(const char* name, const char* behind)
+    {
+        if (!xml_.root().child(name)) {
+            const Element element{name, {}, {}, ""};
+            if (const auto sibling = xml_.root().child(behind))
+                xml_.insert_after(sibling, element);
+            else
+                xml_.append(xml_.root(), element);
+        }
+        return xml_.root().child(name);
+    }
+
+    // ---- the guest ----------------------------------------------------------
+
+    /// KVM's hint that vCPUs are never preempted is true, and so right, only if
+    /// each has a host CPU of its own.
+    void hint()
+    {
+        if (domain_.type != "kvm" || domain_.hint_dedicated) return;
+        CpuSet used;
+        for (unsigned vcpu = 0; vcpu < domain_.vcpus; ++vcpu) {
+            const auto pin = domain_.vcpu_pins.find(vcpu);
+            if (pin == domain_.vcpu_pins.end() || pin->second.size() != 1 ||
+                !used.insert(*pin->second.begin()).second)
+                return;
+        }
+        if (xml_.root().child("features").child("kvm").child("hint-dedicated"))
+            return;  // somebody has switched it off
+        const Element element{"hint-dedicated", {{"state", "on"}}, {}, ""};
+        const auto features = child_of_root("features", "os");
+        if (const auto kvm = features.child("kvm"))
+            xml_.append(kvm, element);
+        else
+            xml_.append(features, {"kvm", {}, {element}, ""});
+        changed("hint-dedicated", "each vCPU has a host CPU of its own");
+    }
+
+    void kernel()
+    {
+        const std::string isolated = format_cpulist(isolated_);
+        const std::string housekeeping =
+            format_cpulist(complement(isolated_, domain_.vcpus));
+        if (!domain_.direct_kernel) {
+            note(Kind::kNote, "kernel",
+                 "the guest boots by itself: give its kernel ipi_defer=" +
+                     options_.mode + " nohz_full=" + isolated +
+                     " isolcpus=managed_irq,domain," + isolated +
+                     " irqaffinity=" + housekeeping);
+            return;
+        }
+        parameter("ipi_defer", options_.mode, [this](const std::string& now) {
+            return now == options_.mode;
+        });
+        const auto isolates = [this](const char* name) {
+            return [this, name](const std::string&) {
+                const auto cpus = kernel_cpus(domain_.command_line, name);
+                return cpus && covers(*cpus, isolated_);
+            };
+        };
+        parameter("nohz_full", isolated, isolates("nohz_full"));
+        parameter("isolcpus", "managed_irq,domain," + isolated,
+                  isolates("isolcpus"));
+        parameter("irqaffinity", housekeeping, [this](const std::string&) {
+            const auto cpus = kernel_cpus(domain_.command_line, "irqaffinity");
+            return cpus && without(*cpus, isolated_).size() == cpus->size();
+        });
+    }
+
+    template <class Right>
+    void parameter(const std::string& name, const std::string& value,
+                   const Right& right)
+    {
+        const auto now = kernel_parameter(domain_.command_line, name);
+        if (now && right(*now)) return;
+        if (now && !conflict("cmdline", "the guest's kernel has " + name + '=' +
+                                            *now + ", not " + value))
+            return;
+        const std::string line =
+            with_parameters(without_parameter(domain_.command_line, name),
+                            {name + '=' + value});
+        if (const auto element = xml_.root().child("os").child("cmdline"))
+            xml_.set_text(element, line);
+        else
+            xml_.append(xml_.root().child("os"), {"cmdline", {}, {}, line});
+        changed("cmdline", name + '=' + value);
+    }
+
+    XmlText xml_;
+    const PlanOptions& options_;
+    const HostCpus& host_;
+    const std::optional<Emulator>& emulator_;
+    Domain domain_;
+    CpuSet isolated_;
+    std::vector<Change> changes_;
+};
+
+}  // namespace
+
+bool Plan::has(Change::Kind kind) const
+{
+    return std::ranges::find(changes, kind, &Change::kind) != changes.end();
+}
+
+Plan make_plan(const std::string& xml, const PlanOptions& options,
+               const HostCpus& host, const std::optional<Emulator>& emulator)
+{
+    return Planner{xml, options, host, emulator}.run();
+}
+
+}  // namespace ipidefer::domain

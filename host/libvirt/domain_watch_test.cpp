@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// On libvirt's own driver for tests, whose domains are this process's memory. A
+// libvirtd that dies and comes back: tests/libvirt.
+#include "domain_watch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "connection.hpp"
+
+namespace ipidefer::libvirt {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds{60};
+constexpr DomainWatch::Pauses kShort{std::chrono::milliseconds{1},
+                                     std::chrono::milliseconds{4}};
+
+class DomainWatchTest : public ::testing::Test {
+  protected:
+    void watch(const std::string& uri)
+    {
+        watch_.emplace(io_.get_executor(), uri,
+                       DomainWatch::Listener{
+                           [this](auto domains) {
+                               ++listed_;
+                               domains_ = std::move(domains);
+                           },
+                           [this](bool yes) { connected_.push_back(yes); },
+                           [this](auto text) { notes_.push_back(text); }},
+                       kShort);
+    }
+    bool run_until(const std::function<bool()>& holds)
+    {
+        const auto end = std::chrono::steady_clock::now() + kPatience;
+        while (!holds() && std::chrono::steady_clock::now() < end) {
+            io_.restart();
+            io_.run_one_for(std::chrono::milliseconds{20});
+        }
+        return holds();
+    }
+
+    boost::asio::io_context io_;
+    std::optional<DomainWatch> watch_;
+    int listed_ = 0;
+    std::vector<ActiveDomain> domains_;
+    std::vector<bool> connected_;
+    std::vector<std::string> notes_;
+};
+
+TEST_F(DomainWatchTest, TellsWhatRunsAndWhatChanges)
+{
+    watch("test:///default");
+    ASSERT_TRUE(run_until([&] { return domains_.size() == 1; }));
+    EXPECT_EQ(domains_[0].name, "test");
+    EXPECT_EQ(domains_[0].uuid, "6695eb01-f6a4-8304-79aa-97f2502e193f");
+    EXPECT_NE(domains_[0].xml.find("<domain"), std::string::npos);
+    EXPECT_EQ(connected_, std::vector<bool>{true});
+
+    const ConnectionPtr other{::virConnectOpen("test:///default")};
+    ASSERT_NE(other, nullptr);
+    const DomainPtr domain = find_domain(other.get(), "test");
+    ASSERT_EQ(::virDomainDestroy(domain.get()), 0);
+    EXPECT_TRUE(run_until([&] { return domains_.empty(); }));
+    ASSERT_EQ(::virDomainCreate(domain.get()), 0);
+    EXPECT_TRUE(run_until([&] { return domains_.size() == 1; }));
+}
+
+TEST_F(DomainWatchTest, TriesAgainAndSaysWhyOnce)
+{
+    watch("qemu+unix:///system?socket=/nonexistent");
+    ASSERT_TRUE(run_until([&] { return !notes_.empty(); }));
+    // Time for many more tries.
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    io_.restart();
+    io_.poll();
+    EXPECT_EQ(notes_.size(), 1u);
+    EXPECT_NE(notes_[0].find("cannot connect to libvirt at "
+                             "'qemu+unix:///system?socket=/nonexistent'"),
+              std::string::npos)
+        << notes_[0];
+    EXPECT_TRUE(connected_.empty());
+}
+
+TEST_F(DomainWatchTest, NothingIsToldAfterTheEnd)
+{
+    watch("test:///default");
+    ASSERT_TRUE(run_until([&] { return listed_ == 1; }));
+    watch_.reset();
+    const ConnectionPtr other{::virConnectOpen("test:///default")};
+    const DomainPtr domain = find_domain(other.get(), "test");
+    ASSERT_EQ(::virDomainSuspend(domain.get()), 0);
+    ASSERT_EQ(::virDomainResume(domain.get()), 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    io_.restart();
+    io_.poll();
+    EXPECT_EQ(listed_, 1);
+    // And another one can follow.
+    watch("test:///default");
+    EXPECT_TRUE(run_until([&] { return listed_ == 2; }));
+}
+
+}  // namespace
+}  // namespace ipidefer::libvirt
