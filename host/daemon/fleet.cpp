@@ -51,8 +51,11 @@ void Fleet::look(const std::string& name, const Config& config)
     if (member != nullptr) {
         member->vm.check();
         const segment::Policy now = read_policy(member->vm.segment());
+        if (now == member->policy) return;
         audit_->policy(name, "somebody else", differences(member->policy, now));
         member->policy = now;
+        if (std::chrono::steady_clock::now() - member->since < settles_)
+            configure(*member, config);
         return;
     }
     OpenVm vm{folder_, name, true};
@@ -62,11 +65,18 @@ void Fleet::look(const std::string& name, const Config& config)
     }
     const std::uint64_t pid = vm.segment().identity().pid;
     const segment::Policy policy = read_policy(vm.segment());
-    member = std::make_unique<Member>(Member{std::move(vm), pid, policy});
+    member = std::make_unique<Member>(
+        Member{std::move(vm), pid, policy, std::chrono::steady_clock::now()});
     broken_.erase(name);
     Audit::note("VM '" + name + "' is here, pid " + std::to_string(pid));
+    configure(*member, config);
+}
+
+void Fleet::configure(Member& member, const Config& config)
+{
+    const std::string& name = member.vm.name();
     try {
-        (void)change(*member, config.policy_of(name, domain_of(name)),
+        (void)change(member, config.policy_of(name, domain_of(name)),
                      "configuration");
     } catch (const Failure& failure) {
         Audit::note("VM '" + name + "': " + failure.what());
@@ -94,24 +104,14 @@ void Fleet::identify(Domains domains, const Config& config)
             (!config.domains.contains(domain.uuid) &&
              !config.domains.contains(domain.name)))
             continue;
-        try {
-            (void)change(*member->second, config.policy_of(name, domain),
-                         "configuration");
-        } catch (const Failure& failure) {
-            Audit::note("VM '" + name + "': " + failure.what());
-        }
+        configure(*member->second, config);
     }
 }
 
 void Fleet::apply_all(const Config& config)
 {
     refresh(config);
-    for (auto& [name, member] : members_) try {
-            (void)change(*member, config.policy_of(name, domain_of(name)),
-                         "configuration");
-        } catch (const Failure& failure) {
-            Audit::note("VM '" + name + "': " + failure.what());
-        }
+    for (auto& [name, member] : members_) configure(*member, config);
 }
 
 std::vector<VmStatus> Fleet::status()

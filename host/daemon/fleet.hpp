@@ -3,6 +3,7 @@
 // calls refresh() when something may have changed.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,8 +20,13 @@ namespace ipidefer::daemon {
 
 class Fleet final {
   public:
-    Fleet(std::filesystem::path folder, Audit& audit)
-        : folder_{std::move(folder)}, audit_{&audit}
+    /// A VM's segment appears before the VM has put its own first policy into
+    /// it. For so long what the configuration says is put back.
+    static constexpr std::chrono::milliseconds kSettles{5'000};
+
+    Fleet(std::filesystem::path folder, Audit& audit,
+          std::chrono::milliseconds settles = kSettles)
+        : folder_{std::move(folder)}, audit_{&audit}, settles_{settles}
     {
     }
 
@@ -59,17 +65,21 @@ class Fleet final {
         segment::OpenVm vm;
         std::uint64_t pid;
         segment::Policy policy;  // as last seen
+        std::chrono::steady_clock::time_point since;
     };
 
     std::vector<std::string> change(Member& member, const RawPolicy& policy,
                                     const std::string& by);
     void look(const std::string& name, const Config& config);
+    /// Its policy from the configuration. Says what cannot be done.
+    void configure(Member& member, const Config& config);
 
     [[nodiscard]] std::optional<DomainIdentity> domain_of(
         const std::string& vm) const;
 
     std::filesystem::path folder_;
     Audit* audit_;
+    std::chrono::milliseconds settles_;
     Domains domains_;
     std::map<std::string, std::unique_ptr<Member>> members_;
     std::map<std::string, std::string> broken_;
