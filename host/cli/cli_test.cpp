@@ -16,6 +16,7 @@
 
 #include "failure.hpp"
 #include "program.hpp"
+#include "status.hpp"
 #include "temporary_folder.hpp"
 #include "test_vm.hpp"
 
@@ -133,6 +134,7 @@ TEST_F(CliTest, StatShowsVerdicts)
     TestVm vm{folder_.path(), "web"};
     vm.send(0, kSyncCore, {1, 2});
     vm.send(0, kSyncCore, {2});
+    vm.tick(segment::read_tsc());
     const json stat = run_json({"stat", "web", "--json"});
     const json& counters = stat[0]["vcpus"][2]["counters"][0];
     EXPECT_EQ(counters["name"], "sync_core");

@@ -52,8 +52,8 @@ TEST_F(MetricsTest, IpisAreByTargetVectorVerdictAndReason)
 
 TEST_F(MetricsTest, DeliveriesForAgeAreNoIpis)
 {
-    vm_.send(0, kSyncCore, {2});
     ipidefer_set_max_age(vm_.vm(), 1);
+    vm_.send(0, kSyncCore, {2});
     EXPECT_EQ(vm_.tick(UINT64_MAX), (CpuSet{2}));
     const Exposition now = scrape();
     EXPECT_EQ(now.sum("ipidefer_ipis_total{"), 1);
@@ -66,6 +66,7 @@ TEST_F(MetricsTest, AgeIsInSecondsAndZeroWhenNothingWaits)
         "ipidefer_oldest_pending_seconds{" + domain_ + ",vcpu=\"2\"}";
     EXPECT_EQ(scrape().value(series), 0);
     vm_.send(0, kSyncCore, {2});
+    vm_.tick(segment::read_tsc());
     EXPECT_GT(scrape().value(series), 0);
 }
 

@@ -50,9 +50,11 @@ TEST_F(StatusTest, AgeIsThatOfTheOldestWork)
 {
     EXPECT_FALSE(now().oldest_pending());
     vm_.send(0, kSyncCore, {3});
+    vm_.tick(read_tsc());
     const auto first = now().oldest_pending();
     ASSERT_TRUE(first);
     vm_.send(0, kSyncCore, {2});
+    vm_.tick(read_tsc());
     const VmStatus later = now();
     ASSERT_TRUE(later.oldest_pending());
     EXPECT_GE(*later.oldest_pending(), *first);
