@@ -20,7 +20,7 @@ readonly PACKAGES_LAB=(
 
 # To run the tests as well.
 readonly PACKAGES_CHECK=(
-    spin clang libclang-rt-14-dev librapidcheck-dev binutils procps
+    spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
     python3-libvirt
 )

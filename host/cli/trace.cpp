@@ -11,7 +11,7 @@
 #include "duration.hpp"
 #include "failure.hpp"
 #include "filter.hpp"
-#include "guest_trace.hpp"
+#include "guest_trace_file.hpp"
 #include "open.hpp"
 #include "output.hpp"
 #include "policy.hpp"
@@ -183,11 +183,7 @@ trace::Format format_of(const std::string& text)
 std::vector<GuestLine> guest_lines(const Options& options)
 {
     if (options.guest_trace.empty()) return {};
-    std::ifstream in{options.guest_trace};
-    if (!in)
-        throw Failure{Exit::kCannotRun, "--guest-trace: cannot read '" +
-                                            options.guest_trace + "'"};
-    return trace::read_guest_trace(in);
+    return read_guest_trace_file(options.guest_trace);
 }
 
 std::int64_t guest_offset(const Options& options, const segment::Clock& clock)
@@ -321,7 +317,8 @@ Run add_trace(CLI::App& app, const std::filesystem::path& folder)
     command->add_flag("--read-only", options->read_only,
                       "switch nothing on: somebody else has");
     command->add_option("--guest-trace", options->guest_trace,
-                        "merge this text of a guest's trace (clock x86-tsc)");
+                        "merge this trace of a guest (clock x86-tsc): text, or "
+                        "trace-cmd's trace.dat");
     command->add_option("--tsc-offset", options->tsc_offset,
                         "guest's TSC minus host's (default: what the VM says)");
     command->footer(

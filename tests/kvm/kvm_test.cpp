@@ -149,10 +149,10 @@ void expect_accounted(const Run& run)
 void scenario(const Programs& programs, const std::string& name,
               const std::string& mode)
 {
-    const Run done = run_scenario(
-        programs.vmm, programs,
-        "scenario=" + name + " apic=" + mode + " " + kPatient +
-            (name == "once" ? kMostlyInRing3 : ""));
+    const Run done =
+        run_scenario(programs.vmm, programs,
+                     "scenario=" + name + " apic=" + mode + " " + kPatient +
+                         (name == "once" ? kMostlyInRing3 : ""));
     done.expect_status(kDone);
     done.expect_said("== end");
     // What the guest does when it has shown that it is still sane.

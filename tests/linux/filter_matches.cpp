@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// filter_matches VCPUS FILTER: which events does a trace filter of ours let pass?
+// filter_matches VCPUS FILTER: which events does a trace filter of ours let
+// pass?
 //
 // Standard input: an event a line, by the kernel's names: "ipi_send_cpumask CPU
 // MASK" (hexadecimal) or "ipi_send_cpu CPU TARGET". Standard output: 1 or 0 for

@@ -33,6 +33,7 @@ def archive(path, files):
             os.mkdir(os.path.join(root, name))
         for name, source in files.items():
             target = os.path.join(root, name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copyfile(source, target)
             os.chmod(target, 0o755)
         names = subprocess.run(["find", "."], cwd=root, check=True,

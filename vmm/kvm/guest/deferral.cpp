@@ -91,9 +91,9 @@ void once()
         // Whatever else the IPI brought comes before the CPU is through ring 3
         // twice, with interrupts on.
         const u64 entries = cpu.entries_from_user.load();
-        expect(
-            wait_for([&] { return cpu.entries_from_user.load() > entries + 2; }),
-            "the CPU does not leave ring 3");
+        expect(wait_for(
+                   [&] { return cpu.entries_from_user.load() > entries + 2; }),
+               "the CPU does not leave ring 3");
         expect(cpu.flushes.load() == i, "recorded and delivered");
         interrupts =
             cpu.taken[kVectorSync].load() + cpu.taken[kVectorFlush].load();

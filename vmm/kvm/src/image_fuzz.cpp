@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Guest images, as hostile as a guest's author may be: what read_image() does not
-// refuse lies in RAM and in the file, and load_image() writes nowhere else (the
-// sanitizers watch). Input: one byte that chooses, then the difference from a
-// valid image, so that the fuzzer starts behind the first check.
-#include "image.hpp"
-
+// Guest images, as hostile as a guest's author may be: what read_image() does
+// not refuse lies in RAM and in the file, and load_image() writes nowhere else
+// (the sanitizers watch). Input: one byte that chooses, then the difference
+// from a valid image, so that the fuzzer starts behind the first check.
 #include <elf.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 
 #include "boot_info.hpp"
 #include "failure.hpp"
+#include "image.hpp"
 
 namespace {
 
@@ -77,8 +76,8 @@ void expect_inside(const Image& image, const Bytes& file)
     for (const auto& segment : image.segments) {
         require(segment.bytes.size() <= kRam);
         require(segment.zeroes <= kRam);
-        require(inside(segment.gpa, segment.bytes.size() + segment.zeroes,
-                       kRam));
+        require(
+            inside(segment.gpa, segment.bytes.size() + segment.zeroes, kRam));
         require(segment.bytes.empty() || segment.gpa >= kFirstImageGpa);
         require(segment.bytes.empty() ||
                 (segment.bytes.data() >= file.data() &&
