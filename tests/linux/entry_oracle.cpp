@@ -46,6 +46,7 @@ constexpr std::size_t kPage = 4096;
 struct Shared {
     std::atomic<std::uint32_t> asked;   // rounds that the child shall enter for
     std::atomic<std::uint32_t> entered; // rounds that it has
+    std::atomic<std::uint32_t> beats;   // grows in userspace; not of compat_entry
 };
 
 [[noreturn]] void fail(const std::string& what)
@@ -119,7 +120,10 @@ void enter(std::string_view how, volatile char* fresh)
     if (fresh == MAP_FAILED) ::_exit(1);
     shared.entered.store(1);
     for (std::uint32_t round = 1;;) {
-        if (shared.asked.load(std::memory_order_acquire) == round) continue;
+        if (shared.asked.load(std::memory_order_acquire) == round) {
+            shared.beats.store(shared.beats.load() + 1, std::memory_order_relaxed);
+            continue;
+        }
         enter(how, fresh + round % (rounds + 1) * kPage);
         shared.entered.store(++round, std::memory_order_release);
     }
@@ -149,6 +153,18 @@ void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value, pid_
             throw std::runtime_error{"the child is gone"};
 }
 
+/// Until the child is in userspace, after whatever took it into the kernel.
+void wait_for_userspace(const Shared& shared, pid_t pid)
+{
+    // The first may be that of a store which was interrupted.
+    for (int i = 0; i < 2; ++i) {
+        const std::uint32_t beat = shared.beats.load();
+        for (unsigned spins = 0; shared.beats.load() == beat; ++spins)
+            if (spins % 4096 == 4095 && ::waitpid(pid, nullptr, WNOHANG) != 0)
+                throw std::runtime_error{"the child is gone"};
+    }
+}
+
 unsigned number(const char* text)
 {
     unsigned value = 0;
@@ -166,7 +182,7 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
         fail("memfd_create");
     void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, kSharedFd, 0);
     if (page == MAP_FAILED) fail("mmap");
-    auto& shared = *new (page) Shared{1, 0};
+    auto& shared = *new (page) Shared{1, 0, 0};
 
     const TestFile file;
     const auto before = TestFile::counts();
@@ -180,7 +196,10 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
         if (how == "interrupt") file.tell("ipi" + target);
         if (how.starts_with("nmi")) file.tell("nmi" + target);
         if (how != "text") file.tell("wait" + target);
-        if (child_enters) wait_for(shared.entered, round + 1, pid);
+        if (child_enters)
+            wait_for(shared.entered, round + 1, pid);
+        else
+            wait_for_userspace(shared, pid);
     }
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);

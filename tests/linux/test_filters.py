@@ -121,7 +121,7 @@ class Filters(unittest.TestCase):
         for name in names:
             text = " ".join(self.m.output(
                 f"awk -v a={begin} -v b={end} '/entries-written/ {{ print $3 }} "
-                "$5 ~ /^ipi_send/ { sub(\":\", \"\", $4); if ($4 > a && $4 < b) { "
+                "$5 ~ /^ipi_send/ { sub(\":\", \"\", $4); if ($4 + 0 > a + 0 && $4 + 0 < b + 0) { "
                 "sub(\"cpu[a-z]*=\", \"\", $6); printf \"%s=%s \", $2, $6 } }' "
                 f"$I/{name}/trace; echo"))
             kept, written = re.search(r"(\d+)/(\d+)", text).groups()
