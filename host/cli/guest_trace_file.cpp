@@ -2,7 +2,6 @@
 #include "guest_trace_file.hpp"
 
 #include <array>
-#include <boost/process/search_path.hpp>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -15,6 +14,7 @@ namespace ipidefer::cli {
 namespace {
 
 constexpr char kReader[] = "trace-cmd";
+constexpr int kNotFound = 127;  // env(1)
 
 /// trace-cmd.dat(5): how every trace.dat begins.
 constexpr std::string_view kMagic{"\x17\x08\x44tracing", 10};
@@ -35,13 +35,13 @@ std::string report(const std::filesystem::path& file)
 {
     const std::string what =
         "--guest-trace: '" + printable(file.string()) + "'";
-    const auto reader = boost::process::search_path(kReader);
-    if (reader.empty())
+    // env looks for it in PATH.
+    auto result = lab::run_program(
+        "/usr/bin/env", {kReader, "report", "-q", "-i", file.string()});
+    if (result.status == kNotFound)
         throw Failure{Exit::kCannotRun,
                       what + " is a trace.dat, and there is no " + kReader +
                           " to read it (Debian package trace-cmd)"};
-    auto result = lab::run_program(reader.string(),
-                                   {"report", "-q", "-i", file.string()});
     if (result.status != 0)
         throw Failure{Exit::kCannotRun, what + ": " + kReader +
                                             " report ended with status " +

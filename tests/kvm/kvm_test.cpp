@@ -609,7 +609,8 @@ void segment_trace(const Programs& programs)
 
 void segment_age(const Programs& programs)
 {
-    const std::string append = "scenario=storm rounds=60 stay=2000000";
+    // Spells in ring 3 that are far longer than the limit.
+    const std::string append = "scenario=storm rounds=200 stay=30000000";
     const auto aged = [](const Run& done) {
         std::uint64_t sum = 0;
         for (const auto& [vector, count] :

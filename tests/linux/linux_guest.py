@@ -77,7 +77,7 @@ class Guest(Machine):
         self.serial.send(command)
         self.wait_ready(generation)
 
-    def output(self, command):
+    def lines_of(self, command):
         """The lines that a command printed."""
         begin = len(self.console)
         self.run(command)
@@ -85,7 +85,7 @@ class Guest(Machine):
 
     def work_stats(self, work, cpu=ISOLATED[0]):
         """A row of the kernel's statistics, by its column names."""
-        lines = self.output(f"cat {STATS}")
+        lines = self.lines_of(f"cat {STATS}")
         head = next(line for line in lines if line.startswith("cpu ")).split()
         for line in lines:
             row = dict(zip(head, line.split()))

@@ -45,7 +45,7 @@ class DoorbellCase(unittest.TestCase):
     def guest_counts(self):
         """{(cpu, work): (requested, delivered)}, {work: requests}."""
         counts, requests = {}, {}
-        for line in self.m.output(f"cat {DIRECTORY}/stats"):
+        for line in self.m.lines_of(f"cat {DIRECTORY}/stats"):
             found = re.fullmatch(r"(\d+) (\w+) (\d+) (-?\d+) (\d+) (\d+) (\d+) "
                                  r"(\d+) (0x)?[0-9a-f]+", line.strip())
             if found:
@@ -99,10 +99,10 @@ class DoorbellCase(unittest.TestCase):
 class Doorbell(DoorbellCase):
     def test_guest_and_vmm_agree(self):
         self.boot()
-        self.assertEqual(self.m.output(f"cat {DIRECTORY}/way"),
+        self.assertEqual(self.m.lines_of(f"cat {DIRECTORY}/way"),
                          ["doorbell-multi"])
         self.assertTrue(any("by doorbell-multi" in line
-                            for line in self.m.output("dmesg | grep ipi_defer")))
+                            for line in self.m.lines_of("dmesg | grep ipi_defer")))
         asked, suppressed = self.compare("toggle; toggle")
         self.assertGreater(asked, 10)
         self.assertGreater(suppressed, asked)
@@ -130,7 +130,7 @@ class DoorbellTcg(DoorbellCase):
 
     def test_icr_is_preferred(self):
         self.boot(defer=",doorbell=on")
-        self.assertEqual(self.m.output(f"cat {DIRECTORY}/way"), ["icr"])
+        self.assertEqual(self.m.lines_of(f"cat {DIRECTORY}/way"), ["icr"])
         self.m.run("toggle")
         info = self.m.qmp("query-ipi-defer")
         self.assertEqual(info["doorbell-writes"], 0)

@@ -103,7 +103,7 @@ class Filters(unittest.TestCase):
                    f"echo mono >{name}/trace_clock")
         if not text:
             return True
-        [status] = self.m.output(
+        [status] = self.m.lines_of(
             f"echo '{text}' 2>/dev/null "
             f">$I/{name}/events/ipi/{event}/filter; echo $?")
         return status == "0"
@@ -113,13 +113,13 @@ class Filters(unittest.TestCase):
         for name in names:
             self.m.run(f"echo 1 >$I/{name}/events/ipi/{event}/enable")
         # Switching tracing on and off sends IPIs, too, and not all see them.
-        said = " ".join(self.m.output("ipi_masks 3"))
+        said = " ".join(self.m.lines_of("ipi_masks 3"))
         begin, end = re.search(r"== from ([\d.]+) to ([\d.]+)", said).groups()
         for name in names:
             self.m.run(f"echo 0 >$I/{name}/events/ipi/{event}/enable")
         seen = {}
         for name in names:
-            text = " ".join(self.m.output(
+            text = " ".join(self.m.lines_of(
                 f"awk -v a={begin} -v b={end} '/entries-written/ {{ print $3 }} "
                 "$5 ~ /^ipi_send/ { sub(\":\", \"\", $4); if ($4 + 0 > a + 0 && $4 + 0 < b + 0) { "
                 "sub(\"cpu[a-z]*=\", \"\", $6); printf \"%s=%s \", $2, $6 } }' "

@@ -60,7 +60,7 @@ class NestedCase(unittest.TestCase):
 
     def checks(self):
         """The counts of the kernel's checks."""
-        words = " ".join(self.m.output("cat $T")).split()
+        words = " ".join(self.m.lines_of("cat $T")).split()
         counts = dict(zip(words[0::2], words[1::2]))
         return {name: int(counts[name]) for name in POKED}
 
@@ -70,7 +70,7 @@ class NestedCase(unittest.TestCase):
 
     def forced_exits(self):
         """Exits of the nested guest for interrupts, by KVM's count."""
-        [count] = self.m.output("cat /sys/kernel/debug/kvm/*-*/irq_exits")
+        [count] = self.m.lines_of("cat /sys/kernel/debug/kvm/*-*/irq_exits")
         return int(count)
 
     def do(self, *events, times=1):

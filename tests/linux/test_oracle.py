@@ -49,7 +49,7 @@ class OracleCase(unittest.TestCase):
     def oracle(self, entry, rounds):
         """The kernel's counts for rounds of entries."""
         text = "\n".join(
-            self.m.output(f"entry_oracle {entry} {rounds} {CPU}"))
+            self.m.lines_of(f"entry_oracle {entry} {rounds} {CPU}"))
         found = re.search(r"== oracle (.*)", text)
         self.assertIsNotNone(found, text)
         counts = dict(w.split("=") for w in found.group(1).split())
@@ -176,7 +176,7 @@ class Coalescing(OracleCase):
 
     def free_memory(self):
         """KiB; a queue of requests would take more than it varies by."""
-        [line] = self.m.output("grep MemFree /proc/meminfo")
+        [line] = self.m.lines_of("grep MemFree /proc/meminfo")
         return int(re.search(r"MemFree: +(\d+) kB", line).group(1))
 
     def coalesce(self, mode, work):

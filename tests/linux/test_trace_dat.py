@@ -57,7 +57,7 @@ class TraceDat(unittest.TestCase):
         with Trace(self.tool, VM) as trace:
             self.m.run(f"trace-cmd record -q -C x86-tsc -e ipi_defer_request "
                        f"-e ipi_defer_verdict -o /t.dat sh -c '{change}'")
-        lines = self.m.output("gzip -c /t.dat | base64; rm /t.dat")
+        lines = self.m.lines_of("gzip -c /t.dat | base64; rm /t.dat")
         path = os.path.join(self.folder, "t.dat")
         with open(path, "wb") as out:
             out.write(gzip.decompress(base64.b64decode("".join(lines))))
