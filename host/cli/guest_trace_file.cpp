@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kReader[] = "trace-cmd";
 constexpr int kNotFound = 127;  // env(1)
+constexpr std::size_t kMostSaid = 200;
 
 /// trace-cmd.dat(5): how every trace.dat begins.
 constexpr std::string_view kMagic{"\x17\x08\x44tracing", 10};
@@ -61,7 +62,15 @@ std::vector<trace::GuestLine> read_guest_trace_file(
                                             printable(file.string()) + "'"};
     if (!is_trace_dat(in)) return trace::read_guest_trace(in);
     std::istringstream text{report(file)};
-    return trace::read_guest_trace(text);
+    try {
+        return trace::read_guest_trace(text);
+    } catch (const Failure& failure) {
+        // Its status is 0 for files that it cannot read, too.
+        const std::string said = text.str().substr(0, kMostSaid);
+        throw Failure{failure.exit(), std::string{failure.what()} + "; " +
+                                          kReader + " said: '" +
+                                          printable(trimmed(said)) + "'"};
+    }
 }
 
 }  // namespace ipidefer::cli
