@@ -223,7 +223,7 @@ class Checks {
             return add(name, Grade::kWarn,
                        what + " may run anywhere, also on isolated vCPUs' CPUs",
                        kRewrite);
-        pass(name, what + " stay off isolated vCPUs' CPUs");
+        pass(name, what + ": off isolated vCPUs' CPUs");
     }
 
     void host_isolation()
