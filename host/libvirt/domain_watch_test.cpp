@@ -5,22 +5,20 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
-#include <functional>
 #include <optional>
 #include <thread>
 
 #include "connection.hpp"
+#include "loop_testing.hpp"
 
 namespace ipidefer::libvirt {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds{60};
 constexpr DomainWatch::Pauses kShort{std::chrono::milliseconds{1},
                                      std::chrono::milliseconds{4}};
 
-class DomainWatchTest : public ::testing::Test {
+class DomainWatchTest : public test::LoopTest {
   protected:
     void watch(const std::string& uri)
     {
@@ -34,17 +32,7 @@ class DomainWatchTest : public ::testing::Test {
                            [this](auto text) { notes_.push_back(text); }},
                        kShort);
     }
-    bool run_until(const std::function<bool()>& holds)
-    {
-        const auto end = std::chrono::steady_clock::now() + kPatience;
-        while (!holds() && std::chrono::steady_clock::now() < end) {
-            io_.restart();
-            io_.run_one_for(std::chrono::milliseconds{20});
-        }
-        return holds();
-    }
 
-    boost::asio::io_context io_;
     std::optional<DomainWatch> watch_;
     int listed_ = 0;
     std::vector<ActiveDomain> domains_;

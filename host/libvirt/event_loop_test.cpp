@@ -20,13 +20,13 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "loop_testing.hpp"
 
 namespace ipidefer::libvirt {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr auto kPatience = std::chrono::seconds{60};
 constexpr int kReadable = VIR_EVENT_HANDLE_READABLE;
 constexpr int kWritable = VIR_EVENT_HANDLE_WRITABLE;
 constexpr int kHangup = VIR_EVENT_HANDLE_HANGUP;
@@ -91,7 +91,7 @@ struct Calls {
     static void on_free(void* self) { ++static_cast<Calls*>(self)->freed; }
 };
 
-class EventLoopTest : public ::testing::Test {
+class EventLoopTest : public test::LoopTest {
   protected:
     int watch(int fd, int events, Calls& calls)
     {
@@ -103,16 +103,6 @@ class EventLoopTest : public ::testing::Test {
         return loop_.add_timeout(interval, Calls::on_timeout, &calls,
                                  Calls::on_free);
     }
-    /// Run until it holds.
-    bool run_until(const std::function<bool()>& holds)
-    {
-        const auto end = std::chrono::steady_clock::now() + kPatience;
-        while (!holds() && std::chrono::steady_clock::now() < end) {
-            io_.restart();
-            io_.run_one_for(std::chrono::milliseconds{20});
-        }
-        return holds();
-    }
     /// What is ready now, and what becomes ready by that; not for ever, as what
     /// is not read stays ready.
     void run_ready()
@@ -123,7 +113,6 @@ class EventLoopTest : public ::testing::Test {
         }
     }
 
-    asio::io_context io_;
     EventLoop loop_{io_};
 };
 
@@ -416,7 +405,7 @@ TEST(InstalledLoop, LibvirtDeliversEventsThroughIt)
     ASSERT_EQ(::virDomainSuspend(domain.get()), 0);
     ASSERT_EQ(::virDomainResume(domain.get()), 0);
     EXPECT_TRUE(seen.empty());
-    const auto end = std::chrono::steady_clock::now() + kPatience;
+    const auto end = std::chrono::steady_clock::now() + test::kPatience;
     while (seen.size() < 2 && std::chrono::steady_clock::now() < end) {
         io.restart();
         io.run_one_for(std::chrono::milliseconds{20});

@@ -146,11 +146,18 @@ pid_t start(std::string_view how, unsigned rounds, unsigned cpu, Shared& shared)
     child(how, rounds, shared);
 }
 
-void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value, pid_t pid)
+/// While it holds; the child must be there.
+template <typename Holds>
+void wait_while(Holds holds, pid_t pid)
 {
-    for (unsigned spins = 0; count.load(std::memory_order_acquire) != value; ++spins)
+    for (unsigned spins = 0; holds(); ++spins)
         if (spins % 4096 == 4095 && ::waitpid(pid, nullptr, WNOHANG) != 0)
             throw std::runtime_error{"the child is gone"};
+}
+
+void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value, pid_t pid)
+{
+    wait_while([&] { return count.load(std::memory_order_acquire) != value; }, pid);
 }
 
 /// Until the child is in userspace, after whatever took it into the kernel.
@@ -159,9 +166,7 @@ void wait_for_userspace(const Shared& shared, pid_t pid)
     // The first may be that of a store which was interrupted.
     for (int i = 0; i < 2; ++i) {
         const std::uint32_t beat = shared.beats.load();
-        for (unsigned spins = 0; shared.beats.load() == beat; ++spins)
-            if (spins % 4096 == 4095 && ::waitpid(pid, nullptr, WNOHANG) != 0)
-                throw std::runtime_error{"the child is gone"};
+        wait_while([&] { return shared.beats.load() == beat; }, pid);
     }
 }
 

@@ -7,7 +7,6 @@
 // each. Status: 0; 1 for input that is none; 2 for a filter that is refused.
 #include <ipidefer/ipidefer.h>
 
-#include <charconv>
 #include <iostream>
 #include <string>
 

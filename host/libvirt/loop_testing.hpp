@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A loop of Asio that tests run until something has happened in it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <functional>
+
+namespace ipidefer::libvirt::test {
+
+/// Far longer than anything takes.
+inline constexpr auto kPatience = std::chrono::seconds{60};
+
+class LoopTest : public ::testing::Test {
+  protected:
+    /// Run until it holds.
+    bool run_until(const std::function<bool()>& holds)
+    {
+        const auto end = std::chrono::steady_clock::now() + kPatience;
+        while (!holds() && std::chrono::steady_clock::now() < end) {
+            io_.restart();
+            io_.run_one_for(std::chrono::milliseconds{20});
+        }
+        return holds();
+    }
+
+    boost::asio::io_context io_;
+};
+
+}  // namespace ipidefer::libvirt::test
