@@ -17,6 +17,11 @@ endif()
 add_library(ipidefer-warnings INTERFACE)
 target_compile_options(ipidefer-warnings INTERFACE
     -Wall -Wextra -Wpedantic -Wswitch-enum -Wconversion -Werror)
+if(CMAKE_UNITY_BUILD)
+    # A source file that is included looks like a header to the compiler, and a
+    # type of an anonymous namespace in a class like one that many will have.
+    target_compile_options(ipidefer-warnings INTERFACE -Wno-subobject-linkage)
+endif()
 if(IPIDEFER_SANITIZE MATCHES "thread")
     # TSan does not model fences; libstdc++ headers contain some.
     target_compile_options(ipidefer-warnings INTERFACE -Wno-error=tsan)

@@ -72,8 +72,15 @@ function(ipidefer_mutant name)
         list(APPEND sources ${out}/${file})
     endforeach()
 
+    # Objects of their own, in the libraries that they are replaced in too.
+    set(replaced ${arg_FILE} ${arg_ALSO})
+    list(TRANSFORM replaced PREPEND ${arg_DIRECTORY}/)
+    set_source_files_properties(${replaced} PROPERTIES
+        SKIP_UNITY_BUILD_INCLUSION ON)
+
     set(target mutant-${name})
     add_executable(${target} ${sources})
+    set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
     target_include_directories(${target} PRIVATE ${arg_INCLUDES} ${arg_DIRECTORY})
     target_compile_options(${target} PRIVATE -O0 -g0)
     target_link_libraries(${target} PRIVATE

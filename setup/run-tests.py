@@ -8,6 +8,10 @@ the cache when they pass, under a hash of everything that they depend on; the
 next run leaves them out, and says so: they are counted apart, never as passed.
 Everything else runs each time. What failed or was skipped is not kept.
 
+Tests labelled "long" look at what the others do from more sides, and are left
+out unless asked for (--all): a first run shall not take an hour. What is left
+out is counted, too.
+
 Exit status: ctest's.
 """
 
@@ -25,6 +29,7 @@ from pathlib import Path
 # By label: those that take long.
 MODEL = "model"
 GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt"])
+LONG = "long"
 
 # Builds, and the built programs' caches, follow from the rest.
 NOT_SOURCE = frozenset([".git", "docs", "out", "__pycache__"])
@@ -105,13 +110,15 @@ def results(junit):
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Run all tests of a build; those of guests and models only "
+        description="Run the tests of a build; those of guests and models only "
         "if something has changed since they passed.")
     parser.add_argument("--build", required=True, type=Path, metavar="DIR")
     parser.add_argument("--source", required=True, type=Path, metavar="DIR")
     parser.add_argument("--cache", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--all", action="store_true",
+                        help="also those with the label long")
     parser.add_argument("--again", action="store_true",
-                        help="run all of them, whatever passed before")
+                        help="whatever passed before")
     options = parser.parse_args()
 
     model = hashlib.sha256(b"model")
@@ -138,8 +145,15 @@ def main():
         for kind, names in by_kind.items():
             before.update((n, kept[kind].when[n]) for n in names
                           if n in kept[kind].when)
+    left_out = set()
+    if not options.all:
+        left_out = {test["name"] for test in tests
+                    if LONG in labels(test)} - before.keys()
     numbers = [str(i) for i, test in enumerate(tests, 1)
-               if test["name"] not in before]
+               if test["name"] not in before.keys() | left_out]
+    if left_out:
+        print(f"{len(left_out)} of {len(tests)} tests take long, and are left out "
+              "(./check --all runs them)", flush=True)
     if before:
         print(f"{len(before)} of {len(tests)} tests passed before from the same "
               f"files, on {' and '.join(sorted(set(before.values())))}, and are not "
@@ -159,7 +173,7 @@ def main():
         kept[kind].add(names & found["run"])
     print(f"{len(tests)} tests: {len(found['run'])} passed, "
           f"{len(found['fail'])} failed, {len(found['notrun'])} were skipped, "
-          f"{len(before)} not run again", flush=True)
+          f"{len(before)} not run again, {len(left_out)} left out", flush=True)
     return status
 
 

@@ -12,6 +12,9 @@ namespace ipidefer {
 
 using CpuSet = std::set<unsigned>;
 
+/// As many CPUs as Linux can be built for (arch/x86/Kconfig, NR_CPUS).
+inline constexpr unsigned kMostCpus = 8192;
+
 /// Throws Failure, naming what is wrong, for text that is no list of CPUs below
 /// `limit`, and for one that leaves no CPU.
 [[nodiscard]] CpuSet parse_cpulist(std::string_view text, unsigned limit);

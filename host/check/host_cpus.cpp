@@ -11,9 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As many as Linux can be built for.
-constexpr unsigned kMostCpus = 8192;
-
 /// A list of CPUs; empty when the file is missing, empty or says "(null)".
 CpuSet cpus_in(const fs::path& file)
 {

@@ -27,7 +27,7 @@ using check::Grade;
 
 constexpr const char* kRoot = "/";
 
-struct Options {
+struct CheckOptions {
     std::string xml;     // file
     std::string domain;  // of libvirt
     std::string connect;
@@ -41,14 +41,14 @@ struct LibvirtDomain {
 };
 
 #ifdef IPIDEFER_HAS_LIBVIRT
-LibvirtDomain ask_libvirt(const Options& options)
+LibvirtDomain ask_libvirt(const CheckOptions& options)
 {
     const auto connection = libvirt::connect(options.connect);
     const auto domain = libvirt::find_domain(connection.get(), options.domain);
     return {libvirt::xml_of(domain.get()), libvirt::is_active(domain.get())};
 }
 #else
-LibvirtDomain ask_libvirt(const Options&)
+LibvirtDomain ask_libvirt(const CheckOptions&)
 {
     throw Failure{Exit::kNotPossible,
                   "built without libvirt; virsh dumpxml DOMAIN | ipidefer "
@@ -74,7 +74,7 @@ domain::Running look_at(const domain::Domain& domain,
     }
 }
 
-std::vector<Finding> domain_findings(const Options& options,
+std::vector<Finding> domain_findings(const CheckOptions& options,
                                      const std::filesystem::path& folder)
 {
     domain::CheckInput input;
@@ -92,7 +92,7 @@ std::vector<Finding> domain_findings(const Options& options,
     return domain::domain_findings(input);
 }
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_check(const CheckOptions& options, const std::filesystem::path& folder)
 {
     const auto findings = options.xml.empty() && options.domain.empty()
                               ? check::host_findings(kRoot, folder)
@@ -142,7 +142,7 @@ Run add_check(CLI::App& app, const std::filesystem::path& folder)
         "check",
         "is this host, or a libvirt domain, fit for isolated vCPUs, and what "
         "to do");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<CheckOptions>();
     auto* domain = command->add_option(
         "--domain", options->domain,
         "a libvirt domain, by name or UUID; of one that runs also its guest");
@@ -167,7 +167,7 @@ Run add_check(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer check --json | jq '.[] | select(.grade != \"pass\")'\n\n"
         "Exit status: 0 nothing fails, 1 could not run, 2 something fails,\n"
         "77 libvirt is not installed.");
-    return [options, &folder] { return run(*options, folder); };
+    return [options, &folder] { return run_check(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

@@ -26,7 +26,7 @@ using domain::PlanOptions;
 constexpr unsigned kMostCpus = 8192;
 constexpr unsigned kMostVcpus = 65536;
 
-struct Options {
+struct DomainOptions {
     std::string from;
     std::string output;
     std::string isolated;
@@ -54,7 +54,7 @@ std::optional<CpuSet> cpus(const char* option, const std::string& list,
     }
 }
 
-PlanOptions plan_options(const Options& options)
+PlanOptions plan_options(const DomainOptions& options)
 {
     PlanOptions plan;
     plan.isolated = cpus("--isolated", options.isolated, kMostVcpus);
@@ -130,7 +130,7 @@ void write_file(const std::string& file, const std::string& text)
     }
 }
 
-int run(const Options& options)
+int run_domain(const DomainOptions& options)
 {
     if (options.json && !options.check && options.output.empty())
         throw Failure{Exit::kCannotRun,
@@ -170,7 +170,7 @@ Run add_domain(CLI::App& app, const std::filesystem::path&)
 {
     auto* command = app.add_subcommand(
         "domain", "give a libvirt domain XML what deferral needs");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<DomainOptions>();
     command
         ->add_option("--from", options->from,
                      "the domain XML; - for standard input")
@@ -220,7 +220,7 @@ Run add_domain(CLI::App& app, const std::filesystem::path&)
         "  ipidefer domain --from web1.xml --check\n\n"
         "Exit status: 0 done, or nothing to change; 1 could not run; 2 "
         "conflicts,\nor, with --check, changes are needed.");
-    return [options] { return run(*options); };
+    return [options] { return run_domain(*options); };
 }
 
 }  // namespace ipidefer::cli

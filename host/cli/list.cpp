@@ -16,7 +16,7 @@ namespace {
 using segment::OpenVm;
 using segment::VmStatus;
 
-struct Options {
+struct ListOptions {
     bool json = false;
     bool clean = false;
 };
@@ -73,7 +73,7 @@ void clean(const std::filesystem::path& folder,
     }
 }
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_list(const ListOptions& options, const std::filesystem::path& folder)
 {
     std::vector<VmStatus> vms;
     std::vector<Broken> broken;
@@ -104,7 +104,7 @@ int run(const Options& options, const std::filesystem::path& folder)
 Run add_list(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* list = app.add_subcommand("list", "the VMs that can be looked at");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ListOptions>();
     list->add_flag("--json", options->json, "as JSON");
     list->add_flag("--clean", options->clean,
                    "remove the segments of VMs that died");
@@ -113,7 +113,7 @@ Run add_list(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer list\n"
         "  ipidefer list --json | jq -r '.vms[].name'\n\n"
         "Exit status: 0 done, 1 could not run, 2 a segment is broken.");
-    return [options, &folder] { return run(*options, folder); };
+    return [options, &folder] { return run_list(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

@@ -12,13 +12,14 @@
 namespace ipidefer::cli {
 namespace {
 
-struct Options {
+struct PolicyOptions {
     std::string vm;
     RawPolicy policy;
     bool json = false;
 };
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_policy(const PolicyOptions& options,
+               const std::filesystem::path& folder)
 {
     const bool change = !options.policy.empty();
     segment::OpenVm vm{folder, options.vm, change};
@@ -51,7 +52,7 @@ Run add_policy(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* policy =
         app.add_subcommand("policy", "show or change what a VM may defer");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<PolicyOptions>();
     policy->add_option("vm", options->vm, "VM")->required();
     RawPolicy& raw = options->policy;
     policy->add_option("--isolated", raw.isolated,
@@ -78,7 +79,7 @@ Run add_policy(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer policy web1 --off\n\n"
         "A change takes effect with the VM's next IPI.\n"
         "Exit status: 0 done, 1 could not run.");
-    return [options, &folder] { return run(*options, folder); };
+    return [options, &folder] { return run_policy(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

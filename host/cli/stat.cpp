@@ -23,14 +23,14 @@ using segment::OpenVm;
 using segment::VcpuStatus;
 using segment::VmStatus;
 
-struct Options {
+struct StatOptions {
     std::string vm;
     std::string interval;
     unsigned count = 0;
     bool json = false;
 };
 
-std::vector<VmStatus> read_all(const Options& options,
+std::vector<VmStatus> read_all(const StatOptions& options,
                                const std::filesystem::path& folder)
 {
     std::vector<VmStatus> all;
@@ -105,7 +105,7 @@ void show(const VmStatus& vm)
         row("none", segment::vector_name(vector), counters, "-", "-");
 }
 
-void show(const std::vector<VmStatus>& vms, const Options& options)
+void show(const std::vector<VmStatus>& vms, const StatOptions& options)
 {
     if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
@@ -118,7 +118,7 @@ void show(const std::vector<VmStatus>& vms, const Options& options)
     std::cout << std::flush;
 }
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_stat(const StatOptions& options, const std::filesystem::path& folder)
 {
     auto before = read_all(options, folder);
     if (options.interval.empty()) {
@@ -146,7 +146,7 @@ int run(const Options& options, const std::filesystem::path& folder)
 Run add_stat(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* stat = app.add_subcommand("stat", "what became of IPIs");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<StatOptions>();
     stat->add_option("vm", options->vm, "VM (default: all)");
     stat->add_option("--interval", options->interval,
                      "repeat, with counts since the last time, as in 1s");
@@ -159,7 +159,7 @@ Run add_stat(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer stat web1\n"
         "  ipidefer stat web1 --interval 1s --count 10 --json\n\n"
         "Exit status: 0 done, 1 could not run.");
-    return [options, &folder] { return run(*options, folder); };
+    return [options, &folder] { return run_stat(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

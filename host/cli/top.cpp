@@ -25,7 +25,7 @@ namespace {
 using segment::OpenVm;
 using segment::VmStatus;
 
-struct Options {
+struct TopOptions {
     bool once = false;
     bool json = false;
     bool isolated_only = false;
@@ -34,7 +34,7 @@ struct Options {
 };
 
 /// A VM that goes away, or is broken, is not there: list says why.
-std::vector<VmStatus> read_all(const Options& options,
+std::vector<VmStatus> read_all(const TopOptions& options,
                                const std::filesystem::path& folder)
 {
     std::vector<VmStatus> all;
@@ -82,7 +82,7 @@ class Screen {
     }
 };
 
-int watch(Options options, const std::filesystem::path& folder,
+int watch(TopOptions options, const std::filesystem::path& folder,
           std::chrono::milliseconds delay)
 {
     Screen screen;
@@ -107,7 +107,7 @@ int watch(Options options, const std::filesystem::path& folder,
     return static_cast<int>(Exit::kDone);
 }
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_top(const TopOptions& options, const std::filesystem::path& folder)
 {
     const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(
         parse_duration(options.delay));
@@ -138,7 +138,7 @@ int run(const Options& options, const std::filesystem::path& folder)
 Run add_top(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* top = app.add_subcommand("top", "vCPUs by IPIs per second");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TopOptions>();
     top->add_flag("-1", options->once, "one table, after one delay; no screen");
     top->add_flag("--json", options->json, "the same as JSON");
     top->add_option("-d,--delay", options->delay, "between two looks")
@@ -154,7 +154,7 @@ Run add_top(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer top\n"
         "  ipidefer top -1 -d 5s -p web1\n\n"
         "Exit status: 0 done, 1 could not run, 77 there is no terminal.");
-    return [options, &folder] { return run(*options, folder); };
+    return [options, &folder] { return run_top(*options, folder); };
 }
 
 }  // namespace ipidefer::cli

@@ -36,7 +36,7 @@ struct Selector {
     std::string text;
 };
 
-struct Options {
+struct TraceOptions {
     std::string vm;
     std::vector<Selector> selectors;
     std::string format = "text";
@@ -180,13 +180,14 @@ trace::Format format_of(const std::string& text)
     return trace::Format::kPerfetto;
 }
 
-std::vector<GuestLine> guest_lines(const Options& options)
+std::vector<GuestLine> guest_lines(const TraceOptions& options)
 {
     if (options.guest_trace.empty()) return {};
     return read_guest_trace_file(options.guest_trace);
 }
 
-std::int64_t guest_offset(const Options& options, const segment::Clock& clock)
+std::int64_t guest_offset(const TraceOptions& options,
+                          const segment::Clock& clock)
 {
     if (options.guest_trace.empty()) return 0;
     if (options.tsc_offset) return *options.tsc_offset;
@@ -197,7 +198,7 @@ std::int64_t guest_offset(const Options& options, const segment::Clock& clock)
 }
 
 /// Until one of the limits, the end of the VM, or a signal.
-std::uint64_t follow(const Options& options, const OpenVm& vm,
+std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
                      TraceReader& reader, const Selection& selection,
                      Merger& merger, Output& output)
 {
@@ -228,7 +229,7 @@ std::uint64_t follow(const Options& options, const OpenVm& vm,
     }
 }
 
-int run(const Options& options, const std::filesystem::path& folder)
+int run_trace(const TraceOptions& options, const std::filesystem::path& folder)
 {
     const bool writable = !options.read_only && !options.buffered;
     OpenVm vm{folder, options.vm, writable};
@@ -286,7 +287,7 @@ Run add_trace(CLI::App& app, const std::filesystem::path& folder)
 {
     auto* command =
         app.add_subcommand("trace", "IPIs and verdicts, one by one");
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<TraceOptions>();
     command->add_option("vm", options->vm, "VM")->required();
     // One value each, or the VM's name would be one more.
     const auto* event = command
@@ -337,7 +338,7 @@ Run add_trace(CLI::App& app, const std::filesystem::path& folder)
         "77 the VM has no trace ring.");
     return [options, &folder, command, event, filter] {
         options->selectors = in_order(*command, event, filter);
-        return run(*options, folder);
+        return run_trace(*options, folder);
     };
 }
 

@@ -3,16 +3,16 @@
 // many there are at a time.
 #pragma once
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <memory>
 #include <utility>
+
+#include "await.hpp"
 
 namespace ipidefer::daemon {
 
@@ -28,7 +28,6 @@ template <class Acceptor, class Connect>
     Acceptor& acceptor, unsigned most, Connect connect)
 {
     namespace asio = boost::asio;
-    constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
     /// After an accept that failed, for lack of descriptors say.
     constexpr auto kPause = std::chrono::milliseconds{100};
 

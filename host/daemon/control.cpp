@@ -3,16 +3,15 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <memory>
 
 #include "accept.hpp"
+#include "await.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -21,9 +20,8 @@ namespace asio = boost::asio;
 using stream = asio::local::stream_protocol;
 
 constexpr std::size_t kLongestLine = 64 * 1024;
-constexpr unsigned kMostConnections = 32;
-constexpr auto kPatience = std::chrono::seconds{30};
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr unsigned kMostControl = 32;
+constexpr auto kControlPatience = std::chrono::seconds{30};
 
 bool read_peer(stream::socket& socket, Peer& peer)
 {
@@ -43,7 +41,7 @@ asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
     std::string buffer;
     asio::steady_timer limit{socket->get_executor()};
     while (read_peer(*socket, peer)) {
-        limit.expires_after(kPatience);
+        limit.expires_after(kControlPatience);
         limit.async_wait([weak = std::weak_ptr{socket}](
                              const boost::system::error_code& error) {
             if (const auto idle = weak.lock(); idle != nullptr && !error) {
@@ -69,7 +67,7 @@ asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
 asio::awaitable<void> serve_control(stream::acceptor& acceptor, Answer answer)
 {
     return accept_connections(
-        acceptor, kMostConnections,
+        acceptor, kMostControl,
         [answer = std::move(answer)](stream::socket socket, Place place) {
             return serve_connection(
                 std::make_shared<stream::socket>(std::move(socket)),

@@ -5,14 +5,12 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -22,6 +20,7 @@
 #include <optional>
 
 #include "audit.hpp"
+#include "await.hpp"
 #include "config.hpp"
 #include "control.hpp"
 #include "failure.hpp"
@@ -41,7 +40,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using local = asio::local::stream_protocol;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 /// For what inotify does not tell: VMMs that die, policies that others change.
 constexpr auto kSweep = std::chrono::seconds{1};
 constexpr mode_t kControlMode = 0660;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "http.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
 
 #include "accept.hpp"
+#include "await.hpp"
 #include "version.hpp"
 
 namespace ipidefer::daemon {
@@ -18,11 +17,9 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
-constexpr auto kPatience = std::chrono::seconds{10};
+constexpr auto kHttpPatience = std::chrono::seconds{10};
 constexpr std::uint32_t kLongestHead = 8192;
-constexpr unsigned kMostConnections = 64;
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr unsigned kMostHttp = 64;
 
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
@@ -65,14 +62,14 @@ asio::awaitable<void> serve_connection(tcp::socket socket, Place place,
     for (;;) {
         http::request_parser<http::empty_body> parser;
         parser.header_limit(kLongestHead);
-        stream.expires_after(kPatience);
+        stream.expires_after(kHttpPatience);
         if (const auto [error, bytes] =
                 co_await http::async_read(stream, buffer, parser, kAwait);
             error)
             break;
         const Response response = answer(parser.get(), render);
         http::response_serializer<http::string_body> serializer{response};
-        stream.expires_after(kPatience);
+        stream.expires_after(kHttpPatience);
         const bool head = parser.get().method() == http::verb::head;
         const auto [error, bytes] =
             head ? co_await http::async_write_header(stream, serializer, kAwait)
@@ -89,7 +86,7 @@ asio::awaitable<void> serve_connection(tcp::socket socket, Place place,
 asio::awaitable<void> serve_http(tcp::acceptor& acceptor, RenderMetrics render)
 {
     return accept_connections(
-        acceptor, kMostConnections,
+        acceptor, kMostHttp,
         [render = std::move(render)](tcp::socket socket, Place place) {
             return serve_connection(std::move(socket), std::move(place),
                                     render);

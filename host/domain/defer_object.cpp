@@ -15,7 +15,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kType = "ipi-defer";
 constexpr std::string_view kTypeKey = "qom-type";
 constexpr std::string_view kIsolated = "isolated-cpus";
-constexpr unsigned kMostCpus = 65536;
 
 /// At commas; a doubled comma is one that does not separate.
 std::vector<std::string> split(std::string_view text)
@@ -108,7 +107,7 @@ CpuSet DeferObject::isolated() const
             std::erase_if(list, [](char c) { return c == '[' || c == ']'; });
         if (trimmed(list).empty()) continue;
         try {
-            cpus.merge(parse_cpulist(list, kMostCpus));
+            cpus.merge(parse_cpulist(list, kMostVcpus));
         } catch (const Failure& failure) {
             throw Failure{Exit::kCannotRun, "ipi-defer: isolated-cpus: " +
                                                 std::string{failure.what()}};

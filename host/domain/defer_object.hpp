@@ -13,6 +13,9 @@
 
 namespace ipidefer::domain {
 
+/// As many as QEMU can have, and more.
+inline constexpr unsigned kMostVcpus = 65536;
+
 class DeferObject final {
   public:
     /// Nothing when it is an object of another type, or no object at all.

@@ -9,11 +9,8 @@ namespace ipidefer::domain {
 namespace {
 
 constexpr std::string_view kXmlns = "xmlns:";
-constexpr unsigned kMostCpus = 8192;
-/// As many as QEMU can have, and more.
-constexpr unsigned kMostVcpus = 65536;
 
-[[noreturn]] void refuse(const std::string& why)
+[[noreturn]] void refuse_domain(const std::string& why)
 {
     throw Failure{Exit::kCannotRun, "domain XML: " + why};
 }
@@ -28,9 +25,9 @@ unsigned number_in(pugi::xml_node node, const char* what, std::string_view text,
 {
     const auto number = number_of<unsigned>(trimmed(text));
     if (!number || *number >= limit)
-        refuse(std::string{"<"} + node.name() + ">: " + what + " '" +
-               printable(text) + "' is not a number below " +
-               std::to_string(limit));
+        refuse_domain(std::string{"<"} + node.name() + ">: " + what + " '" +
+                      printable(text) + "' is not a number below " +
+                      std::to_string(limit));
     return *number;
 }
 
@@ -40,8 +37,8 @@ CpuSet cpus_in(pugi::xml_node node)
     try {
         return parse_cpulist(list, kMostCpus);
     } catch (const Failure& failure) {
-        refuse(std::string{"<"} + node.name() + " cpuset='" + printable(list) +
-               "'>: " + failure.what());
+        refuse_domain(std::string{"<"} + node.name() + " cpuset='" +
+                      printable(list) + "'>: " + failure.what());
     }
 }
 
@@ -135,18 +132,18 @@ pugi::xml_node qemu_commandline(pugi::xml_node root)
 Domain read_domain(pugi::xml_node root)
 {
     if (std::string_view{root.name()} != "domain")
-        refuse("the outermost element is <" + printable(root.name()) +
-               ">, not <domain>");
+        refuse_domain("the outermost element is <" + printable(root.name()) +
+                      ">, not <domain>");
     Domain domain;
     domain.type = root.attribute("type").value();
     domain.name = text_of(root.child("name"));
     domain.uuid = text_of(root.child("uuid"));
-    if (domain.name.empty()) refuse("<name> is missing");
+    if (domain.name.empty()) refuse_domain("<name> is missing");
 
     const pugi::xml_node vcpu = root.child("vcpu");
-    if (!vcpu) refuse("<vcpu> is missing");
+    if (!vcpu) refuse_domain("<vcpu> is missing");
     domain.vcpus = number_in(vcpu, "the number", vcpu.text().get(), kMostVcpus);
-    if (domain.vcpus == 0) refuse("<vcpu>: no vCPU");
+    if (domain.vcpus == 0) refuse_domain("<vcpu>: no vCPU");
     if (vcpu.attribute("cpuset")) domain.cpuset = cpus_in(vcpu);
     if (const auto iothreads = root.child("iothreads"))
         domain.iothreads = number_in(iothreads, "the number",

@@ -13,18 +13,16 @@ namespace {
 using check::Finding;
 using check::Grade;
 
-const Emulator kPatched{
-    true, true, {"isolated-cpus", "segment", "doorbell"}, ""};
-
 class DomainChecks : public ::testing::Test {
   protected:
     DomainChecks()
     {
         PlanOptions options;
         options.isolated = CpuSet{2, 3};
-        xml_ = make_plan(test::kDirect, options, test::host(), kPatched).xml;
+        xml_ = make_plan(test::kDirect, options, test::host(), test::patched())
+                   .xml;
         input_.host = test::host();
-        input_.emulator = kPatched;
+        input_.emulator = test::patched();
     }
     void change(const std::string& from, const std::string& to)
     {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "emulator.hpp"
 #include "host_cpus.hpp"
 
 namespace ipidefer::domain::test {
@@ -49,6 +50,12 @@ inline const std::string kDirect = R"(<domain type="qemu">
   <devices/>
 </domain>
 )";
+
+/// An emulator that has the object, with all that it can do.
+inline Emulator patched()
+{
+    return {true, true, {"isolated-cpus", "segment", "doorbell"}, ""};
+}
 
 /// Eight CPUs, of which 4-7 are isolated; 0-1, 2-3 and so on share a core.
 inline check::HostCpus host()

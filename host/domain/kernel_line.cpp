@@ -9,7 +9,6 @@ namespace ipidefer::domain {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\n";
-constexpr unsigned kMostCpus = 8192;
 
 struct Word {
     std::size_t begin;

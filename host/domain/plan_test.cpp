@@ -16,9 +16,6 @@ using Kind = Change::Kind;
 using test::kDirect;
 using test::kPlain;
 
-const Emulator kPatched{
-    true, true, {"isolated-cpus", "segment", "doorbell"}, ""};
-
 PlanOptions isolating(const CpuSet& isolated)
 {
     PlanOptions options;
@@ -29,7 +26,7 @@ PlanOptions isolating(const CpuSet& isolated)
 Plan plan(const std::string& xml,
           const PlanOptions& options = isolating({2, 3}))
 {
-    return make_plan(xml, options, test::host(), kPatched);
+    return make_plan(xml, options, test::host(), test::patched());
 }
 
 std::string replaced(std::string text, const std::string& from,
@@ -305,8 +302,9 @@ TEST(Plan, WhatDoesNotFitIsRefused)
     none.host_housekeeping = CpuSet{0};
     EXPECT_THROW((void)plan(kPlain, none), Failure);
     check::HostCpus ordinary{{0, 1}, {}, {}, {}};
-    EXPECT_THROW((void)make_plan(kPlain, isolating({3}), ordinary, kPatched),
-                 Failure);
+    EXPECT_THROW(
+        (void)make_plan(kPlain, isolating({3}), ordinary, test::patched()),
+        Failure);
     EXPECT_THROW((void)plan("<network/>"), Failure);
 }
 

@@ -10,13 +10,13 @@
 namespace ipidefer::domain {
 namespace {
 
-constexpr std::string_view kBlank = " \t\r\n";
+constexpr std::string_view kXmlBlank = " \t\r\n";
 constexpr std::string_view kStep = "  ";
 
 /// Everything is a node, so that everything has a place.
 constexpr unsigned kParse = pugi::parse_full | pugi::parse_ws_pcdata;
 
-bool blank(char c) { return kBlank.find(c) != std::string_view::npos; }
+bool blank(char c) { return kXmlBlank.find(c) != std::string_view::npos; }
 
 std::string escaped(std::string_view text, char quote)
 {
@@ -46,7 +46,7 @@ std::string quoted(std::string_view name, std::string_view value, char quote)
     return text;
 }
 
-[[noreturn]] void refuse(const std::string& why)
+[[noreturn]] void refuse_xml(const std::string& why)
 {
     throw Failure{Exit::kCannotRun, "XML: " + why};
 }
@@ -81,9 +81,10 @@ void XmlText::read()
             1 + std::count(text_.begin(),
                            text_.begin() + static_cast<std::ptrdiff_t>(at),
                            '\n');
-        refuse("line " + std::to_string(line) + ": " + result.description());
+        refuse_xml("line " + std::to_string(line) + ": " +
+                   result.description());
     }
-    if (root().empty()) refuse("there is no element");
+    if (root().empty()) refuse_xml("there is no element");
     for (const pugi::xml_node node : document_.children())
         if (node.type() == pugi::node_declaration) {
             std::string encoding =
@@ -93,8 +94,8 @@ void XmlText::read()
                                             : c;
             });
             if (encoding != "utf-8" && encoding != "us-ascii")
-                refuse("its encoding is '" + printable(encoding) +
-                       "', and not UTF-8");
+                refuse_xml("its encoding is '" + printable(encoding) +
+                           "', and not UTF-8");
         }
 }
 
@@ -116,7 +117,7 @@ XmlText::StartTag XmlText::start_tag(pugi::xml_node element) const
     at += std::strlen(element.name());
     tag.attributes = at;
     for (;;) {
-        at = text_.find_first_not_of(kBlank, at);
+        at = text_.find_first_not_of(kXmlBlank, at);
         if (text_[at] == '>' || text_[at] == '/') break;
         const std::size_t name = at;
         at = text_.find_first_of(" \t\r\n=", at);
@@ -233,7 +234,8 @@ void XmlText::append(pugi::xml_node parent, const Element& element)
     const std::string line = newline_ + indent + format(element, indent);
     if (tag.empty) {
         const std::size_t slash = text_.rfind('/', tag.end);
-        const std::size_t from = text_.find_last_not_of(kBlank, slash - 1) + 1;
+        const std::size_t from =
+            text_.find_last_not_of(kXmlBlank, slash - 1) + 1;
         return replace(from, tag.end - from,
                        '>' + line + newline_ + outer + "</" +
                            std::string{parent.name()} + '>');
@@ -255,8 +257,8 @@ void XmlText::set_text(pugi::xml_node element, std::string_view text)
 {
     for (const pugi::xml_node child : element.children())
         if (!is_text(child))
-            refuse(std::string{"<"} + element.name() +
-                   "> has more in it than text");
+            refuse_xml(std::string{"<"} + element.name() +
+                       "> has more in it than text");
     const StartTag tag = start_tag(element);
     if (tag.empty) {
         const std::size_t slash = text_.rfind('/', tag.end);

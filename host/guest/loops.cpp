@@ -44,7 +44,7 @@ namespace {
 constexpr std::size_t kPage = 4096;
 static_assert(sizeof(LoopPage) <= kPage);
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kLoopPatience{10};
 
 /// How fast the TSC runs, by the kernel's clock.
 double measure_cycles_per_ns()
@@ -60,11 +60,12 @@ double measure_cycles_per_ns()
 
 void await(const std::string& what, const std::function<bool()>& done)
 {
-    const auto limit = std::chrono::steady_clock::now() + kPatience;
+    const auto limit = std::chrono::steady_clock::now() + kLoopPatience;
     while (!done()) {
         if (std::chrono::steady_clock::now() > limit)
             throw std::runtime_error{what + " did not happen within " +
-                                     std::to_string(kPatience.count()) + " s"};
+                                     std::to_string(kLoopPatience.count()) +
+                                     " s"};
         std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
 }

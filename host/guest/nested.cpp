@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kVmmPatience{30};
 constexpr char kStatistics[] = "/sys/kernel/debug/kvm";
 constexpr char kReady[] = "spinning";
 
@@ -101,7 +101,7 @@ void NestedGuests::start(unsigned cpu,
     guests_.push_back({cpu, child, pipe[0]});
 
     std::string said;
-    const auto limit = Clock::now() + kPatience;
+    const auto limit = Clock::now() + kVmmPatience;
     while (said.find(kReady) == std::string::npos) {
         pollfd event{pipe[0], POLLIN, 0};
         const int ready = ::poll(&event, 1, 100);
@@ -133,7 +133,7 @@ NestedGuests::~NestedGuests()
 void NestedGuests::stop()
 {
     for (auto& guest : guests_) ::kill(guest.pid, SIGTERM);
-    const auto limit = Clock::now() + kPatience;
+    const auto limit = Clock::now() + kVmmPatience;
     for (auto& guest : guests_) {
         // Or another one buried it already; it has ended then, too.
         while (::waitpid(guest.pid, nullptr, WNOHANG) == 0) {

@@ -3,19 +3,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <future>
 #include <optional>
 #include <thread>
 #include <utility>
 
+#include "await.hpp"
 #include "connection.hpp"
 #include "event_loop.hpp"
 #include "library.hpp"
@@ -24,7 +23,6 @@ namespace ipidefer::libvirt {
 namespace {
 
 namespace asio = boost::asio;
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 /// libvirtd that has said nothing for 5 * 3 seconds is gone.
 constexpr int kKeepAliveSeconds = 5;

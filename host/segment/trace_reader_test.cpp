@@ -13,7 +13,7 @@ namespace {
 
 using test::kSyncCore;
 
-constexpr std::uint32_t kRing = 8;
+constexpr std::uint32_t kEntries = 8;
 
 class TraceReaderTest : public ::testing::Test {
   protected:
@@ -38,7 +38,7 @@ class TraceReaderTest : public ::testing::Test {
     using Senders = std::vector<std::uint32_t>;
 
     shm::test::TemporaryFolder folder_;
-    test::TestVm vm_{folder_.path(), "vm", {.ring_entries = kRing}};
+    test::TestVm vm_{folder_.path(), "vm", {.ring_entries = kEntries}};
     OpenVm open_{folder_.path(), "vm", true};
     std::uint32_t next_ = 0;
     std::uint64_t lost_ = 0;
@@ -64,7 +64,7 @@ TEST_F(TraceReaderTest, EventsAreReadOnceInOrderWithTheirFields)
 
 TEST_F(TraceReaderTest, StartsWithTheOldestOrWithNow)
 {
-    write(kRing + 3);
+    write(kEntries + 3);
     TraceReader oldest{open_.segment(), TraceReader::From::kOldest};
     TraceReader now{open_.segment(), TraceReader::From::kNow};
     EXPECT_EQ(senders(oldest.read(lost_)), (Senders{3, 4, 5, 6, 7, 8, 9, 10}));
@@ -77,12 +77,12 @@ TEST_F(TraceReaderTest, StartsWithTheOldestOrWithNow)
 TEST_F(TraceReaderTest, OverwrittenEventsAreCountedAsLost)
 {
     TraceReader reader{open_.segment(), TraceReader::From::kOldest};
-    write(3 * kRing);
+    write(3 * kEntries);
     std::size_t read = 0;
     for (int i = 0; i < 4; ++i) read += reader.read(lost_).size();
     EXPECT_GT(read, 0u);
-    EXPECT_GT(lost_, 2 * kRing - 1);
-    EXPECT_EQ(read + lost_, 3 * kRing);
+    EXPECT_GT(lost_, 2 * kEntries - 1);
+    EXPECT_EQ(read + lost_, 3 * kEntries);
 }
 
 TEST_F(TraceReaderTest, EntryThatIsBeingWrittenIsWaitedFor)
@@ -112,9 +112,9 @@ TEST_F(TraceReaderTest, NonsenseInTheRingEndsEveryCall)
     TraceReader reader{open_.segment(), TraceReader::From::kOldest};
     for (const std::uint64_t value :
          {~std::uint64_t{0}, ~std::uint64_t{1}, std::uint64_t{1}}) {
-        for (std::uint64_t i = 0; i < kRing; ++i) seq(i) = value;
+        for (std::uint64_t i = 0; i < kEntries; ++i) seq(i) = value;
         for (int i = 0; i < 20; ++i)
-            EXPECT_LE(reader.read(lost_).size(), kRing);
+            EXPECT_LE(reader.read(lost_).size(), kEntries);
     }
 }
 

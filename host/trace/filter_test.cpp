@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint32_t kVcpus = 8;
 
-Event verdict_event(std::uint8_t verdict, std::uint32_t cpu = 2)
+Event verdict_on(std::uint8_t verdict, std::uint32_t cpu = 2)
 {
     Event event;
     event.entry.kind = IPIDEFER_TRACE_VERDICT;
@@ -47,26 +47,26 @@ TEST(Filter, TheSeedsFiltersWork)
     EXPECT_FALSE(matches("cpumask & CPUS{0-1}", send));
     EXPECT_FALSE(matches("cpumask & CPUS{0-7,^2-3}", send));
     EXPECT_TRUE(matches("verdict == delivered && cpu & CPUS{2}",
-                        verdict_event(IPIDEFER_DELIVERED_POLICY)));
+                        verdict_on(IPIDEFER_DELIVERED_POLICY)));
     EXPECT_FALSE(matches("verdict == delivered && cpu & CPUS{2}",
-                         verdict_event(IPIDEFER_DEFERRED)));
+                         verdict_on(IPIDEFER_DEFERRED)));
 }
 
 TEST(Filter, StringsAreWordsOrQuoted)
 {
-    const Event event = verdict_event(IPIDEFER_DELIVERED_IN_KERNEL);
+    const Event event = verdict_on(IPIDEFER_DELIVERED_IN_KERNEL);
     EXPECT_TRUE(matches("reason == in-kernel", event));
     EXPECT_TRUE(matches("reason=='in-kernel'", event));
     EXPECT_TRUE(matches("reason == \"in-kernel\"", event));
     EXPECT_FALSE(matches("reason != in-kernel", event));
     EXPECT_TRUE(matches("reason ~ \"in*\" && context ~ '[tu]ser'", event));
     EXPECT_TRUE(matches("reason ~ *kernel", event));
-    EXPECT_TRUE(matches("reason == \"\"", verdict_event(IPIDEFER_DEFERRED)));
+    EXPECT_TRUE(matches("reason == \"\"", verdict_on(IPIDEFER_DEFERRED)));
 }
 
 TEST(Filter, NumbersAreDecimalOctalOrHexadecimal)
 {
-    const Event event = verdict_event(IPIDEFER_DEFERRED);
+    const Event event = verdict_on(IPIDEFER_DEFERRED);
     EXPECT_TRUE(matches("vector == 0xf5", event));
     EXPECT_TRUE(matches("vector == 0XF5", event));
     EXPECT_TRUE(matches("vector == 245", event));
@@ -75,7 +75,7 @@ TEST(Filter, NumbersAreDecimalOctalOrHexadecimal)
 
 TEST(Filter, AndBindsTighterThanOr)
 {
-    const Event event = verdict_event(IPIDEFER_DEFERRED);
+    const Event event = verdict_on(IPIDEFER_DEFERRED);
     EXPECT_TRUE(matches("vector == 0xf5 || cpu == 9 && cpu == 8", event));
     EXPECT_FALSE(matches("(vector == 0xf5 || cpu == 9) && cpu == 8", event));
     EXPECT_TRUE(matches("!(cpu == 9) && !!cpu == 2", event));
@@ -163,7 +163,7 @@ TEST(Filter, DepthIsLimited)
     const auto nested = [](std::size_t depth) {
         return std::string(depth, '(') + "cpu == 2" + std::string(depth, ')');
     };
-    EXPECT_TRUE(matches(nested(100), verdict_event(IPIDEFER_DEFERRED)));
+    EXPECT_TRUE(matches(nested(100), verdict_on(IPIDEFER_DEFERRED)));
     EXPECT_EQ(refusal(nested(101)), "100: too many '('");
     EXPECT_EQ(refusal(std::string(1'000'000, '(')), "100: too many '('");
     EXPECT_EQ(refusal(std::string(1'000'000, '!')),

@@ -10,9 +10,9 @@
 namespace ipidefer {
 namespace {
 
-constexpr unsigned kCombinations = 65'536;
-constexpr unsigned kReservedBits[] = {12, 13, 16, 17, 20, 21, 22, 23,
-                                      24, 25, 26, 27, 28, 29, 30, 31};
+constexpr unsigned kDoorbells = 65'536;
+constexpr unsigned kReservedDoorbellBits[] = {12, 13, 16, 17, 20, 21, 22, 23,
+                                              24, 25, 26, 27, 28, 29, 30, 31};
 
 /// The fields of a combination, and the register value that they make.
 struct Fields {
@@ -48,7 +48,7 @@ std::set<ipidefer_error> oracle(const Fields& f)
 TEST(DoorbellSweep, EveryCombinationIsRefusedOrDeferrable)
 {
     unsigned taken = 0;
-    for (unsigned n = 0; n < kCombinations; ++n) {
+    for (unsigned n = 0; n < kDoorbells; ++n) {
         const Fields f{n};
         ipidefer_icr icr{};
         ipidefer_fault fault{};
@@ -73,8 +73,8 @@ TEST(DoorbellSweep, EveryCombinationIsRefusedOrDeferrable)
 
 TEST(DoorbellSweep, ReservedBitsAreRefusedInEveryCombination)
 {
-    for (unsigned n = 0; n < kCombinations; ++n)
-        for (const unsigned bit : kReservedBits) {
+    for (unsigned n = 0; n < kDoorbells; ++n)
+        for (const unsigned bit : kReservedDoorbellBits) {
             ipidefer_icr icr{};
             ASSERT_EQ(decode_doorbell(Fields{n}.value() + (1ull << bit), icr,
                                       nullptr),

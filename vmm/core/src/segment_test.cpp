@@ -18,8 +18,8 @@ using test::kFirstWork;
 using test::kUser;
 using test::kVector;
 
-constexpr std::uint32_t kVcpus = 70;  // more than one word of a mask
-constexpr std::uint32_t kTarget = 66;
+constexpr std::uint32_t kManyVcpus = 70;  // more than one word of a mask
+constexpr std::uint32_t kFarTarget = 66;
 constexpr std::uint32_t kRing = 8;
 constexpr std::uint64_t kHz = 1'000'000'000;  // one tick is a nanosecond
 
@@ -44,7 +44,8 @@ class SegmentTest : public ::testing::Test {
     void SetUp() override
     {
         ASSERT_NE(vm_, nullptr);
-        ASSERT_EQ(test::bind_isolated(vm_.get(), kTarget, word_), IPIDEFER_OK);
+        ASSERT_EQ(test::bind_isolated(vm_.get(), kFarTarget, word_),
+                  IPIDEFER_OK);
         ipidefer_set_tsc_hz(vm_.get(), kHz);
     }
 
@@ -90,10 +91,10 @@ class SegmentTest : public ::testing::Test {
     }
 
     std::uint32_t word_ = kUser;
-    std::size_t bytes_ = ipidefer_segment_bytes(kVcpus, kRing);
+    std::size_t bytes_ = ipidefer_segment_bytes(kManyVcpus, kRing);
     Memory memory_ = make_memory(bytes_);
     test::VmPtr vm_{
-        ipidefer_vm_create_in(memory_.get(), bytes_, kVcpus, kRing)};
+        ipidefer_vm_create_in(memory_.get(), bytes_, kManyVcpus, kRing)};
     std::uint64_t next_tick_ = 0;
 };
 
@@ -120,7 +121,7 @@ TEST_F(SegmentTest, HeaderDescribesTheParts)
     EXPECT_EQ(header().header_bytes, sizeof(ipidefer_segment));
     EXPECT_EQ(header().total_bytes, bytes_);
     EXPECT_EQ(header().state, std::uint32_t{IPIDEFER_SEGMENT_BUILDING});
-    EXPECT_EQ(header().vcpus, kVcpus);
+    EXPECT_EQ(header().vcpus, kManyVcpus);
     EXPECT_EQ(header().ring_entries, kRing);
     EXPECT_EQ(header().ring_entry_bytes, 64u);
     EXPECT_EQ(header().typed_used, 1u);
@@ -129,9 +130,10 @@ TEST_F(SegmentTest, HeaderDescribesTheParts)
 
 TEST_F(SegmentTest, DestroyLeavesTheMemoryForWhoLooksOn)
 {
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     vm_.reset();
-    EXPECT_EQ(counters(kTarget).verdict[IPIDEFER_DEFERRED - 1], 1u);
+    EXPECT_EQ(counters(kFarTarget).verdict[IPIDEFER_DEFERRED - 1], 1u);
 }
 
 // ---- Policy -----------------------------------------------------------------
@@ -139,14 +141,15 @@ TEST_F(SegmentTest, DestroyLeavesTheMemoryForWhoLooksOn)
 TEST_F(SegmentTest, PolicyWrittenFromOutsideTakesEffectWithTheNextDecision)
 {
     policy().enabled = 0;
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector),
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
               IPIDEFER_DELIVERED_POLICY);
     policy().enabled = 1;
     policy().isolated[1] = 0;
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector),
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
               IPIDEFER_DELIVERED_NOT_ISOLATED);
-    policy().isolated[1] = std::uint64_t{1} << (kTarget - 64);
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    policy().isolated[1] = std::uint64_t{1} << (kFarTarget - 64);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     EXPECT_EQ(word_, kUser | kFirstWork);
 }
 
@@ -154,17 +157,18 @@ TEST_F(SegmentTest, PolicyWrittenFromOutsideTakesEffectWithTheNextDecision)
 TEST_F(SegmentTest, GarbageEverywhereChangesThePolicyAndNoMore)
 {
     std::memset(memory_.get(), 0xff, bytes_);
-    EXPECT_EQ(ipidefer_vm_vcpus(vm_.get()), kVcpus);
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector),
+    EXPECT_EQ(ipidefer_vm_vcpus(vm_.get()), kManyVcpus);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
               IPIDEFER_DELIVERED_POLICY);  // every vector is denied
     // Find the policy without the header, which is garbage.
     std::memset(memory_.get() + IPIDEFER_SEGMENT_ALIGN, 0,
                 sizeof(ipidefer_segment_policy));
     ipidefer_set_enabled(vm_.get(), true);
     ipidefer_set_contexts(vm_.get(), IPIDEFER_CONTEXTS_ALL);
-    ASSERT_EQ(ipidefer_set_isolated(vm_.get(), kTarget, true), IPIDEFER_OK);
+    ASSERT_EQ(ipidefer_set_isolated(vm_.get(), kFarTarget, true), IPIDEFER_OK);
     ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_ALL);
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     EXPECT_EQ(word_, kUser | kFirstWork);
     const ipidefer_icr icr = ipidefer_icr_x2apic(0xf1);
     const std::uint64_t targets[2] = {0, 4};
@@ -175,7 +179,7 @@ TEST_F(SegmentTest, GarbageEverywhereChangesThePolicyAndNoMore)
     EXPECT_EQ(ipidefer_decide(vm_.get(), 0, kVector), IPIDEFER_DEFERRED);
     ipidefer_unbind(vm_.get(), 0);
     ipi_defer_binding out[IPI_DEFER_MAX_BINDINGS];
-    EXPECT_EQ(ipidefer_bindings(vm_.get(), kTarget, out), 1u);
+    EXPECT_EQ(ipidefer_bindings(vm_.get(), kFarTarget, out), 1u);
     EXPECT_EQ(out[0].word_gpa, test::kWordGpa);
 }
 
@@ -183,7 +187,7 @@ TEST_F(SegmentTest, GarbageEverywhereChangesThePolicyAndNoMore)
 
 TEST_F(SegmentTest, ViewShowsBindingsAndTheirEnd)
 {
-    const ipidefer_segment_view& shown = view(kTarget);
+    const ipidefer_segment_view& shown = view(kFarTarget);
     EXPECT_EQ(shown.seq, 2u);
     EXPECT_EQ(shown.count, 1u);
     EXPECT_EQ(shown.slot[0].word_gpa, test::kWordGpa);
@@ -191,9 +195,9 @@ TEST_F(SegmentTest, ViewShowsBindingsAndTheirEnd)
     EXPECT_EQ(shown.slot[0].work_bit, kFirstWork);
     EXPECT_EQ(shown.slot[0].state_user, test::kUser);
     EXPECT_EQ(shown.slot[0].lost, 0u);
-    ipidefer_lose_word(vm_.get(), kTarget, 0);
+    ipidefer_lose_word(vm_.get(), kFarTarget, 0);
     EXPECT_EQ(shown.slot[0].lost, 1u);
-    ipidefer_unbind(vm_.get(), kTarget);
+    ipidefer_unbind(vm_.get(), kFarTarget);
     EXPECT_EQ(shown.count, 0u);
     EXPECT_EQ(shown.seq, 6u);
 }
@@ -202,39 +206,43 @@ TEST_F(SegmentTest, TickShowsTheWordAndWhenItWasSeen)
 {
     word_ = kUser | 0x5000'0000;
     EXPECT_TRUE(tick(1'234).empty());
-    EXPECT_EQ(view(kTarget).slot[0].word, word_);
-    EXPECT_EQ(view(kTarget).slot[0].seen, 1'234u);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, 0u);
+    EXPECT_EQ(view(kFarTarget).slot[0].word, word_);
+    EXPECT_EQ(view(kFarTarget).slot[0].seen, 1'234u);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, 0u);
     EXPECT_EQ(word_, kUser | 0x5000'0000);
 }
 
 TEST_F(SegmentTest, AgeBeginsWithTheFirstTickAndIsNeverThatOfEarlierWork)
 {
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     tick(1'000);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, 1'000u);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, 1'000u);
     tick(2'000);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, 1'000u);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, 1'000u);
     // Done and asked for anew before anybody looks.
     word_ = kUser;
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     tick(3'000);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, 3'000u);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, 3'000u);
 }
 
 TEST_F(SegmentTest, WithALimitDeferringStartsTheAge)
 {
     ipidefer_set_max_age(vm_.get(), 1'000'000'000);
     ipidefer_set_tsc_hz(vm_.get(), 1'000'000'000);
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
-    const std::uint64_t since = view(kTarget).slot[0].pending_since;
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
+    const std::uint64_t since = view(kFarTarget).slot[0].pending_since;
     EXPECT_NE(since, 0u);
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_COALESCED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_COALESCED);
     tick(since + 5);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, since);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, since);
     word_ = kUser;
     tick(since + 6);
-    EXPECT_EQ(view(kTarget).slot[0].pending_since, 0u);
+    EXPECT_EQ(view(kFarTarget).slot[0].pending_since, 0u);
 }
 
 // ---- Max age ----------------------------------------------------------------
@@ -248,7 +256,7 @@ class SegmentAgeTest : public SegmentTest {
         word_ = kUser | kFirstWork;
         EXPECT_TRUE(tick(10'000).empty());  // seen first at 10'000
     }
-    const Deliveries kOnce{{kTarget, kVector}};
+    const Deliveries kOnce{{kFarTarget, kVector}};
 };
 
 TEST_F(SegmentAgeTest, WorkOlderThanTheLimitIsDeliveredAndItsBitStays)
@@ -263,14 +271,14 @@ TEST_F(SegmentAgeTest, DeliveryIsRepeatedOncePerAgeOnly)
     EXPECT_EQ(tick(11'000), kOnce);
     EXPECT_TRUE(tick(11'500).empty());
     EXPECT_EQ(tick(12'000), kOnce);
-    EXPECT_EQ(ipidefer_expired(vm_.get(), kTarget, kVector), 2u);
+    EXPECT_EQ(ipidefer_expired(vm_.get(), kFarTarget, kVector), 2u);
 }
 
 TEST_F(SegmentAgeTest, DeliveryIsNoVerdict)
 {
     EXPECT_EQ(tick(11'000), kOnce);
-    EXPECT_EQ(test::counted_total(vm_.get(), kTarget, kVector), 0u);  // I1
-    EXPECT_EQ(counters(kTarget).max_age, 1u);
+    EXPECT_EQ(test::counted_total(vm_.get(), kFarTarget, kVector), 0u);  // I1
+    EXPECT_EQ(counters(kFarTarget).max_age, 1u);
 }
 
 TEST_F(SegmentAgeTest, FlushedWorkIsNotDelivered)
@@ -288,7 +296,7 @@ TEST_F(SegmentAgeTest, WithoutALimitNothingIsDelivered)
 
 TEST_F(SegmentAgeTest, LostWordIsNotLookedAt)
 {
-    ipidefer_lose_word(vm_.get(), kTarget, 0);
+    ipidefer_lose_word(vm_.get(), kFarTarget, 0);
     EXPECT_TRUE(tick(20'000).empty());
 }
 
@@ -330,7 +338,8 @@ TEST_F(SegmentAgeTest, TicksStayBetweenOneAndAHundredMilliseconds)
 TEST_F(SegmentTest, NothingIsTracedUnlessAsked)
 {
     EXPECT_FALSE(ipidefer_tracing(vm_.get(), IPIDEFER_TRACE_ALL));
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
+              IPIDEFER_DEFERRED);
     EXPECT_EQ(entry(0).seq, 0u);
 }
 
@@ -359,19 +368,19 @@ TEST_F(SegmentTest, SendIsTracedWithAllOfItsMask)
 TEST_F(SegmentTest, VerdictIsTracedWithSenderAndContext)
 {
     policy().trace = IPIDEFER_TRACE_VERDICT;
-    EXPECT_EQ(ipidefer_decide_from(vm_.get(), 3, kTarget, kVector),
+    EXPECT_EQ(ipidefer_decide_from(vm_.get(), 3, kFarTarget, kVector),
               IPIDEFER_DEFERRED);
     word_ = kUser | test::kWatching;
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector),
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
               IPIDEFER_DELIVERED_IN_KERNEL);
     word_ = test::kGuest;
     policy().enabled = 0;
-    EXPECT_EQ(ipidefer_decide(vm_.get(), kTarget, kVector),
+    EXPECT_EQ(ipidefer_decide(vm_.get(), kFarTarget, kVector),
               IPIDEFER_DELIVERED_POLICY);
     EXPECT_EQ(ipidefer_decide(vm_.get(), 0, kVector),
               IPIDEFER_DELIVERED_NOT_BOUND);
     EXPECT_EQ(entry(0).sender, 3u);
-    EXPECT_EQ(entry(0).cpu, kTarget);
+    EXPECT_EQ(entry(0).cpu, kFarTarget);
     EXPECT_EQ(entry(0).vector, kVector);
     EXPECT_EQ(entry(0).verdict, IPIDEFER_DEFERRED);
     EXPECT_EQ(entry(0).context, IPIDEFER_TRACE_USER);
@@ -388,7 +397,7 @@ TEST_F(SegmentAgeTest, DeliveryForAgeIsTracedApart)
     ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_VERDICT);
     EXPECT_EQ(tick(11'000), kOnce);
     EXPECT_EQ(entry(0).verdict, IPIDEFER_TRACE_MAX_AGE);
-    EXPECT_EQ(entry(0).cpu, kTarget);
+    EXPECT_EQ(entry(0).cpu, kFarTarget);
     EXPECT_EQ(entry(0).context, IPIDEFER_TRACE_USER);
 }
 
@@ -396,7 +405,7 @@ TEST_F(SegmentTest, RingWrapsAndNumbersItsEvents)
 {
     policy().trace = IPIDEFER_TRACE_VERDICT;
     for (unsigned i = 0; i < kRing + 3; ++i)
-        (void)ipidefer_decide(vm_.get(), kTarget, kVector);
+        (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     for (std::uint32_t i = 0; i < kRing; ++i)
         EXPECT_EQ(entry(i).seq, 2 * (i < 3 ? i + kRing : i) + 2u);
     EXPECT_EQ(header().trace_dropped, 0u);
@@ -406,10 +415,10 @@ TEST_F(SegmentTest, EntryThatIsStillBeingWrittenIsDroppedAndCounted)
 {
     policy().trace = IPIDEFER_TRACE_VERDICT;
     for (unsigned i = 0; i < kRing; ++i)
-        (void)ipidefer_decide(vm_.get(), kTarget, kVector);
+        (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     entry(0).seq = 1;  // its writer sleeps
     const ipidefer_trace_entry before = entry(0);
-    (void)ipidefer_decide(vm_.get(), kTarget, kVector);
+    (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     EXPECT_EQ(std::memcmp(&before, &entry(0), sizeof before), 0);
     EXPECT_EQ(header().trace_dropped, 1u);
 }
@@ -418,7 +427,7 @@ TEST_F(SegmentTest, WriterThatWasOvertakenByARoundIsDroppedAndCounted)
 {
     policy().trace = IPIDEFER_TRACE_VERDICT;
     entry(0).seq = 2 * kRing + 2;  // the next round's event is there already
-    (void)ipidefer_decide(vm_.get(), kTarget, kVector);
+    (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     EXPECT_EQ(entry(0).seq, 2 * kRing + 2u);
     EXPECT_EQ(header().trace_dropped, 1u);
 }
