@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ctest labels: unit (seconds), property (sweeps and seeded random), race
 # (threads under ThreadSanitizer), sanitizer (the same tests under address and
-# undefined behaviour sanitizers), mutant, fuzz. A test that cannot run here
+# undefined behaviour sanitizers), mutant, fuzz; those of guests and models have
+# theirs where they are declared. A second label, long, is for what looks at the
+# same from more sides: ./check leaves it out, ./check --all does not. A test that cannot run here
 # exits with 77, and ctest reports it as skipped.
 
 # ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...] [INCLUDES ...])

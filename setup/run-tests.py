@@ -28,7 +28,7 @@ from pathlib import Path
 
 # By label: those that take long.
 MODEL = "model"
-GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt"])
+GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt", "series"])
 LONG = "long"
 
 # Builds, and the built programs' caches, follow from the rest.

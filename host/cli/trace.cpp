@@ -46,6 +46,7 @@ struct TraceOptions {
     std::optional<std::int64_t> tsc_offset;
     std::uint64_t count = 0;
     bool buffered = false;
+    bool backlog = false;
     bool read_only = false;
 };
 
@@ -253,8 +254,9 @@ int run_trace(const TraceOptions& options, const std::filesystem::path& folder)
                   guest_offset(options, clock)};
 
     (void)interrupted();  // from here on signals end the trace in order
-    TraceReader reader{segment, options.buffered ? TraceReader::From::kOldest
-                                                 : TraceReader::From::kNow};
+    TraceReader reader{segment, options.buffered || options.backlog
+                                    ? TraceReader::From::kOldest
+                                    : TraceReader::From::kNow};
     std::optional<Switch> on;
     if (writable) on.emplace(vm, selection.kinds());
     const std::uint64_t lost =
@@ -315,6 +317,8 @@ Run add_trace(CLI::App& app, const std::filesystem::path& folder)
     command->add_option("--count", options->count, "end after so many events");
     command->add_flag("--buffered", options->buffered,
                       "show what the VM's ring holds, switch nothing on, end");
+    command->add_flag("--backlog", options->backlog,
+                      "begin with what the VM's ring holds");
     command->add_flag("--read-only", options->read_only,
                       "switch nothing on: somebody else has");
     command->add_option("--guest-trace", options->guest_trace,

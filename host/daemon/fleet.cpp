@@ -54,8 +54,6 @@ void Fleet::look(const std::string& name, const Config& config)
         if (now == member->policy) return;
         audit_->policy(name, "somebody else", differences(member->policy, now));
         member->policy = now;
-        if (std::chrono::steady_clock::now() - member->since < settles_)
-            configure(*member, config);
         return;
     }
     OpenVm vm{folder_, name, true};
@@ -65,8 +63,7 @@ void Fleet::look(const std::string& name, const Config& config)
     }
     const std::uint64_t pid = vm.segment().identity().pid;
     const segment::Policy policy = read_policy(vm.segment());
-    member = std::make_unique<Member>(
-        Member{std::move(vm), pid, policy, std::chrono::steady_clock::now()});
+    member = std::make_unique<Member>(Member{std::move(vm), pid, policy});
     broken_.erase(name);
     Audit::note("VM '" + name + "' is here, pid " + std::to_string(pid));
     configure(*member, config);

@@ -3,7 +3,6 @@
 // calls refresh() when something may have changed.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -20,13 +19,8 @@ namespace ipidefer::daemon {
 
 class Fleet final {
   public:
-    /// A VM's segment appears before the VM has put its own first policy into
-    /// it. For so long what the configuration says is put back.
-    static constexpr std::chrono::milliseconds kSettles{5'000};
-
-    Fleet(std::filesystem::path folder, Audit& audit,
-          std::chrono::milliseconds settles = kSettles)
-        : folder_{std::move(folder)}, audit_{&audit}, settles_{settles}
+    Fleet(std::filesystem::path folder, Audit& audit)
+        : folder_{std::move(folder)}, audit_{&audit}
     {
     }
 
@@ -65,7 +59,6 @@ class Fleet final {
         segment::OpenVm vm;
         std::uint64_t pid;
         segment::Policy policy;  // as last seen
-        std::chrono::steady_clock::time_point since;
     };
 
     std::vector<std::string> change(Member& member, const RawPolicy& policy,
@@ -79,7 +72,6 @@ class Fleet final {
 
     std::filesystem::path folder_;
     Audit* audit_;
-    std::chrono::milliseconds settles_;
     Domains domains_;
     std::map<std::string, std::unique_ptr<Member>> members_;
     std::map<std::string, std::string> broken_;

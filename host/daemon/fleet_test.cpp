@@ -185,28 +185,13 @@ TEST_F(FleetTest, VmOfADomainThatIsKnownGetsItsPolicyAsItAppears)
     EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
 }
 
-TEST_F(FleetTest, FirstPolicyOfAVmItselfDoesNotReplaceTheConfigurations)
-{
-    config_ = parse_config(R"({"domains": {"a": {"isolated": "1"}}})");
-    const TestVm vm{folder_.path(), "a"};
-    fleet_.refresh(config_);
-    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
-    // What a VMM does that was still starting.
-    ipidefer_set_isolated(vm.vm(), 1, false);
-    ipidefer_set_isolated(vm.vm(), 3, true);
-    fleet_.refresh(config_);
-    EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
-    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 3));
-}
-
 TEST_F(FleetTest, LaterChangesOfOthersAreKept)
 {
-    Fleet settled{folder_.path(), audit_, std::chrono::milliseconds{0}};
     config_ = parse_config(R"({"domains": {"a": {"isolated": "1"}}})");
     const TestVm vm{folder_.path(), "a"};
-    settled.refresh(config_);
+    fleet_.refresh(config_);
     ipidefer_set_isolated(vm.vm(), 1, false);
-    settled.refresh(config_);
+    fleet_.refresh(config_);
     EXPECT_FALSE(ipidefer_isolated(vm.vm(), 1));
 }
 

@@ -31,7 +31,7 @@ _ipidefer() {
         ;;
     trace)
         options='-e --event -f --filter --format --json -o --output --duration --count
-            --buffered --read-only --guest-trace --tsc-offset --help'
+            --buffered --backlog --read-only --guest-trace --tsc-offset --help'
         words=$(_ipidefer_vms)
         ;;
     check) options='--domain --domain-xml --connect --no-probe --json --help' ;;

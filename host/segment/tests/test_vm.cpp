@@ -60,6 +60,8 @@ TestVm::TestVm(const std::filesystem::path& folder, const std::string& name,
             ipidefer_bind(vm(), i, table, words, 2, nullptr) != IPIDEFER_OK)
             throw std::runtime_error{"cannot bind"};
     }
+    if (ipidefer_shm_publish(shm_.get(), &error) != 0)
+        throw std::runtime_error{error.text};
 }
 
 void TestVm::enter(std::uint32_t vcpu, State state)

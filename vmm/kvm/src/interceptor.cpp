@@ -37,6 +37,8 @@ Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
             vm_.get(), static_cast<std::uint8_t>(vector),
             std::ranges::find(policy.vectors, vector) != policy.vectors.end());
     ipidefer_set_max_age(vm_.get(), policy.max_age_ns);
+    if (policy.trace) ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_ALL);
+    vm_.publish();
 }
 
 std::array<CpuidLeaf, IPI_DEFER_CPUID_LEAVES> Interceptor::cpuid()

@@ -30,6 +30,7 @@ struct Policy {
     bool guest = true;
     bool idle = false;
     std::uint64_t max_age_ns = 0;  // 0: never; needs a segment
+    bool trace = false;            // from the start; needs a segment
 };
 
 struct CpuidLeaf {

@@ -79,13 +79,20 @@ std::uint64_t check_age(const std::string& text)
            "not a time, as in 10ms; units are ns, us, ms, s");
 }
 
+bool check_switch(const std::string& option, const std::string& text)
+{
+    if (text == "on") return true;
+    if (text == "off") return false;
+    refuse(option, text, "neither on nor off");
+}
+
 std::optional<SegmentConfig> check_segment(const RawOptions& raw)
 {
-    if (raw.segment != "on" && raw.segment != "off")
-        refuse("--segment", raw.segment, "neither on nor off");
-    if (raw.segment == "off") {
+    if (!check_switch("--segment", raw.segment)) {
         if (check_age(raw.max_age) != 0)
             refuse("--max-age", raw.max_age, "needs --segment on");
+        if (check_switch("--trace", raw.trace))
+            refuse("--trace", raw.trace, "needs --segment on");
         return std::nullopt;
     }
     SegmentConfig segment;
@@ -117,13 +124,6 @@ std::optional<SegmentConfig> check_segment(const RawOptions& raw)
                "neither 0 nor a power of two up to " +
                    std::to_string(IPIDEFER_SEGMENT_MAX_RING));
     return segment;
-}
-
-bool check_switch(const std::string& option, const std::string& text)
-{
-    if (text == "on") return true;
-    if (text == "off") return false;
-    refuse(option, text, "neither on nor off");
 }
 
 }  // namespace
@@ -171,6 +171,9 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--trace-entries", raw.trace_entries,
                    "events that it holds: 0 or a power of two")
         ->capture_default_str();
+    app.add_option("--trace", raw.trace,
+                   "trace from the first IPI on: on or off; needs --segment on")
+        ->capture_default_str();
     app.add_option("--max-age", raw.max_age,
                    "deliver recorded work that has waited longer, as in 10ms; "
                    "0: never; needs --segment on")
@@ -206,6 +209,7 @@ Options check_options(const RawOptions& raw)
     machine.policy.guest = check_switch("--guest-context", raw.guest_context);
     machine.policy.idle = check_switch("--idle", raw.idle);
     machine.policy.max_age_ns = check_age(raw.max_age);
+    machine.policy.trace = check_switch("--trace", raw.trace);
     machine.segment = check_segment(raw);
     machine.pin = parse_number_list("--pin", raw.pin, 0, CPU_SETSIZE - 1);
     if (!machine.pin.empty() && machine.pin.size() != raw.cpus)

@@ -30,6 +30,7 @@ struct RawOptions {
     std::string segment_mode = "0600";
     std::string segment_group;
     unsigned trace_entries = 16384;
+    std::string trace = "off";
     std::string max_age = "0";
     std::string json;
     std::string mutation;

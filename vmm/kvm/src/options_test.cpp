@@ -107,10 +107,12 @@ TEST(Options, SegmentTakesModeGroupAndAge)
     raw.segment_mode = "640";
     raw.segment_group = "root";
     raw.max_age = "10ms";
+    raw.trace = "on";
     const auto machine = check_options(raw).machine;
     EXPECT_EQ(machine.segment->mode, mode_t{0640});
     EXPECT_EQ(machine.segment->group, gid_t{0});
     EXPECT_EQ(machine.policy.max_age_ns, 10'000'000u);
+    EXPECT_TRUE(machine.policy.trace);
     raw.segment_group = "4711";
     EXPECT_EQ(check_options(raw).machine.segment->group, gid_t{4711});
 }
@@ -146,6 +148,9 @@ TEST(Options, SegmentRefusalsNameOptionValueAndLimit)
     raw = good();
     raw.max_age = "10ms";
     EXPECT_EQ(refusal(raw), "--max-age '10ms': needs --segment on");
+    raw = good();
+    raw.trace = "on";
+    EXPECT_EQ(refusal(raw), "--trace 'on': needs --segment on");
     for (const char* age : {"10", "ms", "-1ms", "1h", "1.5s", ""}) {
         raw = with_segment();
         raw.max_age = age;

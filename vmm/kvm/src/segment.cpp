@@ -59,4 +59,11 @@ CoreVm::CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment)
     vm_ = ipidefer_shm_vm(shm_.get());
 }
 
+void CoreVm::publish()
+{
+    ipidefer_shm_error error{};
+    if (shm_ != nullptr && ipidefer_shm_publish(shm_.get(), &error) != 0)
+        throw Failure{Exit::kCannotRun, std::string{"segment: "} + error.text};
+}
+
 }  // namespace ipidefer::vmm

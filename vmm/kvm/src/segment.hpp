@@ -29,6 +29,10 @@ class CoreVm {
     /// its truncation.
     CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment);
 
+    /// Let others find the segment, if there is one: the first policy is there.
+    /// Throws a Failure when another VM has the name.
+    void publish();
+
     [[nodiscard]] ipidefer_vm* get() const noexcept { return vm_; }
     /// Of the segment, or nullptr.
     [[nodiscard]] ipidefer_shm* shm() const noexcept { return shm_.get(); }

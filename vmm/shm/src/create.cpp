@@ -28,28 +28,23 @@ constexpr long kMeasureNs = 20'000'000;
 /// Stale segments of our name that others may put there while we remove one.
 constexpr int kTries = 8;
 
-/// A file that has no name of a segment yet.
-struct Draft {
-    Fd file;
-    FileName name;
-};
-
-bool make_draft(const Fd& folder, const char* directory, Draft& draft,
-                ipidefer_shm_error* error) noexcept
+/// A file that has no name of a segment yet. The caller removes `draft`.
+Fd make_draft(const Fd& folder, const char* directory, FileName& draft,
+              ipidefer_shm_error* error) noexcept
 {
     static std::atomic<unsigned> number{0};
+    Fd file;
     do {
-        std::snprintf(draft.name, sizeof draft.name, ".ipidefer-%d-%u",
+        std::snprintf(draft, sizeof draft, ".ipidefer-%d-%u",
                       static_cast<int>(::getpid()),
                       // Ordering: RELAXED: distinct numbers are all we need.
                       number.fetch_add(1, std::memory_order_relaxed));
-        draft.file = Fd{::openat(folder.get(), draft.name,
-                                 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+        file = Fd{::openat(folder.get(), draft,
+                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
         // Of a process that died, and had our pid.
-    } while (!draft.file.valid() && errno == EEXIST);
-    if (draft.file.valid()) return true;
-    fail_errno(error, "create a segment in", directory);
-    return false;
+    } while (!file.valid() && errno == EEXIST);
+    if (!file.valid()) fail_errno(error, "create a segment in", directory);
+    return file;
 }
 
 bool prepare(const Fd& file, std::size_t bytes,
@@ -78,32 +73,6 @@ bool prepare(const Fd& file, std::size_t bytes,
     return true;
 }
 
-/// Give the draft its name, in the place of a stale segment if need be.
-bool publish(const Fd& folder, const Draft& draft,
-             const ipidefer_shm_options& options, const FileName& name,
-             ipidefer_shm_error* error) noexcept
-{
-    for (int i = 0; i < kTries; ++i) {
-        if (::linkat(folder.get(), draft.name, folder.get(), name, 0) == 0)
-            return true;
-        if (errno != EEXIST) {
-            fail_errno(error, "name the segment of", options.name);
-            return false;
-        }
-        ipidefer_shm_error why{};
-        if (ipidefer_shm_remove_stale(options.directory, options.name, &why) !=
-                0 &&
-            why.code != ENOENT) {
-            fail(error, EEXIST, "there is a segment of VM '%s': %s",
-                 options.name, why.text);
-            return false;
-        }
-    }
-    fail(error, EEXIST, "others keep creating segments of VM '%s'",
-         options.name);
-    return false;
-}
-
 void set_text(char* field, std::size_t size, const char* text) noexcept
 {
     std::snprintf(field, size, "%s", text == nullptr ? "" : text);
@@ -116,9 +85,11 @@ struct ipidefer_shm {
     ipidefer::shm::Mapping mapping;
     ipidefer::shm::Fd folder;
     ipidefer::shm::Fd file;
+    char vm_name[IPIDEFER_SEGMENT_NAME]{};
+    ipidefer::shm::FileName draft{};
     ipidefer::shm::FileName name{};
     ipidefer_vm* vm = nullptr;
-    bool named = false;
+    bool published = false;
     std::uint32_t clock_seq = 0;
     ipidefer_clock_sample first{};
 
@@ -131,6 +102,18 @@ struct ipidefer_shm {
 
 namespace ipidefer::shm {
 namespace {
+
+/// Only our own: somebody may have removed it and made another.
+void remove_name(const ipidefer_shm& shm) noexcept
+{
+    const char* const name = shm.published ? shm.name : shm.draft;
+    struct stat ours {};
+    struct stat named {};
+    if (::fstat(shm.file.get(), &ours) == 0 &&
+        ::fstatat(shm.folder.get(), name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
+        ::unlinkat(shm.folder.get(), name, 0);
+}
 
 /// Everything but the name.
 bool fill(ipidefer_shm& shm, const ipidefer_shm_options& options,
@@ -148,6 +131,7 @@ bool fill(ipidefer_shm& shm, const ipidefer_shm_options& options,
         return false;
     }
     ipidefer_segment& header = shm.header();
+    set_text(shm.vm_name, sizeof shm.vm_name, options.name);
     set_text(header.name, sizeof header.name, options.name);
     set_text(header.producer, sizeof header.producer, options.producer);
     const Owner owner = self();
@@ -190,18 +174,42 @@ ipidefer_shm* ipidefer_shm_create(const ipidefer_shm_options* options,
     shm->folder = open_folder(directory, error);
     if (!shm->folder.valid()) return nullptr;
 
-    Draft draft;
-    if (!make_draft(shm->folder, directory, draft, error)) return nullptr;
-    bool done = prepare(draft.file, bytes, *options, error);
-    if (done) {
-        shm->file = Fd{::dup(draft.file.get())};
-        done = fill(*shm, *options, bytes, error) &&
-               publish(shm->folder, draft, *options, shm->name, error);
+    shm->file = make_draft(shm->folder, directory, shm->draft, error);
+    if (!shm->file.valid()) return nullptr;
+    if (!prepare(shm->file, bytes, *options, error) ||
+        !fill(*shm, *options, bytes, error)) {
+        remove_name(*shm);
+        return nullptr;
     }
-    ::unlinkat(shm->folder.get(), draft.name, 0);
-    if (!done) return nullptr;
-    shm->named = true;
     return shm.release();
+}
+
+int ipidefer_shm_publish(ipidefer_shm* shm, ipidefer_shm_error* error)
+{
+    using namespace ipidefer::shm;
+    for (int i = 0; i < kTries; ++i) {
+        if (::linkat(shm->folder.get(), shm->draft, shm->folder.get(),
+                     shm->name, 0) == 0) {
+            remove_name(*shm);
+            shm->published = true;
+            return 0;
+        }
+        if (errno != EEXIST) {
+            fail_errno(error, "name the segment of", shm->vm_name);
+            return -1;
+        }
+        // In the place of a stale one.
+        ipidefer_shm_error why{};
+        if (remove_stale(shm->folder, shm->vm_name, &why) != 0 &&
+            why.code != ENOENT) {
+            fail(error, EEXIST, "there is a segment of VM '%s': %s",
+                 shm->vm_name, why.text);
+            return -1;
+        }
+    }
+    fail(error, EEXIST, "others keep creating segments of VM '%s'",
+         shm->vm_name);
+    return -1;
 }
 
 ipidefer_vm* ipidefer_shm_vm(ipidefer_shm* shm) { return shm->vm; }
@@ -244,14 +252,7 @@ void ipidefer_shm_end(ipidefer_shm* shm)
     // Ordering: RELEASE: the last counters before the end.
     std::atomic_ref{shm->header().state}.store(IPIDEFER_SEGMENT_ENDED,
                                                std::memory_order_release);
-    // Only our own: somebody may have removed it and made another.
-    struct stat ours {};
-    struct stat named {};
-    if (shm->named && ::fstat(shm->file.get(), &ours) == 0 &&
-        ::fstatat(shm->folder.get(), shm->name, &named, AT_SYMLINK_NOFOLLOW) ==
-            0 &&
-        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
-        ::unlinkat(shm->folder.get(), shm->name, 0);
+    ipidefer::shm::remove_name(*shm);
 }
 
 void ipidefer_shm_destroy(ipidefer_shm* shm)

@@ -39,4 +39,8 @@ class Fd final {
 [[nodiscard]] Fd open_folder(const char* directory,
                              ipidefer_shm_error* error) noexcept;
 
+/// ipidefer_shm_remove_stale() in an open folder.
+int remove_stale(const Fd& folder, const char* name,
+                 ipidefer_shm_error* error) noexcept;
+
 }  // namespace ipidefer::shm

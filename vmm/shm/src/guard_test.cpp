@@ -29,6 +29,7 @@ class GuardTest : public ::testing::Test {
         options.group = static_cast<gid_t>(-1);
         shm_ = ipidefer_shm_create(&options, &error_);
         ASSERT_NE(shm_, nullptr) << error_.text;
+        ASSERT_EQ(ipidefer_shm_publish(shm_, &error_), 0) << error_.text;
     }
     void TearDown() override { ipidefer_shm_destroy(shm_); }
 

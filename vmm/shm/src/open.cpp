@@ -61,6 +61,51 @@ Fd open_folder(const char* directory, ipidefer_shm_error* error) noexcept
     return folder;
 }
 
+int remove_stale(const Fd& folder, const char* name,
+                 ipidefer_shm_error* error) noexcept
+{
+    struct stat status {};
+    const Fd file = open_segment(folder, name, false, status, error);
+    if (!file.valid()) return -1;
+    // One remover of this file at a time, and only while it has the name: a
+    // second one would otherwise remove the segment that came after.
+    struct stat named {};
+    FileName path;
+    if (!file_of_name(name, path, error)) return -1;
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
+        ::fstatat(folder.get(), path, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+        named.st_ino != status.st_ino || named.st_dev != status.st_dev) {
+        fail(error, ENOENT, "the segment of VM '%s' is being replaced", name);
+        return -1;
+    }
+    ipidefer_segment header{};
+    if (::pread(file.get(), &header, sizeof header, 0) != sizeof header ||
+        header.magic != IPIDEFER_SEGMENT_MAGIC ||
+        header.version != IPIDEFER_SEGMENT_VERSION) {
+        fail(error, EINVAL,
+             "the file of VM '%s' is not a segment of version %u", name,
+             IPIDEFER_SEGMENT_VERSION);
+        return -1;
+    }
+    if (header.state != IPIDEFER_SEGMENT_ENDED) {
+        const auto owner =
+            ipidefer_shm_owner(header.pid, header.pid_start, header.pid_ns);
+        if (owner != IPIDEFER_SHM_GONE) {
+            fail(error, EBUSY,
+                 owner == IPIDEFER_SHM_RUNS
+                     ? "its owner, pid %llu, runs"
+                     : "whether its owner, pid %llu, runs cannot be told",
+                 static_cast<unsigned long long>(header.pid));
+            return -1;
+        }
+    }
+    if (::unlinkat(folder.get(), path, 0) != 0) {
+        fail_errno(error, "remove the segment of VM", name);
+        return -1;
+    }
+    return 0;
+}
+
 }  // namespace ipidefer::shm
 
 struct ipidefer_shm_map {
@@ -126,45 +171,5 @@ int ipidefer_shm_remove_stale(const char* directory, const char* name,
 {
     using namespace ipidefer::shm;
     const Fd folder = open_folder(or_default(directory), error);
-    if (!folder.valid()) return -1;
-    struct stat status {};
-    const Fd file = open_segment(folder, name, false, status, error);
-    if (!file.valid()) return -1;
-    // One remover of this file at a time, and only while it has the name: a
-    // second one would otherwise remove the segment that came after.
-    struct stat named {};
-    FileName path;
-    if (!file_of_name(name, path, error)) return -1;
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
-        ::fstatat(folder.get(), path, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        named.st_ino != status.st_ino || named.st_dev != status.st_dev) {
-        fail(error, ENOENT, "the segment of VM '%s' is being replaced", name);
-        return -1;
-    }
-    ipidefer_segment header{};
-    if (::pread(file.get(), &header, sizeof header, 0) != sizeof header ||
-        header.magic != IPIDEFER_SEGMENT_MAGIC ||
-        header.version != IPIDEFER_SEGMENT_VERSION) {
-        fail(error, EINVAL,
-             "the file of VM '%s' is not a segment of version %u", name,
-             IPIDEFER_SEGMENT_VERSION);
-        return -1;
-    }
-    if (header.state != IPIDEFER_SEGMENT_ENDED) {
-        const auto owner =
-            ipidefer_shm_owner(header.pid, header.pid_start, header.pid_ns);
-        if (owner != IPIDEFER_SHM_GONE) {
-            fail(error, EBUSY,
-                 owner == IPIDEFER_SHM_RUNS
-                     ? "its owner, pid %llu, runs"
-                     : "whether its owner, pid %llu, runs cannot be told",
-                 static_cast<unsigned long long>(header.pid));
-            return -1;
-        }
-    }
-    if (::unlinkat(folder.get(), path, 0) != 0) {
-        fail_errno(error, "remove the segment of VM", name);
-        return -1;
-    }
-    return 0;
+    return folder.valid() ? remove_stale(folder, name, error) : -1;
 }

@@ -33,7 +33,11 @@ class ShmTest : public ::testing::Test {
     }
     ipidefer_shm* create(const ipidefer_shm_options& o)
     {
-        return ipidefer_shm_create(&o, &error_);
+        ipidefer_shm* shm = ipidefer_shm_create(&o, &error_);
+        if (shm == nullptr || ipidefer_shm_publish(shm, &error_) == 0)
+            return shm;
+        ipidefer_shm_destroy(shm);
+        return nullptr;
     }
     ipidefer_shm_map* open(const char* name = "vm", bool writable = false)
     {
@@ -90,6 +94,36 @@ TEST_F(ShmTest, SegmentNamesItsOwnerAndTellsTheTime)
     EXPECT_EQ(h.guest_tsc_known, 1u);
     ipidefer_shm_close(map);
     ipidefer_shm_destroy(shm);
+}
+
+TEST_F(ShmTest, WhatIsFoundHasTheFirstPolicy)
+{
+    const auto o = options();
+    ipidefer_shm* shm = ipidefer_shm_create(&o, &error_);
+    ASSERT_NE(shm, nullptr) << error_.text;
+    EXPECT_EQ(open(), nullptr);
+    EXPECT_EQ(error_.code, ENOENT);
+    ASSERT_EQ(ipidefer_set_isolated(ipidefer_shm_vm(shm), 1, true),
+              IPIDEFER_OK);
+    ASSERT_EQ(ipidefer_shm_publish(shm, &error_), 0) << error_.text;
+    EXPECT_EQ(files(), std::set<std::string>{"ipidefer.vm"});
+    ipidefer_shm_map* map = open();
+    ASSERT_NE(map, nullptr) << error_.text;
+    const auto* policy = reinterpret_cast<const ipidefer_segment_policy*>(
+        static_cast<const char*>(ipidefer_shm_memory(map)) +
+        header(map).policy_offset);
+    EXPECT_EQ(policy->isolated[0], 2u);
+    ipidefer_shm_close(map);
+    ipidefer_shm_destroy(shm);
+}
+
+TEST_F(ShmTest, DraftThatIsNotPublishedLeavesNothing)
+{
+    const auto o = options();
+    ipidefer_shm* shm = ipidefer_shm_create(&o, &error_);
+    ASSERT_NE(shm, nullptr) << error_.text;
+    ipidefer_shm_destroy(shm);
+    EXPECT_TRUE(files().empty());
 }
 
 TEST_F(ShmTest, OrderlyEndRemovesTheNameAndTellsWhoStillLooks)

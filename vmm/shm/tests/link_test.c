@@ -21,7 +21,8 @@ int main(void)
     if (!options.directory)
         return 1;
     ipidefer_shm *shm = ipidefer_shm_create(&options, &error);
-    if (!shm || ipidefer_shm_guard(&error)) {
+    if (!shm || ipidefer_shm_guard(&error) ||
+        ipidefer_shm_publish(shm, &error)) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }

@@ -7,11 +7,13 @@
  *
  *   start     shm = ipidefer_shm_create(&options, &error)
  *             vm = ipidefer_shm_vm(shm); ipidefer_shm_guard()
+ *             the first policy; ipidefer_shm_publish(shm, &error)
  *   timer     ipidefer_tick(vm, ...); now and then ipidefer_shm_set_clock(shm)
  *   end       ipidefer_shm_destroy(shm)
  *
- * A segment appears under its name complete, or not at all. That of a VMM that
- * died stays, until a VM of the same name starts or somebody removes it; it
+ * A segment appears under its name complete, with the policy that the VMM starts
+ * with, or not at all: what a tool finds there is the VM's, and what it writes
+ * there stays. That of a VMM that died stays, until a VM of the same name starts or somebody removes it; it
  * names its owner's pid and start time, by which everybody can tell.
  *
  * Threads: all functions may run on any thread; one object at a time.
@@ -54,11 +56,16 @@ struct ipidefer_shm_options {
 
 typedef struct ipidefer_shm ipidefer_shm;
 
-/** Create the segment and its VM; takes 20 ms to measure the TSC. A segment of
- *  the same name whose owner is gone is replaced.
- *  @return NULL on failure: EEXIST when a running VM has the name */
+/** Create the segment, without a name yet, and its VM; takes 20 ms to measure
+ *  the TSC.
+ *  @return NULL on failure */
 ipidefer_shm *ipidefer_shm_create(const struct ipidefer_shm_options *options,
                                   struct ipidefer_shm_error *error);
+
+/** Let others find the segment, once. One of the same name whose owner is gone
+ *  is replaced.
+ *  @return 0, or -1 with error set: EEXIST when a running VM has the name */
+int ipidefer_shm_publish(ipidefer_shm *shm, struct ipidefer_shm_error *error);
 
 /** The VM, until ipidefer_shm_destroy(). */
 ipidefer_vm *ipidefer_shm_vm(ipidefer_shm *shm);
