@@ -265,6 +265,9 @@ void end(u32 status)
 
 void fail(const char* why)
 {
+    // The first only: what two say at once nobody can read.
+    static std::atomic<u32> failed{0};
+    while (failed.exchange(1) != 0) asm volatile("cli; hlt");
     print("FAILED: ");
     print(why);
     print("\n");
