@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import unittest
 
 from machine import Failed, Machine
 
@@ -92,6 +93,22 @@ class Guest(Machine):
             if row.get("cpu") == str(cpu) and row.get("work") == work:
                 return {k: int(v, 0) for k, v in row.items() if k != "work"}
         raise Failed(f"no row for {work} of CPU {cpu}: {lines}")
+
+
+class GuestCase(unittest.TestCase):
+    """A test with a guest, self.m, and a folder, self.folder, for its time."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ipidefer-linux-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def boot(self, append, files=None, **kwargs):
+        """@param files: {name in the guest: file here}, beside the root's own
+        @param kwargs: of Guest"""
+        initrd = os.path.join(self.folder, "initrd")
+        archive(initrd, {**ROOT, **(files or {})})
+        self.m = Guest(initrd, append, **kwargs)
+        self.addCleanup(self.m.close)
 
 
 def missing(**more):

@@ -13,13 +13,12 @@ asked: all must agree. With a guest that does not ring they must not.
 """
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
 import unittest
 
-from linux_guest import ROOT, Guest, archive, missing
+from linux_guest import ROOT, Guest, GuestCase, archive, missing
 from machine import Failed
 
 DIRECTORY = "/sys/kernel/debug/x86/ipi_defer"
@@ -27,20 +26,14 @@ VECTORS = {"sync_core": 0xf5, "kernel_tlbi": 0xea}
 CPUS = range(4)
 
 
-class DoorbellCase(unittest.TestCase):
+class DoorbellCase(GuestCase):
     ACCEL = "tcg,thread=multi"
     CPU = "max"
     DEFER = ",doorbell=on,icr=off"
 
     def boot(self, append="ipi_defer=hv", **kwargs):
-        folder = tempfile.mkdtemp(prefix="ipidefer-doorbell-")
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        initrd = os.path.join(folder, "initrd")
-        archive(initrd, ROOT)
-        kwargs = {"defer": self.DEFER, "cpu": self.CPU, "accel": self.ACCEL,
-                  **kwargs}
-        self.m = Guest(initrd, append, **kwargs)
-        self.addCleanup(self.m.close)
+        super().boot(append, **{"defer": self.DEFER, "cpu": self.CPU,
+                                "accel": self.ACCEL, **kwargs})
 
     def guest_counts(self):
         """{(cpu, work): (requested, delivered)}, {work: requests}."""

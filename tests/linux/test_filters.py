@@ -16,13 +16,11 @@ left. Filters that the kernel refuses must be refused.
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-from linux_guest import ROOT, Guest, archive, missing
+from linux_guest import GuestCase, missing
 
 IPI_MASKS = os.environ.get("IPIDEFER_IPI_MASKS", "")
 MATCHES = os.environ.get("IPIDEFER_FILTER_MATCHES", "")
@@ -87,14 +85,10 @@ def random_filter(rng, event, depth=0):
     return f"{field} {rng.choice(operators)} {rng.randrange(VCPUS)}"
 
 
-class Filters(unittest.TestCase):
+class Filters(GuestCase):
     def setUp(self):
-        folder = tempfile.mkdtemp(prefix="ipidefer-filters-")
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        initrd = os.path.join(folder, "initrd")
-        archive(initrd, {**ROOT, "bin/ipi_masks": IPI_MASKS})
-        self.m = Guest(initrd, "ipi_defer=off loops=")
-        self.addCleanup(self.m.close)
+        super().setUp()
+        self.boot("ipi_defer=off loops=", {"bin/ipi_masks": IPI_MASKS})
         self.m.run(f"I={TRACING}/instances; ls $I >/dev/null")
 
     def add_instance(self, name, event, text):

@@ -14,11 +14,10 @@ Each test has a mutant: the same with a kernel that keeps its registrations
 import os
 import shutil
 import sys
-import tempfile
 import unittest
 
 from linux_guest import (BASE, ISOLATED, ISOLATION, KERNEL, ROOT, Guest,
-                         archive, missing)
+                         GuestCase, archive, missing)
 
 KEXEC_FILE = os.environ.get("IPIDEFER_KEXEC_FILE", "")
 VECTOR = 0xf5           # sync_core
@@ -38,17 +37,15 @@ class LifecycleGuest(Guest):
                    for verdict in ("deferred", "coalesced"))
 
 
-class Lifecycle(unittest.TestCase):
+class Lifecycle(GuestCase):
     """One guest a test; APPEND makes the mutant."""
 
     APPEND = "ipi_defer=hv"
 
     def setUp(self):
-        folder = tempfile.mkdtemp(prefix="ipidefer-lifecycle-")
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        root = os.path.join(folder, "root")
-        more = os.path.join(folder, "more")
-        initrd = os.path.join(folder, "initrd")
+        super().setUp()
+        root, more, initrd = (os.path.join(self.folder, name)
+                              for name in ("root", "more", "initrd"))
         archive(root, ROOT)
         # The kernel that comes next, and its root.
         archive(more, {"bin/kexec_file": KEXEC_FILE, "kernel": KERNEL,

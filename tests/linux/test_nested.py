@@ -17,12 +17,10 @@ import collections
 import itertools
 import os
 import random
-import shutil
 import sys
-import tempfile
 import unittest
 
-from linux_guest import ISOLATED, ROOT, Guest, archive, missing
+from linux_guest import ISOLATED, GuestCase, missing
 
 VMM = os.environ.get("IPIDEFER_VMM", "")
 L2 = os.environ.get("IPIDEFER_KVM_GUEST", "")
@@ -40,15 +38,11 @@ EVENTS = {"poke": f"echo poke {CPU} >$T",
 POKED = ("probed", "unsynced")
 
 
-class NestedCase(unittest.TestCase):
-    def boot(self, scenario, append):
-        folder = tempfile.mkdtemp(prefix="ipidefer-nested-")
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        initrd = os.path.join(folder, "initrd")
-        archive(initrd, {**ROOT, **MODULES, "bin/vmm": VMM, "bin/l2": L2})
-        self.m = Guest(initrd, f"ipi_defer_test loops= {append}",
-                       cpu="max,+svm")
-        self.addCleanup(self.m.close)
+class NestedCase(GuestCase):
+    def boot_l2(self, scenario, append):
+        """A guest whose CPU runs a nested guest of that scenario."""
+        self.boot(f"ipi_defer_test loops= {append}",
+                  {**MODULES, "bin/vmm": VMM, "bin/l2": L2}, cpu="max,+svm")
         self.m.run(f"T={TEST}; for m in irqbypass kvm kvm-amd; do "
                    "insmod /bin/$m.ko; done")
         self.m.run(f"vmm --guest /bin/l2 --append 'scenario={scenario}' "
@@ -92,7 +86,7 @@ class ExitsAndNmis(NestedCase):
     ROUNDS = 20
 
     def expect_synced(self, scenario, append, deferred):
-        self.boot(scenario, append)
+        self.boot_l2(scenario, append)
         for order in ORDERS:
             with self.subTest(order=order):
                 before, stats = self.checks(), self.stats()
@@ -123,7 +117,7 @@ class ExitsAndNmis(NestedCase):
 
     def test_mutant(self):
         """Work that the exit leaves out is seen, by calls and by NMIs."""
-        self.boot("spin", "ipi_defer=hv ipi_defer_fault=drop_flush")
+        self.boot_l2("spin", "ipi_defer=hv ipi_defer_fault=drop_flush")
         for event in ("call", "nmi"):
             with self.subTest(event=event):
                 before = self.checks()
@@ -137,7 +131,7 @@ class Storm(NestedCase):
     """The same in no order, from two senders at a time."""
 
     def test_hv(self):
-        self.boot("exits", "ipi_defer=hv")
+        self.boot_l2("exits", "ipi_defer=hv")
         rng = random.Random(1)
         before = self.stats()
         # The other one changes other text.
@@ -177,7 +171,7 @@ class GuestPolicy(NestedCase):
         self.assertLess(exits, recorded / 2)
 
     def test_hv(self):
-        self.boot("spin", "ipi_defer=hv")
+        self.boot_l2("spin", "ipi_defer=hv")
         self.expect_recorded()
 
         self.m.set("guest", False)

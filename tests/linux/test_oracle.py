@@ -15,12 +15,10 @@ ipi_defer_fault=drop_tlb_flush it must.
 """
 import os
 import re
-import shutil
 import sys
-import tempfile
 import unittest
 
-from linux_guest import ISOLATED, ROOT, Guest, archive, missing
+from linux_guest import ISOLATED, GuestCase, missing
 
 PROGRAMS = os.environ.get("IPIDEFER_ORACLE", "")
 ROUNDS = int(os.environ.get("IPIDEFER_ORACLE_ROUNDS", "1250"))
@@ -35,16 +33,11 @@ def program(name):
     return os.path.join(PROGRAMS, name)
 
 
-class OracleCase(unittest.TestCase):
+class OracleCase(GuestCase):
     def boot(self, append, **kwargs):
-        folder = tempfile.mkdtemp(prefix="ipidefer-oracle-")
-        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        initrd = os.path.join(folder, "initrd")
-        archive(initrd, {**ROOT,
-                         "bin/entry_oracle": program("entry_oracle"),
-                         "bin/compat_entry": program("compat_entry")})
-        self.m = Guest(initrd, f"ipi_defer_test {append}", **kwargs)
-        self.addCleanup(self.m.close)
+        super().boot(f"ipi_defer_test {append}",
+                     {"bin/entry_oracle": program("entry_oracle"),
+                      "bin/compat_entry": program("compat_entry")}, **kwargs)
 
     def oracle(self, entry, rounds):
         """The kernel's counts for rounds of entries."""

@@ -18,10 +18,9 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-from linux_guest import ISOLATED, ROOT, Guest, archive, missing
+from linux_guest import ISOLATED, GuestCase, missing
 from segment_tool import IPIDEFER, Tool, Trace
 
 TRACE_CMD = shutil.which("trace-cmd") or ""
@@ -37,16 +36,13 @@ def libraries(program):
             for path in re.findall(r"(/\S+) \(0x", out)}
 
 
-class TraceDat(unittest.TestCase):
+class TraceDat(GuestCase):
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="ipidefer-trace-dat-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        initrd = os.path.join(self.folder, "initrd")
-        archive(initrd, {**ROOT, "bin/trace-cmd": TRACE_CMD,
-                         **libraries(TRACE_CMD)})
-        self.m = Guest(initrd, "ipi_defer=hv", defer=",segment=on,"
-                       f"segment-name={VM},segment-dir={self.folder}")
-        self.addCleanup(self.m.close)
+        super().setUp()
+        self.boot("ipi_defer=hv",
+                  {"bin/trace-cmd": TRACE_CMD, **libraries(TRACE_CMD)},
+                  defer=f",segment=on,segment-name={VM},"
+                  f"segment-dir={self.folder}")
         self.tool = Tool(self.folder)
 
     def record(self):
