@@ -11,6 +11,8 @@ function(ipidefer_gtest name label)
     cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
     add_executable(${name} ${arg_SOURCES})
     target_include_directories(${name} PRIVATE ${arg_INCLUDES})
+    # What is under test is compiled as it is used; the tests need no more.
+    target_compile_options(${name} PRIVATE -O1)
     target_link_libraries(${name} PRIVATE
         ${arg_LIBRARIES} ipidefer-warnings GTest::gtest_main Threads::Threads)
     gtest_discover_tests(${name}
@@ -64,15 +66,32 @@ function(ipidefer_mutant name)
     endif()
     string(REPLACE "${arg_FROM}" "${arg_TO}" code "${code}")
     file(CONFIGURE OUTPUT ${out}/${arg_FILE} CONTENT "${code}" @ONLY)
-    set(sources)
-    if(arg_FILE MATCHES "\\.cpp$")
-        list(APPEND sources ${out}/${arg_FILE})
+    set(includes ${arg_INCLUDES} ${arg_DIRECTORY})
+    set(libraries ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
+    set(options -O0 -g0)
+    if(arg_FILE MATCHES "\\.cpp$" AND NOT arg_SANITIZER AND NOT arg_ALSO)
+        # Nobody includes the broken file: one object of the test for all of them.
+        file(RELATIVE_PATH test ${PROJECT_SOURCE_DIR} ${arg_DIRECTORY}/${arg_TEST})
+        string(MAKE_C_IDENTIFIER "mutants-of-${test}" test)
+        if(NOT TARGET ${test})
+            add_library(${test} OBJECT ${arg_DIRECTORY}/${arg_TEST})
+            set_target_properties(${test} PROPERTIES UNITY_BUILD OFF)
+            target_include_directories(${test} PRIVATE ${includes})
+            target_compile_options(${test} PRIVATE ${options})
+            target_link_libraries(${test} PRIVATE ${libraries})
+        endif()
+        set(sources ${out}/${arg_FILE} $<TARGET_OBJECTS:${test}>)
+    else()
+        set(sources)
+        if(arg_FILE MATCHES "\\.cpp$")
+            list(APPEND sources ${out}/${arg_FILE})
+        endif()
+        # Beside the broken file, so that their #include "..." finds that one.
+        foreach(file ${arg_TEST} ${arg_ALSO})
+            configure_file(${arg_DIRECTORY}/${file} ${out}/${file} COPYONLY)
+            list(APPEND sources ${out}/${file})
+        endforeach()
     endif()
-    # Beside the broken file, so that their #include "..." finds that one.
-    foreach(file ${arg_TEST} ${arg_ALSO})
-        configure_file(${arg_DIRECTORY}/${file} ${out}/${file} COPYONLY)
-        list(APPEND sources ${out}/${file})
-    endforeach()
 
     # Objects of their own, in the libraries that they are replaced in too.
     set(replaced ${arg_FILE} ${arg_ALSO})
@@ -83,10 +102,9 @@ function(ipidefer_mutant name)
     set(target mutant-${name})
     add_executable(${target} ${sources})
     set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-    target_include_directories(${target} PRIVATE ${arg_INCLUDES} ${arg_DIRECTORY})
-    target_compile_options(${target} PRIVATE -O0 -g0)
-    target_link_libraries(${target} PRIVATE
-        ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
+    target_include_directories(${target} PRIVATE ${includes})
+    target_compile_options(${target} PRIVATE ${options})
+    target_link_libraries(${target} PRIVATE ${libraries})
     add_test(NAME ${target}-is-caught
         COMMAND ${target} --gtest_filter=${arg_CAUGHT_BY})
     if(arg_SANITIZER)
@@ -102,6 +120,7 @@ function(ipidefer_mutant name)
     set_tests_properties(${target}-is-caught PROPERTIES
         LABELS mutant
         TIMEOUT 150
+        ENVIRONMENT IPIDEFER_PATIENCE=10
         PASS_REGULAR_EXPRESSION "${caught}")
 endfunction()
 

@@ -405,7 +405,7 @@ TEST(InstalledLoop, LibvirtDeliversEventsThroughIt)
     ASSERT_EQ(::virDomainSuspend(domain.get()), 0);
     ASSERT_EQ(::virDomainResume(domain.get()), 0);
     EXPECT_TRUE(seen.empty());
-    const auto end = std::chrono::steady_clock::now() + test::kPatience;
+    const auto end = std::chrono::steady_clock::now() + test::patience();
     while (seen.size() < 2 && std::chrono::steady_clock::now() < end) {
         io.restart();
         io.run_one_for(std::chrono::milliseconds{20});

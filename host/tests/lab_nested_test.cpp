@@ -24,6 +24,7 @@
 #include "failure.hpp"
 #include "program.hpp"
 #include "scratch.hpp"
+#include "tools_on_a_vm.hpp"
 #include "typed_work.hpp"
 
 namespace {
@@ -455,14 +456,15 @@ class WatchedLab {
   public:
     /// Static keys are switched for `seconds`.
     WatchedLab(const Lab& lab, unsigned seconds)
-        : program_{lab.program()}, segments_{lab.scratch() / "segments"}
+        : tools{lab.program(), lab.scratch() / "segments", {2, 3}},
+          segments_{lab.scratch() / "segments"}
     {
         fs::create_directory(segments_);
         const auto workload = script(
             lab, "end=$(($(date +%s) + " + std::to_string(seconds) +
                      "))\nwhile [ $(date +%s) -lt $end ]; do\n"
                      "sh \"$(dirname \"$0\")/static-keys.sh\" || exit\ndone\n");
-        std::vector<std::string> words{program_.string(),
+        std::vector<std::string> words{lab.program().string(),
                                        "--shm-dir",
                                        segments_.string(),
                                        "lab",
@@ -506,55 +508,17 @@ class WatchedLab {
     }
     [[nodiscard]] bool has_segment() const { return !fs::is_empty(segments_); }
 
-    ProgramResult tool(Arguments arguments) const
-    {
-        arguments.insert(arguments.begin(), {"--shm-dir", segments_.string()});
-        return ipidefer::lab::run_program(program_, arguments);
-    }
-    [[nodiscard]] json tool_json(Arguments arguments) const
-    {
-        arguments.emplace_back("--json");
-        const auto result = tool(std::move(arguments));
-        expect_status(result, Exit::kDone);
-        return json::parse(result.output);
-    }
-    /// Verdicts of both isolated vCPUs whose name starts so.
-    [[nodiscard]] std::uint64_t count(const std::string& prefix) const
-    {
-        std::uint64_t sum = 0;
-        const json vm = tool_json({"stat", "web1"})[0];
-        for (const unsigned vcpu : {2u, 3u})
-            for (const auto& row : vm["vcpus"][vcpu]["counters"])
-                for (const auto& [verdict, count] : row.items())
-                    if (verdict.starts_with(prefix))
-                        sum += count.get<std::uint64_t>();
-        return sum;
-    }
-    [[nodiscard]] std::uint64_t suppressed() const
-    {
-        return count("deferred") + count("coalesced");
-    }
-
-    template <typename Done>
-    void wait_until(const std::string& what, Done done) const
-    {
-        for (int i = 0; i < 1200; ++i) {
-            if (done()) return;
-            std::this_thread::sleep_for(std::chrono::milliseconds{100});
-        }
-        expect(false, what + ": not within two minutes",
-               tool({"stat", "web1"}).output);
-    }
     /// Boots; until IPIs are deferred.
     void wait_until_it_defers() const
     {
-        wait_until("the VM appears",
-                   [&] { return !tool_json({"list"})["vms"].empty(); });
-        wait_until("it defers", [&] { return suppressed() > 20; });
+        tools.wait_until("the VM appears",
+                         [&] { return !tools.json({"list"})["vms"].empty(); });
+        tools.wait_until("it defers", [&] { return tools.suppressed() > 20; });
     }
 
+    const ipidefer::test::ToolsOnAVm tools;
+
   private:
-    fs::path program_;
     fs::path segments_;
     pid_t child_ = 0;
 };
@@ -564,7 +528,7 @@ void segment_watched(Lab& lab)
 {
     WatchedLab watched{lab, 12};
     watched.wait_until_it_defers();
-    const json vm = watched.tool_json({"list"})["vms"][0];
+    const json vm = watched.tools.json({"list"})["vms"][0];
     const std::string shown = vm.dump(1);
     expect(vm["name"] == "web1" && vm["state"] == "running", "another VM",
            shown);
@@ -573,13 +537,13 @@ void segment_watched(Lab& lab)
         expect(vm["vcpus"][vcpu]["bound"] == true &&
                    vm["vcpus"][vcpu]["context"] == "user",
                "an isolated vCPU is not in its loop", shown);
-    const auto top = watched.tool({"top", "-1", "-d", "500ms"});
+    const auto top = watched.tools.run({"top", "-1", "-d", "500ms"});
     expect_status(top, Exit::kDone);
     expect_said(top, "web1");
 
-    const auto trace = watched.tool({"trace", "web1", "-e", "ipi_verdict", "-f",
-                                     "verdict == coalesced && cpu & CPUS{2-3}",
-                                     "--count", "20", "--json"});
+    const auto trace = watched.tools.run(
+        {"trace", "web1", "-e", "ipi_verdict", "-f",
+         "verdict == coalesced && cpu & CPUS{2-3}", "--count", "20", "--json"});
     expect_status(trace, Exit::kDone);
     unsigned events = 0;
     std::istringstream lines{trace.output};
@@ -590,9 +554,9 @@ void segment_watched(Lab& lab)
                "another event", line);
     }
     expect(events == 20, "not 20 events", trace.output);
-    const auto sends =
-        watched.tool({"trace", "web1", "-e", "ipi_send", "-f",
-                      "cpumask & CPUS{2-3} && vector == 0xf5", "--count", "5"});
+    const auto sends = watched.tools.run(
+        {"trace", "web1", "-e", "ipi_send", "-f",
+         "cpumask & CPUS{2-3} && vector == 0xf5", "--count", "5"});
     expect_status(sends, Exit::kDone);
 
     const int status = watched.wait();
@@ -608,16 +572,18 @@ void segment_kill_switch(Lab& lab)
 {
     WatchedLab watched{lab, 12};
     watched.wait_until_it_defers();
-    (void)watched.tool_json({"policy", "web1", "--off"});
-    const auto before = watched.suppressed();
-    const auto delivered = watched.count("delivered-policy");
-    watched.wait_until("everything is delivered", [&] {
-        return watched.count("delivered-policy") > delivered + 20;
+    (void)watched.tools.json({"policy", "web1", "--off"});
+    const auto before = watched.tools.suppressed();
+    const auto delivered = watched.tools.count("delivered-policy");
+    watched.tools.wait_until("everything is delivered", [&] {
+        return watched.tools.count("delivered-policy") > delivered + 20;
     });
-    expect(watched.suppressed() == before, "deferred though switched off", "");
-    (void)watched.tool_json({"policy", "web1", "--on"});
-    watched.wait_until("it defers again",
-                       [&] { return watched.suppressed() > before + 20; });
+    expect(watched.tools.suppressed() == before, "deferred though switched off",
+           "");
+    (void)watched.tools.json({"policy", "web1", "--on"});
+    watched.tools.wait_until("it defers again", [&] {
+        return watched.tools.suppressed() > before + 20;
+    });
 
     const int status = watched.wait();
     const json run = lab.report()["runs"][0];

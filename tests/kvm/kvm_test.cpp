@@ -27,6 +27,7 @@
 #include "program.hpp"
 #include "scratch.hpp"
 #include "text.hpp"
+#include "tools_on_a_vm.hpp"
 
 namespace {
 
@@ -388,10 +389,14 @@ void reader_that_stops_reading(const Programs& programs)
 
 /// A VMM that runs "web1" with a segment, while the test does something else.
 class WatchedVmm {
+    ipidefer::lab::Scratch scratch_;  // first: what follows lies in it
+
   public:
+    const ipidefer::test::ToolsOnAVm tools;
+
     WatchedVmm(const Programs& programs, const fs::path& vmm,
                const std::string& append, const Arguments& more = {})
-        : cli_{programs.cli}
+        : tools{programs.cli, folder(), {1}}
     {
         Arguments arguments{"--guest",       programs.guest,
                             "--cpus",        "4",
@@ -452,43 +457,6 @@ class WatchedVmm {
         return 0;
     }
 
-    ProgramResult tool(Arguments arguments) const
-    {
-        arguments.insert(arguments.begin(), {"--shm-dir", folder().string()});
-        return run_program(cli_, arguments);
-    }
-    [[nodiscard]] json tool_json(Arguments arguments) const
-    {
-        arguments.emplace_back("--json");
-        const auto result = tool(std::move(arguments));
-        expect(result.status == kDone, "ipidefer failed", result.output);
-        return json::parse(result.output);
-    }
-    /// Verdicts of vCPU 1 whose name starts so.
-    [[nodiscard]] std::uint64_t count(const std::string& prefix) const
-    {
-        std::uint64_t sum = 0;
-        const json vm = tool_json({"stat", "web1"})[0];
-        for (const auto& row : vm["vcpus"][1]["counters"])
-            for (const auto& [verdict, count] : row.items())
-                if (verdict.starts_with(prefix))
-                    sum += count.get<std::uint64_t>();
-        return sum;
-    }
-    [[nodiscard]] std::uint64_t suppressed() const
-    {
-        return count("deferred") + count("coalesced");
-    }
-    template <typename Done>
-    void wait_until(const std::string& what, Done done) const
-    {
-        for (int i = 0; i < 6000; ++i) {
-            if (done()) return;
-            std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        }
-        expect(false, what + ": not within a minute", "");
-    }
-
   private:
     [[nodiscard]] std::string said() const
     {
@@ -500,8 +468,6 @@ class WatchedVmm {
         return text;
     }
 
-    fs::path cli_;
-    ipidefer::lab::Scratch scratch_;
     Pipe pipe_;
     pid_t pid_ = 0;
 };
@@ -512,9 +478,11 @@ constexpr char kEndless[] = "scenario=storm rounds=100000000 stay=2000000";
 void segment_steers(const Programs& programs)
 {
     WatchedVmm vmm{programs, programs.vmm, kEndless};
-    vmm.wait_until("the VM appears", [&] { return fs::exists(vmm.file()); });
-    vmm.wait_until("it defers", [&] { return vmm.suppressed() > 20; });
-    const json vm = vmm.tool_json({"list"})["vms"][0];
+    vmm.tools.wait_until("the VM appears",
+                         [&] { return fs::exists(vmm.file()); });
+    vmm.tools.wait_until("it defers",
+                         [&] { return vmm.tools.suppressed() > 20; });
+    const json vm = vmm.tools.json({"list"})["vms"][0];
     expect(vm["name"] == "web1" && vm["state"] == "running" &&
                vm["pid"] == vmm.pid() && vm["policy"]["isolated"] == "1-3" &&
                vm["producer"].get<std::string>().starts_with("ipidefer-vmm "),
@@ -525,18 +493,19 @@ void segment_steers(const Programs& programs)
                            const std::string& verdict) {
         Arguments change{"policy", "web1"};
         change.insert(change.end(), off.begin(), off.end());
-        (void)vmm.tool_json(change);
-        const auto before = vmm.suppressed();
-        const auto delivered = vmm.count(verdict);
-        vmm.wait_until(verdict,
-                       [&] { return vmm.count(verdict) > delivered + 20; });
-        expect(vmm.suppressed() == before, verdict + ", and still deferred",
-               "");
+        (void)vmm.tools.json(change);
+        const auto before = vmm.tools.suppressed();
+        const auto delivered = vmm.tools.count(verdict);
+        vmm.tools.wait_until(
+            verdict, [&] { return vmm.tools.count(verdict) > delivered + 20; });
+        expect(vmm.tools.suppressed() == before,
+               verdict + ", and still deferred", "");
         change.resize(2);
         change.insert(change.end(), on.begin(), on.end());
-        (void)vmm.tool_json(change);
-        vmm.wait_until("it defers again",
-                       [&] { return vmm.suppressed() > before + 20; });
+        (void)vmm.tools.json(change);
+        vmm.tools.wait_until("it defers again", [&] {
+            return vmm.tools.suppressed() > before + 20;
+        });
     };
     stops({"--off"}, {"--on"}, "delivered-policy");
     stops({"--isolated", "2-3"}, {"--isolated", "1"}, "delivered-not-isolated");
@@ -556,10 +525,11 @@ void segment_trace(const Programs& programs)
                    programs.vmm,
                    "scenario=storm rounds=150",
                    {"--trace", "on", "--trace-entries", "1048576"}};
-    vmm.wait_until("the VM appears", [&] { return fs::exists(vmm.file()); });
+    vmm.tools.wait_until("the VM appears",
+                         [&] { return fs::exists(vmm.file()); });
     // Ends with the VM.
     const auto trace =
-        vmm.tool({"trace", "web1", "--backlog", "--read-only", "--json"});
+        vmm.tools.run({"trace", "web1", "--backlog", "--read-only", "--json"});
     const Run done = vmm.end();
     done.expect_status(kDone);
     expect(trace.status == kDone, "ipidefer trace failed", trace.output);
@@ -634,8 +604,8 @@ void segment_age(const Programs& programs)
 void segment_lifetime(const Programs& programs)
 {
     WatchedVmm vmm{programs, programs.vmm, kEndless};
-    vmm.wait_until("it defers", [&] {
-        return fs::exists(vmm.file()) && vmm.suppressed() > 0;
+    vmm.tools.wait_until("it defers", [&] {
+        return fs::exists(vmm.file()) && vmm.tools.suppressed() > 0;
     });
     const Arguments another{"--segment", "on", "--segment-dir",
                             vmm.folder().string()};
@@ -657,7 +627,7 @@ void segment_lifetime(const Programs& programs)
     // Killed: the file stays, is known to be stale, and is replaced.
     ::kill(vmm.pid(), SIGKILL);
     expect(vmm.killed_by() == SIGKILL, "it was not killed", "");
-    expect(vmm.tool_json({"list"})["vms"][0]["state"] == "stale", "not stale",
+    expect(vmm.tools.json({"list"})["vms"][0]["state"] == "stale", "not stale",
            "");
     run_scenario(programs.vmm, programs,
                  std::string{"scenario=storm rounds=5 "} + kPatient, taken)
@@ -669,8 +639,8 @@ void segment_lifetime(const Programs& programs)
 void segment_truncated(const Programs& programs)
 {
     WatchedVmm vmm{programs, programs.mutant, kEndless};
-    vmm.wait_until("it defers", [&] {
-        return fs::exists(vmm.file()) && vmm.suppressed() > 0;
+    vmm.tools.wait_until("it defers", [&] {
+        return fs::exists(vmm.file()) && vmm.tools.suppressed() > 0;
     });
     fs::resize_file(vmm.file(), 0);
     // IPIs go on, and ticks.
@@ -683,8 +653,8 @@ void segment_truncated(const Programs& programs)
     // The control.
     WatchedVmm unguarded{
         programs, programs.mutant, kEndless, {"--mutation", "no-guard"}};
-    unguarded.wait_until("it defers", [&] {
-        return fs::exists(unguarded.file()) && unguarded.suppressed() > 0;
+    unguarded.tools.wait_until("it defers", [&] {
+        return fs::exists(unguarded.file()) && unguarded.tools.suppressed() > 0;
     });
     fs::resize_file(unguarded.file(), 0);
     const int signal = unguarded.killed_by();

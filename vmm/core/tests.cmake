@@ -42,6 +42,9 @@ if(IPIDEFER_SANITIZE STREQUAL "")
     ipidefer_gtest(ipidefer-core-alloc-test unit
         SOURCES src/vm_alloc_test.cpp LIBRARIES ipidefer-static
         INCLUDES ${includes})
+    # It replaces both; the compiler, which inlines one of them, cannot know.
+    target_compile_options(ipidefer-core-alloc-test PRIVATE
+        -Wno-mismatched-new-delete)
     target_link_options(ipidefer-core-alloc-test PRIVATE
         -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
 
