@@ -11,35 +11,9 @@ start=$SECONDS
 step() { printf '[%4ds] %s: %s\n' $((SECONDS - start)) "$what" "$*" >&2; }
 die() { printf '%s: %s\n' "$what" "$*" >&2; exit 1; }
 
-# Folders to remove, and what has been begun to end, on the way out, however that
-# comes.
+# Folders to remove on the way out, however that comes.
 cleanup=()
-declare -A begun=()
-on_exit() {
-    local group
-    for group in ${begun[@]+"${begun[@]}"}; do
-        kill -- "-$group" 2>/dev/null || true
-    done
-    ((${#cleanup[@]} == 0)) || rm -rf "${cleanup[@]}"
-}
-trap on_exit EXIT
-
-# begin NAME FILE COMMAND...: run it beside what comes next, its output in FILE.
-begin() {
-    local name=$1 file=$2
-    shift 2
-    setsid "$@" >"$file" &
-    begun[$name]=$!
-}
-
-# finish NAME: wait for it, and end with its status if that is not 0. It has said
-# why.
-finish() {
-    local status=0
-    wait "${begun[$1]}" || status=$?
-    unset "begun[$1]"
-    ((status == 0)) || exit "$status"
-}
+trap '((${#cleanup[@]} == 0)) || rm -rf "${cleanup[@]}"' EXIT
 
 # logged WHAT COMMAND...: run with output to $log; on failure show its end.
 logged() {

@@ -131,23 +131,13 @@ build_tools() {
 }
 
 install_packages
-built=$(mktemp -d)
-cleanup+=("$built")
-# Side by side: each has stretches on one core, to unpack, configure and link.
-begin qemu "$built/qemu" "$repo/vmm/qemu/build.sh" --cache "$cache"
-begin kernel "$built/kernel" "$repo/guest-patches/linux-6.12/build.sh" --cache "$cache"
-finish qemu
+qemu=$("$repo/vmm/qemu/build.sh" --cache "$cache")
+kernel=$("$repo/guest-patches/linux-6.12/build.sh" --cache "$cache")
+printf 'IPIDEFER_QEMU=%q\nIPIDEFER_KERNEL=%q\n' "$qemu" "$kernel"
 if [[ $purpose == check ]]; then
-    # After the other: most of its objects are the same, and in ccache then.
-    begin stock "$built/stock" "$repo/vmm/qemu/build.sh" --cache "$cache" --stock
-fi
-finish kernel
-printf 'IPIDEFER_QEMU=%q\nIPIDEFER_KERNEL=%q\n' "$(<"$built/qemu")" "$(<"$built/kernel")"
-if [[ $purpose == check ]]; then
+    stock=$("$repo/vmm/qemu/build.sh" --cache "$cache" --stock)
     cloud=$("$here/cloud-kernel.sh" --cache "$cache")
-    finish stock
-    printf 'IPIDEFER_QEMU_STOCK=%q\nIPIDEFER_CLOUD_KERNEL=%q\n' \
-        "$(<"$built/stock")" "$cloud"
+    printf 'IPIDEFER_QEMU_STOCK=%q\nIPIDEFER_CLOUD_KERNEL=%q\n' "$stock" "$cloud"
 fi
 build_tools
 step "ready"
