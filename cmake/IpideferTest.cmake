@@ -3,8 +3,8 @@
 # (threads under ThreadSanitizer), sanitizer (the same tests under address and
 # undefined behaviour sanitizers), mutant, fuzz; those of guests and models have
 # theirs where they are declared. A second label, long, is for what looks at the
-# same from more sides: ./check leaves it out, ./check --all does not. A test that cannot run here
-# exits with 77, and ctest reports it as skipped.
+# same from more sides: ./check leaves it out, ./check --all does not. A test that
+# cannot run here exits with 77, and ctest reports it as skipped.
 
 # ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...] [INCLUDES ...])
 function(ipidefer_gtest name label)
