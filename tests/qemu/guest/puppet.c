@@ -33,6 +33,9 @@
  *                       and again until the word at STOP is not 0 -> rounds,
  *                       how often a bit had been added, OR of them
  *   toggle3 ADDR ACCEPT STOP    the same in ring 3
+ *   flip PORT ONE OTHER COUNT PAUSE    four bytes to the port, by turns
+ *   watch ADDR VALUE STOP PAUSE read the word until the one at STOP is not 0
+ *                       -> reads, how many were not VALUE
  *
  * A CPU is named by its APIC ID; those above 30 all by 1f, so have one at most.
  */
@@ -75,7 +78,7 @@ enum {
 enum op {
     OP_NONE, OP_CPUID, OP_RDMSR, OP_WRMSR, OP_R32, OP_W32, OP_PAGES, OP_XCHG, OP_CALL,
     OP_IN, OP_OUT, OP_ICR, OP_TAKEN, OP_CLEAR, OP_CLI, OP_STI, OP_START,
-    OP_SPAM, OP_RING, OP_TOGGLE, OP_TOGGLE3, OP_WAIT,
+    OP_SPAM, OP_RING, OP_TOGGLE, OP_TOGGLE3, OP_FLIP, OP_WATCH, OP_WAIT,
 };
 
 static const struct {
@@ -94,6 +97,7 @@ static const struct {
     { "start", OP_START, 1 }, { "spam", OP_SPAM, 5 },
     { "ring", OP_RING, 5 },
     { "toggle", OP_TOGGLE, 3 }, { "toggle3", OP_TOGGLE3, 3 },
+    { "flip", OP_FLIP, 5 }, { "watch", OP_WATCH, 4 },
     { "wait", OP_WAIT, 0 },
 };
 
@@ -149,6 +153,11 @@ void leave_user(uint64_t kernel_stack) __attribute__((noreturn));
 static void outb(uint16_t port, uint8_t value)
 {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static void outl(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 static uint8_t inb(uint16_t port)
@@ -334,6 +343,13 @@ static void load_tss(unsigned slot)
 
 /* ---- Operations ------------------------------------------------------- */
 
+static void pause_for(uint32_t rounds)
+{
+    for (uint32_t i = 0; i < rounds; i++) {
+        __asm__ volatile("" : : : "memory");
+    }
+}
+
 static void spam(struct cpu *cpu)
 {
     uint32_t high = cpu->arg[1], low = cpu->arg[2];
@@ -346,9 +362,7 @@ static void spam(struct cpu *cpu)
             mmio_write(APIC_MMIO + kApicIcrLow * 16, low);
         }
         /* Leave the target some time to get on, now more, now less. */
-        for (unsigned j = 0; j < (i & cpu->arg[4]); j++) {
-            __asm__ volatile("" : : : "memory");
-        }
+        pause_for(i & cpu->arg[4]);
     }
 }
 
@@ -356,9 +370,7 @@ static void ring(struct cpu *cpu)
 {
     for (uint32_t i = 0; i < cpu->arg[3]; i++) {
         wrmsr(cpu, cpu->arg[0], cpu->arg[1], cpu->arg[2]);
-        for (unsigned j = 0; j < (i & cpu->arg[4]); j++) {
-            __asm__ volatile("" : : : "memory");
-        }
+        pause_for(i & cpu->arg[4]);
     }
 }
 
@@ -379,15 +391,11 @@ static void toggle(struct cpu *cpu)
 
         /* Stay in each state for different times. */
         exchange(cpu->arg[0], cpu->arg[1]);
-        for (unsigned j = 0; j < (i & 31); j++) {
-            __asm__ volatile("" : : : "memory");
-        }
+        pause_for(i & 31);
         old = exchange(cpu->arg[0], 0) & ~cpu->arg[1];
         found += old != 0;
         bits |= old;
-        for (unsigned j = 0; j < (i & 15); j++) {
-            __asm__ volatile("" : : : "memory");
-        }
+        pause_for(i & 15);
     }
     cpu->result[0] = i;
     cpu->result[1] = found;
@@ -410,6 +418,25 @@ static void toggle3(struct cpu *cpu)
     if (!cpu->masked) {
         __asm__ volatile("sti");
     }
+}
+
+static void flip(struct cpu *cpu)
+{
+    for (uint32_t i = 0; i < cpu->arg[3]; i++) {
+        outl((uint16_t)cpu->arg[0], cpu->arg[1 + (i & 1)]);
+        pause_for(cpu->arg[4]);
+    }
+}
+
+static void watch(struct cpu *cpu)
+{
+    cpu->result[0] = cpu->result[1] = 0;
+    while (!mmio_read(cpu->arg[2])) {
+        cpu->result[0]++;
+        cpu->result[1] += mmio_read(cpu->arg[0]) != cpu->arg[1];
+        pause_for(cpu->arg[3]);
+    }
+    cpu->results = 2;
 }
 
 /*
@@ -490,7 +517,7 @@ static void execute(struct cpu *cpu)
         break;
     case OP_OUT:
         if (a[1] == 4) {
-            __asm__ volatile("outl %0, %w1" : : "a"(a[2]), "Nd"(a[0]));
+            outl((uint16_t)a[0], a[2]);
         } else {
             outb((uint16_t)a[0], (uint8_t)a[2]);
         }
@@ -530,6 +557,12 @@ static void execute(struct cpu *cpu)
         break;
     case OP_TOGGLE3:
         toggle3(cpu);
+        break;
+    case OP_FLIP:
+        flip(cpu);
+        break;
+    case OP_WATCH:
+        watch(cpu);
         break;
     case OP_NONE:
     case OP_WAIT:
