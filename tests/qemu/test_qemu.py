@@ -75,6 +75,12 @@ def binding(word, vector=VECTOR, mask=ACCEPT, value=ACCEPT, bit=BIT,
                        shift, vector, user, guest, idle, reserved)
 
 
+def preloaded(library, mutant=""):
+    """Environment of a QEMU that has this library loaded into it."""
+    return unittest.mock.patch.dict(os.environ, LD_PRELOAD=library,
+                                    IPIDEFER_MUTANT=mutant)
+
+
 def word(cpu):
     return WORDS + 0x1000 * cpu
 
@@ -95,10 +101,10 @@ class Base(unittest.TestCase):
     options = ("-object", "ipi-defer,id=d0,isolated-cpus=2-3,idle=on")
     x2apic = False
 
-    def boot(self, *args, options=None, **kwargs):
+    def boot(self, *args, qemu=QEMU, options=None, **kwargs):
         kwargs.setdefault("cpus", self.cpus)
         kwargs.setdefault("accel", self.accel)
-        machine = Puppet(QEMU, GUEST,
+        machine = Puppet(qemu, GUEST,
                           *(self.options if options is None else options),
                           *args, **kwargs)
         self.addCleanup(machine.close)
@@ -136,11 +142,15 @@ class Base(unittest.TestCase):
     def outb(self, port, value):
         self.m.tell(0, "out", port, 1, value)
 
+    def select(self, register, slot=0, function=0):
+        """Which word of PCI configuration space 0xcfc to 0xcff are."""
+        self.outl(0xcf8, 0x80000000 | slot << 11 | function << 8 | register)
+
     def pam(self, address, mode):
         """q35: where reads (1) and writes (2) of a 16 KiB piece go."""
         offset = 0x91 + (address - 0xc0000) // 0x8000
         shift = 4 if address & 0x4000 else 0
-        self.outl(0xcf8, 0x80000000 | offset & ~3)
+        self.select(offset & ~3)
         value = self.m.tell(0, "in", 0xcfc + offset % 4, 1)[0]
         value = value & ~(3 << shift) | mode << shift
         self.outb(0xcfc + offset % 4, value)
@@ -940,11 +950,8 @@ class MutantsKvm(unittest.TestCase):
             pass
 
         result = unittest.TestResult()
-        os.environ.update(LD_PRELOAD=MUTANT, IPIDEFER_MUTANT=mutant)
-        try:
+        with preloaded(MUTANT, mutant):
             unittest.TestSuite(Broken(n) for n in names).run(result)
-        finally:
-            del os.environ["LD_PRELOAD"], os.environ["IPIDEFER_MUTANT"]
         self.assertEqual(result.testsRun, len(names))
         self.assertEqual(result.errors, [])
         return sorted(t.id().rsplit(".", 1)[1] for t, _ in result.failures)
@@ -1184,7 +1191,7 @@ class Lifetime(Base):
 
     def configure(self, slot, register, value):
         """Write to PCI configuration space."""
-        self.outl(0xcf8, 0x80000000 | slot << 11 | register)
+        self.select(register, slot)
         self.outl(0xcfc, value)
 
     def test_registration_keeps_no_other_memory_alive(self):
@@ -1359,22 +1366,22 @@ class MemoryMap(Base):
 
     def astray(self, qemu):
         """How many of a vCPU's reads found another device."""
-        with unittest.mock.patch.dict(os.environ, LD_PRELOAD=SLOW_COMMIT):
-            m = Puppet(qemu, GUEST, cpus=self.cpus, accel=self.accel)
-        self.addCleanup(m.close)
-        m.spread(1, 3)
-        version, ahci = 0xfee00030, 0x80000000 | 31 << 11 | 2 << 8
-        value = m.r32(version)
+        with preloaded(SLOW_COMMIT):
+            self.start(qemu=qemu, options=())
+        self.m.spread(1, 3)
+        version = 0xfee00030
+        value = self.m.r32(version)
         # A q35's AHCI controller: its registers lie below the local APIC's, so
         # with them or without, the APIC's section has another number.
-        m.tell(0, "out", 0xcf8, 4, ahci | 4)
-        command = m.tell(0, "in", 0xcfc, 4)[0]
+        self.select(4, slot=31, function=2)
+        command = self.m.tell(0, "in", 0xcfc, 4)[0]
         self.assertTrue(command & 2, f"not in memory: {command:#x}")
-        m.w32(WORDS, 0)
-        m.tell(3, "!watch", version, value, WORDS, 300000)
-        m.tell(1, "flip", 0xcfc, command & ~2, command, self.changes, 3000000)
-        m.w32(WORDS, 1)
-        reads, astray = m.tell(3, "wait")
+        self.m.w32(WORDS, 0)
+        self.m.tell(3, "!watch", version, value, WORDS, 300000)
+        self.m.tell(1, "flip", 0xcfc, command & ~2, command, self.changes,
+                    3000000)
+        self.m.w32(WORDS, 1)
+        reads, astray = self.m.tell(3, "wait")
         self.assertGreater(reads, self.changes)
         return astray
 

@@ -14,14 +14,13 @@ import struct
 import tempfile
 import time
 import unittest
-import unittest.mock
 
 import test_qemu
 from machine import TIMEOUT, Failed
 from segment_tool import IPIDEFER, Tool, Trace, since
 from test_qemu import (ACCEPT, ALL, ASSERT, BIT, BIT2, CODE, GUEST, LOGICAL,
                        LOWEST, NMI, NO_KVM, OTHER, OTHERS, PLAIN, QEMU, SELF,
-                       VECTOR, Base, Kvm, binding, word)
+                       VECTOR, Base, Kvm, binding, preloaded, word)
 
 MUTANT = os.environ.get("IPIDEFER_MUTANT_SEGMENT", "")
 WAKE = 0xf0             # by which the guest's CPUs give each other commands
@@ -520,7 +519,7 @@ class SegmentLifetime(SegmentBase):
     @unittest.skipUnless(MUTANT, "IPIDEFER_MUTANT_SEGMENT is not set")
     def test_file_that_does_not_go_is_seen(self):
         """The control of the three above."""
-        with self.mutant("keep"):
+        with preloaded(MUTANT, "keep"):
             self.start()
         with self.assertRaises(AssertionError):
             self.m.qmp("quit")
@@ -542,11 +541,6 @@ class SegmentLifetime(SegmentBase):
         self.m.process.wait(TIMEOUT)
         self.tool.run("list", "--clean")
         self.assertEqual(self.files(), [])
-
-    def mutant(self, name):
-        """Environment of a QEMU that is broken on purpose."""
-        return unittest.mock.patch.dict(os.environ, LD_PRELOAD=MUTANT,
-                                        IPIDEFER_MUTANT=name)
 
     def truncate(self):
         os.truncate(os.path.join(self.folder, "ipidefer.web1"), 0)
@@ -591,7 +585,7 @@ class SegmentLifetime(SegmentBase):
 
     def killed_by(self, use):
         """@return the signal that ends QEMU when somebody does this."""
-        with self.mutant("block"):
+        with preloaded(MUTANT, "block"):
             self.start()
         self.register(3)
         self.recorded()
