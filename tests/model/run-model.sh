@@ -51,14 +51,14 @@ trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 spin ${defines[@]+"${defines[@]}"} -a "$model" >spin.out || { cat spin.out; exit 1; }
 # What is to be found is found soon: the compiler would take longer.
-optimize=-O0 search=(-DSAFETY -DNOCLAIM)
+optimize=-O0 search=(-DSAFETY -DNOCLAIM) run=()
 case $expect in
 answered) optimize=-O2 search=(-DNFAIR=3) run=(-a -f) ;;
 # What is stuck would hide the harm that a longer run does, and the other way round.
 harmed | reached) run=(-E) ;;
 stuck) run=(-A) ;;
-holds) optimize=-O2 run=() ;;
-once | done) run=() ;;
+holds) optimize=-O2 ;;
+once | done) ;;
 *) usage >&2; exit 1 ;;
 esac
 # Warnings are about pan's own code.
