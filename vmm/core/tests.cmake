@@ -112,9 +112,19 @@ core_mutant(i2-does-the-overdue-work-itself vm.cpp segment_test.cpp
     SegmentAgeTest.WorkOlderThanTheLimitIsDeliveredAndItsBitStays
     "deliver(opaque, target, slot.binding.vector)"
     "deliver(opaque, target, slot.binding.vector), *slot.word &= ~slot.binding.work_bit")
-core_mutant(i4-lets-work-wait-forever vm.cpp segment_test.cpp
-    SegmentAgeTest.WithoutAFrequencyEverythingWaitingIsOverdue
+core_mutant(i7-believes-any-frequency vm.cpp segment_test.cpp
+    SegmentAgeTest.WithoutAFrequencyNothingHasAnAge
     "hz <= kFastestTsc ? hz : 0" "hz")
+core_mutant(i2-interrupts-a-kernel-that-has-gone vm.cpp segment_test.cpp
+    SegmentAgeTest.WorkOfAVcpuThatIsInItsKernelIsNotDelivered
+    "accepts(slot.binding, word)) {" "true) {")
+core_mutant(i7-uses-up-vectors typed_vectors.cpp vm_test.cpp
+    VmTest.VectorsThatNoVcpuHasBoundAnyMoreUseUpNothing
+    "if (others != 0 && !names(now, vector)) ++bound"
+    "if (!names(now, vector)) ++bound")
+core_mutant(i1-shows-the-counts-of-another-vector vm.cpp vm_test.cpp
+    VmTest.RecycledVectorStartsWithoutCounts
+    "Counters::clear(counters_.line(r, index))" "(void)index")
 core_mutant(i4-keeps-the-age-of-earlier-work vm.cpp segment_test.cpp
     SegmentTest.AgeBeginsWithTheFirstTickAndIsNeverThatOfEarlierWork
     "if (verdict == IPIDEFER_DEFERRED) slot->pending.reset()" "(void)slot")

@@ -41,6 +41,15 @@ class Counters final {
         add_one(line.verdict[slot(verdict)]);
     }
 
+    /// As if nothing had ever been counted here.
+    static void clear(ipidefer_segment_counters& line) noexcept
+    {
+        // Ordering: RELAXED: see the head of this file.
+        for (std::uint64_t& verdict : line.verdict)
+            std::atomic_ref{verdict}.store(0, std::memory_order_relaxed);
+        std::atomic_ref{line.max_age}.store(0, std::memory_order_relaxed);
+    }
+
     /// Recorded work was delivered for its age: no verdict (I1), and counted
     /// apart.
     static void count_expired(ipidefer_segment_counters& line) noexcept

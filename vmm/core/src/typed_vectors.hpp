@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Typed vectors: which vectors are bound somewhere in the VM, and the dense
-// index under which each keeps its counters for the life of the VM. Holds the
-// gate, which the VMM reads at the start of its handle.
+// index under which each keeps its counters. An index stays with its vector
+// until another vector needs it and no vCPU has bound this one: what a guest
+// has bound once uses up nothing (I7). Holds the gate, which the VMM reads at
+// the start of its handle.
 //
 // Not handled: two writers at once; the caller of ipidefer_bind() serialises.
 #ifndef IPIDEFER_TYPED_VECTORS_HPP
@@ -38,7 +40,8 @@ class TypedVectors final {
         return known(vector);
     }
 
-    /// Index of a vector that some vCPU has bound at some time.
+    /// Index of a vector that some vCPU has bound at some time, and that no
+    /// other vector has needed since.
     [[nodiscard]] std::optional<unsigned> known(
         std::uint8_t vector) const noexcept
     {
@@ -49,15 +52,22 @@ class TypedVectors final {
         return number - 1;
     }
 
-    /// How many vectors have an index.
+    /// How many indices were ever given out; they are the lowest ones.
     [[nodiscard]] unsigned used() const noexcept { return used_; }
 
-    /// How many vectors would have an index after reserve(bindings).
-    [[nodiscard]] unsigned with(
-        std::span<const ipi_defer_binding> bindings) const noexcept;
+    /// How many vectors would be bound if a vCPU bound `now` in place of
+    /// `before`. Both name a vector once.
+    [[nodiscard]] unsigned bound_after(
+        std::span<const ipi_defer_binding> now,
+        std::span<const ipi_defer_binding> before) const noexcept;
 
-    /// Give every vector of the bindings an index; there is room.
-    void reserve(std::span<const ipi_defer_binding> bindings) noexcept;
+    struct Index {
+        unsigned number;
+        bool recycled;  ///< it was that of another vector, which has none now
+    };
+    /// Give a vector without an index one; fewer than IPIDEFER_MAX_TYPED
+    /// vectors are bound.
+    Index reserve(std::uint8_t vector) noexcept;
 
     /// One more vCPU has bound the vector, which has an index.
     void take(std::uint8_t vector) noexcept;
@@ -82,6 +92,10 @@ class TypedVectors final {
     std::array<std::atomic<std::uint8_t>, kVectors> number_;
     std::array<std::uint16_t, kVectors> vcpus_{};
     static_assert(IPIDEFER_MAX_VCPUS <= UINT16_MAX);
+    std::array<std::uint8_t, IPIDEFER_MAX_TYPED> vector_{};  // by index
+    // When the last vCPU dropped it, in drops: the oldest goes first.
+    std::array<std::uint64_t, IPIDEFER_MAX_TYPED> dropped_{};
+    std::uint64_t drops_ = 0;
     unsigned used_ = 0;
 };
 

@@ -104,26 +104,33 @@ ipidefer_error Vm::bind(std::uint32_t vcpu, const ipi_defer_binding* bindings,
             reinterpret_cast<std::uintptr_t>(words[i]) % sizeof *words[i] != 0)
             return refuse(fault, IPIDEFER_E_WORD, i, bindings[i].word_gpa, 0);
     const std::span table{bindings, count};
-    const unsigned vectors = typed_.with(table);
+    Vcpu& target = vcpus_[vcpu];
+    std::array<ipi_defer_binding, IPI_DEFER_MAX_BINDINGS> before;
+    const std::span old =
+        std::span{before}.first(this->bindings(vcpu, before.data()));
+    const unsigned vectors = typed_.bound_after(table, old);
     if (vectors > IPIDEFER_MAX_TYPED)
         return refuse(fault, IPIDEFER_E_VECTORS, 0, vectors,
                       IPIDEFER_MAX_TYPED);
 
-    typed_.reserve(table);
-    // New before old: the gate of a vector that stays never closes.
-    for (const ipi_defer_binding& b : table) typed_.take(b.vector);
-    Vcpu& target = vcpus_[vcpu];
+    // New before old: the gate of a vector that stays never closes. Those that
+    // need an index come last: it may be that of an old one.
+    for (const ipi_defer_binding& b : table)
+        if (typed_.known(b.vector)) typed_.take(b.vector);
     drop_all(target);
+    for (const ipi_defer_binding& b : table) {
+        if (typed_.known(b.vector)) continue;
+        give_index(b.vector);
+        typed_.take(b.vector);
+    }
     for (std::uint32_t i = 0; i < count; ++i) {
         Slot& slot = target.slots[i];
         slot.binding = bindings[i];
         slot.word = words[i];
-        slot.line =
-            &counters_.line(vcpu, *typed_.known(bindings[i].vector));
+        slot.line = &counters_.line(vcpu, *typed_.known(bindings[i].vector));
         slot.pending.reset();
     }
     target.count = static_cast<std::uint8_t>(count);
-    publish_typed(table);
     view_.bind(vcpu, target.view_seq, table);
     return IPIDEFER_OK;
 }
@@ -199,15 +206,13 @@ ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
     ipidefer_verdict verdict = obstacle(target, *slot, vector);
     const bool looked = verdict == IPIDEFER_PASSED;
     if (looked)
-        verdict =
-            record(*slot->word, slot->binding, policy_.contexts(), word);
+        verdict = record(*slot->word, slot->binding, policy_.contexts(), word);
     Counters::count(line, verdict);
     if (verdict == IPIDEFER_DEFERRED) start_age(target, slot);
     if (traced) [[unlikely]] {
         if (!looked && slot->word != nullptr)
             // Ordering: RELAXED: for the reader's information only.
-            word =
-                std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
+            word = std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
         trace_verdict(sender, target, vector, verdict, slot, word);
     }
     return verdict;
@@ -256,12 +261,14 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
             } else if (known == 0) {
                 since = slot.pending.replace(known, now);
             } else if (limit != 0 && now > known &&
-                       overdue(now - known, limit)) {
-                // Once per max_age, until the guest has done it.
+                       overdue(now - known, limit) &&
+                       accepts(slot.binding, word)) {
+                // Once per max_age, until the guest has done it. A word that
+                // does not accept is that of a vCPU in its kernel, which does
+                // the work there; or it is some other kernel's memory by now.
                 since = slot.pending.replace(known, now);
                 Counters::count_expired(*slot.line);
-                if (traces_verdicts())
-                    trace_max_age(target, slot, word);
+                if (traces_verdicts()) trace_max_age(target, slot, word);
                 deliver(opaque, target, slot.binding.vector);
             }
             view_.pending(target, i, since);
@@ -275,6 +282,9 @@ bool Vm::overdue(std::uint64_t ticks, std::uint64_t limit_ns) const noexcept
 {
     // Ordering: RELAXED: see set_tsc_hz().
     const std::uint64_t hz = tsc_hz_.load(std::memory_order_relaxed);
+    // Nobody can tell an age. What is recorded is as good as delivered (I5); an
+    // interrupt at every tick would be what all this is there to prevent.
+    if (hz == 0) return false;
     std::uint64_t whole = 0;
     if (__builtin_mul_overflow(limit_ns / kNsPerSecond, hz, &whole))
         return false;
@@ -340,16 +350,25 @@ std::uint64_t Vm::expired(std::uint32_t vcpu,
     return typed ? counters_.expired(row(vcpu), *typed) : 0;
 }
 
-/// The vectors' indices, for who reads the counters.
-void Vm::publish_typed(std::span<const ipi_defer_binding> bindings) noexcept
+/// Let a vector have an index, and tell who reads the counters: an index that
+/// changes hands has vector 0 until its counters are zero.
+void Vm::give_index(std::uint8_t vector) noexcept
 {
     auto& header = *part<ipidefer_segment>(memory_, 0);
-    for (const ipi_defer_binding& b : bindings)
-        // Ordering: RELAXED: before the release below.
-        std::atomic_ref{header.typed_vector[*typed_.known(b.vector)]}.store(
-            b.vector, std::memory_order_relaxed);
-    // Ordering: RELEASE: the vectors before their number; pairs with the
-    //   acquire of the readers (host/segment/segment.cpp).
+    const auto [index, recycled] = typed_.reserve(vector);
+    const std::atomic_ref shown{header.typed_vector[index]};
+    if (recycled) {
+        // Ordering: the fence: 0 before the first counter changes; pairs with
+        //   the readers' second look at the vector, which comes after their
+        //   look at the counters (host/segment/segment.cpp).
+        shown.store(0, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_release);
+        for (std::uint32_t r = 0; r <= count_; ++r)
+            Counters::clear(counters_.line(r, index));
+    }
+    // Ordering: RELEASE: the zeroes before the vector, the vector before the
+    //   number of them; pair with the acquires of the readers.
+    shown.store(vector, std::memory_order_release);
     std::atomic_ref{header.typed_used}.store(typed_.used(),
                                              std::memory_order_release);
 }

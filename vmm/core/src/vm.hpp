@@ -129,7 +129,7 @@ class Vm final {
                                std::uint64_t limit_ns) const noexcept;
     void trace_max_age(std::uint32_t target, const Slot& slot,
                        std::uint32_t word) noexcept;
-    void publish_typed(std::span<const ipi_defer_binding> bindings) noexcept;
+    void give_index(std::uint8_t vector) noexcept;
     void drop_all(const Vcpu& vcpu) noexcept;
 
     TypedVectors typed_;  // first: its gate is the handle's first bytes

@@ -258,21 +258,70 @@ TEST_F(VmTest, BindingsAreReadBack)
 
 TEST_F(VmTest, VectorsBeyondTheVmsLimitAreRefusedAndNothingChanges)
 {
+    vm_ = test::make_vm(kVcpus + 2);
+    ASSERT_EQ(test::bind_isolated(vm_.get(), kTarget, word_), IPIDEFER_OK);
     ASSERT_EQ(bind_many(0, 0x20, 8), IPIDEFER_OK);
-    ASSERT_EQ(bind_many(0, 0x28, 8), IPIDEFER_OK);
-    ASSERT_EQ(bind_many(0, 0x30, 8), IPIDEFER_OK);
-    ASSERT_EQ(bind_many(0, 0x38, 6), IPIDEFER_OK);  // 31 with kVector
+    ASSERT_EQ(bind_many(1, 0x28, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(3, 0x30, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(4, 0x38, 6), IPIDEFER_OK);  // 31 with kVector
 
     ipidefer_fault fault{};
-    EXPECT_EQ(bind_many(kTarget, 0x40, 2, &fault), IPIDEFER_E_VECTORS);
+    EXPECT_EQ(bind_many(5, 0x40, 2, &fault), IPIDEFER_E_VECTORS);
     EXPECT_EQ(fault.value, 33u);
     EXPECT_EQ(fault.limit, IPIDEFER_MAX_TYPED);
     EXPECT_FALSE(ipidefer_typed(vm_.get(), 0x40));
     EXPECT_EQ(decide(), IPIDEFER_DEFERRED);
 
-    EXPECT_EQ(bind_many(1, 0x40, 1), IPIDEFER_OK);
-    EXPECT_EQ(bind_many(1, 0x41, 1), IPIDEFER_E_VECTORS);
-    EXPECT_EQ(bind_many(1, 0x20, 8), IPIDEFER_OK);  // known ones still work
+    EXPECT_EQ(bind_many(5, 0x40, 1), IPIDEFER_OK);
+    EXPECT_EQ(bind_many(5, 0x41, 2), IPIDEFER_E_VECTORS);
+    EXPECT_TRUE(ipidefer_typed(vm_.get(), 0x40));
+    EXPECT_EQ(bind_many(5, 0x20, 8), IPIDEFER_OK);  // others have bound these
+    EXPECT_EQ(bind_many(0, 0x41, 1), IPIDEFER_OK);  // and there is room again
+}
+
+// I7: not for the rest of the VM's life, whatever a guest has bound before.
+TEST_F(VmTest, VectorsThatNoVcpuHasBoundAnyMoreUseUpNothing)
+{
+    for (unsigned first = 0x20; first <= 0xe0; first += 8)
+        ASSERT_EQ(bind_many(0, first, 8), IPIDEFER_OK) << first;
+    EXPECT_EQ(decide(), IPIDEFER_DEFERRED);
+    ASSERT_EQ(bind_many(0, 0xf8, 7), IPIDEFER_OK);
+    for (unsigned vector = 0xf8; vector <= 0xfe; ++vector) {
+        EXPECT_TRUE(
+            ipidefer_typed(vm_.get(), static_cast<std::uint8_t>(vector)));
+        EXPECT_EQ(decide(1, static_cast<std::uint8_t>(vector)),
+                  IPIDEFER_DELIVERED_NOT_BOUND);
+    }
+    EXPECT_FALSE(ipidefer_typed(vm_.get(), 0x20));
+}
+
+TEST_F(VmTest, AllVectorsOfTheLimitCanBeReplacedAtOnce)
+{
+    ASSERT_EQ(bind_many(kTarget, 0x20, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(0, 0x28, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(1, 0x30, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(3, 0x38, 8), IPIDEFER_OK);
+    ASSERT_EQ(bind_many(kTarget, 0x50, 8), IPIDEFER_OK);
+    for (std::uint8_t vector = 0x50; vector < 0x58; ++vector) {
+        word_ = kUser;
+        EXPECT_EQ(decide(kTarget, vector), IPIDEFER_DEFERRED);
+    }
+}
+
+TEST_F(VmTest, RecycledVectorStartsWithoutCounts)
+{
+    ASSERT_EQ(bind_many(0, 0x20, 1), IPIDEFER_OK);
+    EXPECT_EQ(decide(1, 0x20), IPIDEFER_DELIVERED_NOT_BOUND);
+    EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 1u);
+    ipidefer_unbind(vm_.get(), 0);
+    EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 1u);
+    for (unsigned first = 0x28; first <= 0x48; first += 8)
+        ASSERT_EQ(bind_many(0, first, 8), IPIDEFER_OK);
+    EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 0u);
+    for (unsigned vector = 0x28; vector < 0x50; ++vector)
+        EXPECT_EQ(test::counted_total(vm_.get(), 1,
+                                      static_cast<std::uint8_t>(vector)),
+                  0u);
 }
 
 TEST_F(VmTest, FaultyBindChangesNothing)

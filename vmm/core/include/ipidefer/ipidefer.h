@@ -58,8 +58,9 @@ extern "C" {
 /** Most vCPUs of one VM. */
 #define IPIDEFER_MAX_VCPUS 4096u
 
-/** Most distinct vectors that the vCPUs of one VM may bind, ever: each keeps
- *  its counters for the life of the VM. */
+/** Most distinct vectors that the vCPUs of one VM may have bound at a time. A
+ *  vector that none has bound any more keeps its counters until there are this
+ *  many others. */
 #define IPIDEFER_MAX_TYPED 32u
 
 /**
@@ -105,7 +106,7 @@ enum ipidefer_error {
     IPIDEFER_E_OVERLAP,       /**< a mask covers a work bit of the table */
     IPIDEFER_E_STATE,         /**< state mask, shift or values inconsistent */
     IPIDEFER_E_WORD,          /**< the caller could not map a word */
-    IPIDEFER_E_VECTORS,       /**< more than IPIDEFER_MAX_TYPED vectors a VM */
+    IPIDEFER_E_VECTORS,       /**< IPIDEFER_MAX_TYPED vectors are bound */
     IPIDEFER_E_BELL_RESERVED, /**< doorbell: reserved bits not zero */
     IPIDEFER_E_BELL_VECTOR,   /**< doorbell: vector outside FIRST..LAST */
     IPIDEFER_E_DELIVERY,      /**< doorbell: not fixed, or not edge */
@@ -281,8 +282,8 @@ IPIDEFER_EXPORT bool ipidefer_counters_get(const ipidefer_vm *vm, uint32_t vcpu,
 
 /* ---- Age -------------------------------------------------------------- */
 
-/** How fast the TSC counts; until this is told, all waiting work is older than
- *  any max_age (I4). @param hz at most 10^10, more counts as unknown */
+/** How fast the TSC counts; until this is told, max_age has no effect, since
+ *  nobody can tell an age. @param hz at most 10^10, more counts as unknown */
 IPIDEFER_EXPORT void ipidefer_set_tsc_hz(ipidefer_vm *vm, uint64_t hz);
 
 /** Deliver `vector` to `vcpu`, as any IPI of it. */

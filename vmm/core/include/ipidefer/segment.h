@@ -73,7 +73,10 @@ struct ipidefer_segment {
     uint32_t ring_entries;     /**< 0: no trace ring */
     uint32_t ring_entry_bytes; /**< struct ipidefer_trace_entry and its mask */
 
-    /* Vectors that were ever bound: counters exist for the first typed_used. */
+    /* Vectors that have counters: the first typed_used. When there are too many
+     * of them, one that no vCPU has bound any more gives way to another: then
+     * its entry is 0 while its counters are zeroed. So a reader looks at the
+     * entry before and after it reads counters. */
     uint32_t typed_used;
     uint32_t reserved0;
     uint8_t typed_vector[IPIDEFER_SEGMENT_TYPED];
