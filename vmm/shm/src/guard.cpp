@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "error.hpp"
+#include "scope.hpp"
 
 namespace ipidefer::shm {
 namespace {
@@ -35,12 +36,23 @@ void on_sigbus(int signal, siginfo_t* info, void* context)
             return;
         }
     }
+    switch (handle_in_scope(*info)) {
+        case Handled::kKept:
+            errno = saved;
+            return;
+        case Handled::kForeign:
+            ::signal(SIGBUS, SIG_DFL);
+            return;
+        case Handled::kNot:
+            break;
+    }
     if ((previous.sa_flags & SA_SIGINFO) != 0) {
         previous.sa_sigaction(signal, info, context);
     } else if (previous.sa_handler == SIG_DFL ||
                previous.sa_handler == SIG_IGN) {
         // The access is tried again, and ends the process as it would have.
         ::sigaction(SIGBUS, &previous, nullptr);
+        if (asynchronous(*info)) ::raise(SIGBUS);
     } else {
         previous.sa_handler(signal);
     }

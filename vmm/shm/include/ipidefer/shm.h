@@ -23,6 +23,8 @@
 #define IPIDEFER_SHM_H
 
 #include <ipidefer/ipidefer.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -93,6 +95,55 @@ void ipidefer_shm_destroy(ipidefer_shm *shm);
  *  that blocks SIGBUS is killed by its access all the same.
  *  @return 0, or -1 with error set */
 int ipidefer_shm_guard(struct ipidefer_shm_error *error);
+
+/**
+ * A thread that blocks SIGBUS, to take memory errors from a signalfd for example
+ * (BUS_MCEERR_AO), lets it through while it uses the VM: ipidefer_shm_enter() to
+ * ipidefer_shm_leave(), which may be nested. A signal that tells of no access of
+ * this thread is kept meanwhile, and raised again with all that it says when the
+ * mask is as before: it never gets to the process's own handler within the
+ * scope. Any other SIGBUS that is not about a segment ends the process, as it
+ * would where it is blocked.
+ */
+struct ipidefer_shm_scope {
+    bool entered;
+    sigset_t before;
+};
+void ipidefer_shm_enter(struct ipidefer_shm_scope *scope);
+/** No effect on a zeroed scope, and on one that has been left. */
+void ipidefer_shm_leave(struct ipidefer_shm_scope *scope);
+
+/** The calling thread lets SIGBUS through from now on, and its signals go to the
+ *  process's own handler. For threads that need no scope, such as vCPUs: then
+ *  entering one has no effect. */
+void ipidefer_shm_unblock(void);
+
+/**
+ * A spot to come back to when guest memory turns out to be inaccessible: a page
+ * that is poisoned, or beyond the end of its file.
+ *
+ *     struct ipidefer_shm_trap trap;
+ *     if (IPIDEFER_SHM_TRAPPED(&trap))
+ *         ... trap.address, trap.bytes: where; nothing was accessed there
+ *     else
+ *         access, ipidefer_shm_disarm(&trap);
+ *
+ * As with setjmp(3): locals that change in between are indeterminate, and the
+ * function may not return while the trap is armed. One that was sprung is not
+ * armed any more. What is left by it holds no lock and owns nothing, as is true
+ * of all functions of libipidefer. Needs ipidefer_shm_guard(), and SIGBUS not
+ * blocked.
+ */
+struct ipidefer_shm_trap {
+    sigjmp_buf jump;
+    struct ipidefer_shm_trap *outer;
+    void *address; /**< first byte that cannot be accessed */
+    size_t bytes;  /**< how many from there on, as far as is known */
+};
+sigjmp_buf *ipidefer_shm_arm(struct ipidefer_shm_trap *trap);
+void ipidefer_shm_disarm(struct ipidefer_shm_trap *trap);
+#define IPIDEFER_SHM_TRAPPED(trap) \
+    (sigsetjmp(*ipidefer_shm_arm(trap), 0) != 0)
 
 /* ---- Tools ------------------------------------------------------------ */
 
