@@ -57,12 +57,12 @@ LibvirtDomain ask_libvirt(const CheckOptions&)
 #endif
 
 domain::Running look_at(const domain::Domain& domain,
-                        const std::filesystem::path& folder)
+                        const segment::Place& place)
 {
-    std::filesystem::path where = folder;
+    segment::Place where = place;
     if (domain.objects.size() == 1)
         if (const auto own = domain.objects[0].object.get("segment-dir"))
-            where = *own;
+            where.directory = *own;
     try {
         const segment::OpenVm vm{where, domain.segment_name()};
         if (const auto life = vm.life();
@@ -75,7 +75,7 @@ domain::Running look_at(const domain::Domain& domain,
 }
 
 std::vector<Finding> domain_findings(const CheckOptions& options,
-                                     const std::filesystem::path& folder)
+                                     const segment::Place& place)
 {
     domain::CheckInput input;
     if (options.domain.empty()) {
@@ -83,7 +83,7 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     } else {
         const LibvirtDomain found = ask_libvirt(options);
         input.domain = domain::read_domain(found.xml);
-        if (found.active) input.running = look_at(input.domain, folder);
+        if (found.active) input.running = look_at(input.domain, place);
     }
     input.host = check::read_host_cpus(kRoot);
     input.ipis_bypass_kvm = check::ipis_bypass_kvm(kRoot);
@@ -92,11 +92,14 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     return domain::domain_findings(input);
 }
 
-int run_check(const CheckOptions& options, const std::filesystem::path& folder)
+int run_check(const CheckOptions& options, const segment::Place& place)
 {
-    const auto findings = options.xml.empty() && options.domain.empty()
-                              ? check::host_findings(kRoot, folder)
-                              : domain_findings(options, folder);
+    const auto findings =
+        options.xml.empty() && options.domain.empty()
+            ? check::host_findings(kRoot, place.directory.empty()
+                                              ? IPIDEFER_SHM_PARENT
+                                              : place.directory)
+            : domain_findings(options, place);
     if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const Finding& finding : findings)
@@ -136,7 +139,7 @@ std::string read_input(const std::string& file)
     return text.str();
 }
 
-Run add_check(CLI::App& app, const std::filesystem::path& folder)
+Run add_check(CLI::App& app, const segment::Place& place)
 {
     auto* command = app.add_subcommand(
         "check",
@@ -167,7 +170,7 @@ Run add_check(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer check --json | jq '.[] | select(.grade != \"pass\")'\n\n"
         "Exit status: 0 nothing fails, 1 could not run, 2 something fails,\n"
         "77 libvirt is not installed.");
-    return [options, &folder] { return run_check(*options, folder); };
+    return [options, &place] { return run_check(*options, place); };
 }
 
 }  // namespace ipidefer::cli

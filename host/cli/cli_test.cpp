@@ -111,7 +111,8 @@ TEST_F(CliTest, ListCleansUpAfterTheDeadOnly)
 TEST_F(CliTest, ListNamesABrokenSegmentAndShowsTheOthers)
 {
     const TestVm vm{folder_.path(), "web"};
-    std::ofstream{folder_.path() / "ipidefer.bad"} << std::string(8192, 'x');
+    std::ofstream{folder_.path() / "ipidefer.bad~00000001"}
+        << std::string(8192, 'x');
     const auto result = run({"list"});
     EXPECT_EQ(result.status, kDefect);
     EXPECT_NE(result.output.find("VM 'bad': not a segment: it does not begin"),
@@ -123,8 +124,8 @@ TEST_F(CliTest, ListNamesABrokenSegmentAndShowsTheOthers)
 TEST_F(CliTest, NameWithControlCharactersIsShownHarmlessly)
 {
     const TestVm vm{folder_.path(), "a\x1b[2J"};
-    EXPECT_NE(run({"list"}).output.find("a\\x1b[2J"), std::string::npos);
-    EXPECT_EQ(run_json({"list", "--json"})["vms"][0]["name"], "a\x1b[2J");
+    EXPECT_NE(run({"list"}).output.find("a%1B[2J"), std::string::npos);
+    EXPECT_EQ(run_json({"list", "--json"})["vms"][0]["name"], "a%1B[2J");
 }
 
 // ---- stat, top -------------------------------------------------------------

@@ -3,24 +3,25 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <functional>
 #include <string>
+
+#include "place.hpp"
 
 namespace ipidefer::cli {
 
 /// A subcommand: adds its options to `app`, and is what then runs it.
-/// The folder is the value of --shm-dir once the command line is parsed.
+/// The place is what --shm-dir and --owner say once the command line is parsed.
 using Run = std::function<int()>;
 
-/// @param folder where segments are; set before the command runs
-Run add_list(CLI::App& app, const std::filesystem::path& folder);
-Run add_stat(CLI::App& app, const std::filesystem::path& folder);
-Run add_top(CLI::App& app, const std::filesystem::path& folder);
-Run add_policy(CLI::App& app, const std::filesystem::path& folder);
-Run add_check(CLI::App& app, const std::filesystem::path& folder);
-Run add_domain(CLI::App& app, const std::filesystem::path& folder);
-Run add_trace(CLI::App& app, const std::filesystem::path& folder);
+/// @param place where segments are; set before the command runs
+Run add_list(CLI::App& app, const segment::Place& place);
+Run add_stat(CLI::App& app, const segment::Place& place);
+Run add_top(CLI::App& app, const segment::Place& place);
+Run add_policy(CLI::App& app, const segment::Place& place);
+Run add_check(CLI::App& app, const segment::Place& place);
+Run add_domain(CLI::App& app, const segment::Place& place);
+Run add_trace(CLI::App& app, const segment::Place& place);
 
 /// All of a file, or with "-" of standard input. Throws Failure.
 [[nodiscard]] std::string read_input(const std::string& file);

@@ -166,7 +166,7 @@ int run_domain(const DomainOptions& options)
 
 }  // namespace
 
-Run add_domain(CLI::App& app, const std::filesystem::path&)
+Run add_domain(CLI::App& app, const segment::Place&)
 {
     auto* command = app.add_subcommand(
         "domain", "give a libvirt domain XML what deferral needs");

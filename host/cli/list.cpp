@@ -47,41 +47,51 @@ void show(const std::vector<VmStatus>& vms)
         const std::string isolated = vm.policy.isolated.empty()
                                          ? "-"
                                          : format_cpulist(vm.policy.isolated);
-        std::cout << std::left << std::setw(24) << printable(vm.name)
-                  << std::setw(9) << to_string(vm.life) << std::right
-                  << std::setw(8) << vm.pid << std::setw(6) << vm.vcpus.size()
-                  << "  " << std::left << std::setw(12) << isolated
-                  << std::setw(5) << (vm.policy.enabled ? "on" : "off")
-                  << std::right << std::setw(12) << suppressed << std::setw(12)
+        std::cout << std::left << std::setw(24) << vm.name << std::setw(9)
+                  << to_string(vm.life) << std::right << std::setw(8) << vm.pid
+                  << std::setw(6) << vm.vcpus.size() << "  " << std::left
+                  << std::setw(12) << isolated << std::setw(5)
+                  << (vm.policy.enabled ? "on" : "off") << std::right
+                  << std::setw(12) << suppressed << std::setw(12)
                   << total.sum() - suppressed << std::setw(10)
                   << age_text(vm.oldest_pending()) << '\n';
     }
 }
 
+/// Nothing that is there is passed over in silence.
+void show_left_out(const ipidefer_shm_left_out& left_out)
+{
+    if (left_out.foreign != 0)
+        std::cerr << "ipidefer: not shown: " << left_out.foreign
+                  << " of users whose VMs are not looked at (--owner)\n";
+    if (left_out.other != 0)
+        std::cerr << "ipidefer: not shown: " << left_out.other
+                  << " that are named like segments, and are none\n";
+}
+
 /// Remove what dead VMs left behind.
-void clean(const std::filesystem::path& folder,
-           const std::vector<VmStatus>& vms)
+void clean(const segment::Place& place, const std::vector<VmStatus>& vms)
 {
     for (const VmStatus& vm : vms) {
         if (vm.life != segment::Life::kGone) continue;
-        ipidefer_shm_error error{};
-        if (ipidefer_shm_remove_stale(folder.c_str(), vm.name.c_str(),
-                                      &error) != 0)
-            throw Failure{Exit::kCannotRun, printable(error.text)};
-        std::cerr << "ipidefer: removed the segment of VM '"
-                  << printable(vm.name) << "'\n";
+        segment::Found found;
+        found.id = vm.id;
+        remove_stale(place, found);
+        std::cerr << "ipidefer: removed the segment of VM '" << vm.name
+                  << "'\n";
     }
 }
 
-int run_list(const ListOptions& options, const std::filesystem::path& folder)
+int run_list(const ListOptions& options, const segment::Place& place)
 {
     std::vector<VmStatus> vms;
     std::vector<Broken> broken;
-    for (const std::string& name : segment::vm_names(folder)) try {
+    const auto survey = segment::survey(place);
+    for (const segment::Found& found : survey.found) try {
             vms.push_back(
-                read_status(OpenVm{folder, name}, segment::read_tsc()));
+                read_status(OpenVm{place, found}, segment::read_tsc()));
         } catch (const Failure& failure) {
-            broken.push_back({name, failure.what()});
+            broken.push_back({found.label, failure.what()});
         }
     if (options.json) {
         nlohmann::ordered_json list{{"vms", nlohmann::json::array()},
@@ -89,19 +99,22 @@ int run_list(const ListOptions& options, const std::filesystem::path& folder)
         for (const VmStatus& vm : vms) list["vms"].push_back(to_json(vm));
         for (const Broken& one : broken)
             list["broken"].push_back({{"name", one.name}, {"why", one.why}});
+        list["left_out"] = {{"foreign", survey.left_out.foreign},
+                            {"other", survey.left_out.other}};
         std::cout << segment::dump(list, 2) << '\n';
     } else {
         show(vms);
         for (const Broken& one : broken)
             std::cerr << "ipidefer: " << one.why << '\n';
+        show_left_out(survey.left_out);
     }
-    if (options.clean) clean(folder, vms);
+    if (options.clean) clean(place, vms);
     return static_cast<int>(broken.empty() ? Exit::kDone : Exit::kDefect);
 }
 
 }  // namespace
 
-Run add_list(CLI::App& app, const std::filesystem::path& folder)
+Run add_list(CLI::App& app, const segment::Place& place)
 {
     auto* list = app.add_subcommand("list", "the VMs that can be looked at");
     const auto options = std::make_shared<ListOptions>();
@@ -113,7 +126,7 @@ Run add_list(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer list\n"
         "  ipidefer list --json | jq -r '.vms[].name'\n\n"
         "Exit status: 0 done, 1 could not run, 2 a segment is broken.");
-    return [options, &folder] { return run_list(*options, folder); };
+    return [options, &place] { return run_list(*options, place); };
 }
 
 }  // namespace ipidefer::cli

@@ -49,17 +49,25 @@ int run(int argc, char** argv)
                          std::string{"ipidefer "} + ipidefer::kVersion);
     app.require_subcommand(1);
 
-    fs::path shm_folder = IPIDEFER_SHM_DIRECTORY;
-    app.add_option("--shm-dir", shm_folder, "where the VMs' segments are")
-        ->capture_default_str()
+    ipidefer::segment::Place place;
+    std::vector<std::string> owners;
+    app.add_option("--shm-dir", place.directory,
+                   "where the VMs' segments are (default: a folder "
+                   "in " IPIDEFER_SHM_PARENT " for each owner)")
         ->envname("IPIDEFER_SHM_DIR");
+    app.add_option("--owner", owners,
+                   "a user whose VMs to look at; repeatable (default: root, "
+                   "you, libvirt-qemu)")
+        ->expected(1)
+        ->take_all();
+    app.parse_complete_callback(
+        [&] { place.owners = ipidefer::segment::users_of(owners); });
     std::map<const CLI::App*, ipidefer::cli::Run> commands;
-    for (const auto add :
-         {ipidefer::cli::add_list, ipidefer::cli::add_stat,
-          ipidefer::cli::add_top, ipidefer::cli::add_policy,
-          ipidefer::cli::add_trace, ipidefer::cli::add_check,
-          ipidefer::cli::add_domain}) {
-        auto run = add(app, shm_folder);
+    for (const auto add : {ipidefer::cli::add_list, ipidefer::cli::add_stat,
+                           ipidefer::cli::add_top, ipidefer::cli::add_policy,
+                           ipidefer::cli::add_trace, ipidefer::cli::add_check,
+                           ipidefer::cli::add_domain}) {
+        auto run = add(app, place);
         commands[app.get_subcommands(nullptr).back()] = std::move(run);
     }
 
@@ -113,7 +121,7 @@ int run(int argc, char** argv)
             std::cout << name << '\n';
         return static_cast<int>(Exit::kDone);
     }
-    options.shm_folder = shm_folder;
+    options.shm_folder = place.directory;
     return ipidefer::lab::lab_run(options, guest_programs(),
                                   {argv, argv + argc});
 }

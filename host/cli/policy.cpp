@@ -7,7 +7,6 @@
 #include "failure.hpp"
 #include "policy_options.hpp"
 #include "status_json.hpp"
-#include "text.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -18,18 +17,17 @@ struct PolicyOptions {
     bool json = false;
 };
 
-int run_policy(const PolicyOptions& options,
-               const std::filesystem::path& folder)
+int run_policy(const PolicyOptions& options, const segment::Place& place)
 {
     const bool change = !options.policy.empty();
-    segment::OpenVm vm{folder, options.vm, change};
+    segment::OpenVm vm{place, options.vm, change};
     const segment::Policy before = read_policy(vm.segment());
     if (change) {
         // Dead VMs have no next decision.
         if (const auto life = vm.life();
             life == segment::Life::kGone || life == segment::Life::kEnded)
-            throw Failure{Exit::kCannotRun, "VM '" + printable(options.vm) +
-                                                "' does not run any more"};
+            throw Failure{Exit::kCannotRun,
+                          "VM '" + vm.label() + "' does not run any more"};
         apply(check_policy(options.policy, vm.segment().vcpus()), vm.policy(),
               vm.segment().vcpus());
     }
@@ -48,7 +46,7 @@ int run_policy(const PolicyOptions& options,
 
 }  // namespace
 
-Run add_policy(CLI::App& app, const std::filesystem::path& folder)
+Run add_policy(CLI::App& app, const segment::Place& place)
 {
     auto* policy =
         app.add_subcommand("policy", "show or change what a VM may defer");
@@ -79,7 +77,7 @@ Run add_policy(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer policy web1 --off\n\n"
         "A change takes effect with the VM's next IPI.\n"
         "Exit status: 0 done, 1 could not run.");
-    return [options, &folder] { return run_policy(*options, folder); };
+    return [options, &place] { return run_policy(*options, place); };
 }
 
 }  // namespace ipidefer::cli

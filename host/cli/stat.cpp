@@ -31,17 +31,17 @@ struct StatOptions {
 };
 
 std::vector<VmStatus> read_all(const StatOptions& options,
-                               const std::filesystem::path& folder)
+                               const segment::Place& place)
 {
     std::vector<VmStatus> all;
     if (!options.vm.empty()) {
         all.push_back(
-            read_status(OpenVm{folder, options.vm}, segment::read_tsc()));
+            read_status(OpenVm{place, options.vm}, segment::read_tsc()));
         return all;
     }
-    for (const std::string& name : segment::vm_names(folder)) try {
+    for (const segment::Found& found : segment::survey(place).found) try {
             all.push_back(
-                read_status(OpenVm{folder, name}, segment::read_tsc()));
+                read_status(OpenVm{place, found}, segment::read_tsc()));
         } catch (const Failure& failure) {
             std::cerr << "ipidefer: " << failure.what() << '\n';
         }
@@ -53,7 +53,7 @@ void subtract(std::vector<VmStatus>& now, const std::vector<VmStatus>& before)
 {
     for (VmStatus& vm : now)
         for (const VmStatus& old : before) {
-            if (vm.name != old.name || vm.pid != old.pid) continue;
+            if (vm.id != old.id) continue;
             for (std::size_t i = 0;
                  i < std::min(vm.vcpus.size(), old.vcpus.size()); ++i)
                 for (const auto& [vector, counters] : old.vcpus[i].by_vector)
@@ -78,8 +78,8 @@ void row(const std::string& who, const std::string& vector,
 
 void show(const VmStatus& vm)
 {
-    std::cout << "VM " << printable(vm.name) << ": " << to_string(vm.life)
-              << ", pid " << vm.pid << ", " << printable(vm.producer) << ", "
+    std::cout << "VM " << vm.name << ": " << to_string(vm.life) << ", pid "
+              << vm.pid << ", " << printable(vm.producer) << ", "
               << (vm.policy.enabled ? "deferring for vCPUs "
                                     : "switched off; isolated are ")
               << (vm.policy.isolated.empty()
@@ -118,9 +118,9 @@ void show(const std::vector<VmStatus>& vms, const StatOptions& options)
     std::cout << std::flush;
 }
 
-int run_stat(const StatOptions& options, const std::filesystem::path& folder)
+int run_stat(const StatOptions& options, const segment::Place& place)
 {
-    auto before = read_all(options, folder);
+    auto before = read_all(options, place);
     if (options.interval.empty()) {
         show(before, options);
         return static_cast<int>(Exit::kDone);
@@ -132,7 +132,7 @@ int run_stat(const StatOptions& options, const std::filesystem::path& folder)
         if (interrupted()) break;
         std::this_thread::sleep_for(interval);
         if (interrupted()) break;
-        const auto now = read_all(options, folder);
+        const auto now = read_all(options, place);
         auto since = now;
         subtract(since, before);
         show(since, options);
@@ -143,7 +143,7 @@ int run_stat(const StatOptions& options, const std::filesystem::path& folder)
 
 }  // namespace
 
-Run add_stat(CLI::App& app, const std::filesystem::path& folder)
+Run add_stat(CLI::App& app, const segment::Place& place)
 {
     auto* stat = app.add_subcommand("stat", "what became of IPIs");
     const auto options = std::make_shared<StatOptions>();
@@ -159,7 +159,7 @@ Run add_stat(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer stat web1\n"
         "  ipidefer stat web1 --interval 1s --count 10 --json\n\n"
         "Exit status: 0 done, 1 could not run.");
-    return [options, &folder] { return run_stat(*options, folder); };
+    return [options, &place] { return run_stat(*options, place); };
 }
 
 }  // namespace ipidefer::cli

@@ -35,14 +35,20 @@ struct TopOptions {
 
 /// A VM that goes away, or is broken, is not there: list says why.
 std::vector<VmStatus> read_all(const TopOptions& options,
-                               const std::filesystem::path& folder)
+                               const segment::Place& place)
 {
     std::vector<VmStatus> all;
-    for (const std::string& name : segment::vm_names(folder)) try {
-            if (options.vms.empty() ||
-                std::ranges::find(options.vms, name) != options.vms.end())
+    const auto wanted = [&options](const segment::Found& found) {
+        return options.vms.empty() ||
+               std::ranges::any_of(options.vms, [&](const std::string& vm) {
+                   return vm == found.id || vm == found.name ||
+                          vm == segment::shown_name(found.name);
+               });
+    };
+    for (const segment::Found& found : segment::survey(place).found) try {
+            if (wanted(found))
                 all.push_back(
-                    read_status(OpenVm{folder, name}, segment::read_tsc()));
+                    read_status(OpenVm{place, found}, segment::read_tsc()));
         } catch (const Failure&) {
         }
     return all;
@@ -82,11 +88,11 @@ class Screen {
     }
 };
 
-int watch(TopOptions options, const std::filesystem::path& folder,
+int watch(TopOptions options, const segment::Place& place,
           std::chrono::milliseconds delay)
 {
     Screen screen;
-    auto before = read_all(options, folder);
+    auto before = read_all(options, place);
     auto then = std::chrono::steady_clock::now();
     TopTable table{before, before, std::chrono::seconds{1}};
     while (!interrupted()) {
@@ -98,7 +104,7 @@ int watch(TopOptions options, const std::filesystem::path& folder,
         if (key == 'q') break;
         if (key == 'i') options.isolated_only = !options.isolated_only;
         if (key != ERR) continue;
-        const auto now = read_all(options, folder);
+        const auto now = read_all(options, place);
         const auto moment = std::chrono::steady_clock::now();
         table = TopTable{before, now, moment - then};
         before = now;
@@ -107,7 +113,7 @@ int watch(TopOptions options, const std::filesystem::path& folder,
     return static_cast<int>(Exit::kDone);
 }
 
-int run_top(const TopOptions& options, const std::filesystem::path& folder)
+int run_top(const TopOptions& options, const segment::Place& place)
 {
     const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(
         parse_duration(options.delay));
@@ -116,13 +122,13 @@ int run_top(const TopOptions& options, const std::filesystem::path& folder)
     if (delay < kShortest || delay > kLongest)
         throw Failure{Exit::kCannotRun,
                       "-d: " + options.delay + " is not within 100ms and 1h"};
-    if (!options.once && !options.json) return watch(options, folder, delay);
+    if (!options.once && !options.json) return watch(options, place, delay);
 
     (void)interrupted();
-    const auto before = read_all(options, folder);
+    const auto before = read_all(options, place);
     const auto then = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(delay);
-    const auto now = read_all(options, folder);
+    const auto now = read_all(options, place);
     const TopTable table{before, now, std::chrono::steady_clock::now() - then};
     if (options.json)
         std::cout << segment::dump(table.json(options.isolated_only), 2)
@@ -135,7 +141,7 @@ int run_top(const TopOptions& options, const std::filesystem::path& folder)
 
 }  // namespace
 
-Run add_top(CLI::App& app, const std::filesystem::path& folder)
+Run add_top(CLI::App& app, const segment::Place& place)
 {
     auto* top = app.add_subcommand("top", "vCPUs by IPIs per second");
     const auto options = std::make_shared<TopOptions>();
@@ -154,7 +160,7 @@ Run add_top(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer top\n"
         "  ipidefer top -1 -d 5s -p web1\n\n"
         "Exit status: 0 done, 1 could not run, 77 there is no terminal.");
-    return [options, &folder] { return run_top(*options, folder); };
+    return [options, &place] { return run_top(*options, place); };
 }
 
 }  // namespace ipidefer::cli

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "duration.hpp"
-#include "text.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -21,7 +20,7 @@ Counters earlier(const std::vector<VmStatus>& before, const VmStatus& vm,
                  std::size_t vcpu)
 {
     for (const VmStatus& old : before)
-        if (old.name == vm.name && old.pid == vm.pid && vcpu < old.vcpus.size())
+        if (old.id == vm.id && vcpu < old.vcpus.size())
             return old.vcpus[vcpu].total();
     return {};
 }
@@ -66,7 +65,7 @@ std::vector<std::string> TopTable::lines(bool isolated_only) const
         std::snprintf(
             line, sizeof line,
             "%-20.20s %5u %-4s %-8.8s %10.1f %10.1f %10.1f %10.1f %8.1f %10s",
-            printable(row.vm).c_str(), row.vcpu, row.isolated ? "yes" : "",
+            row.vm.c_str(), row.vcpu, row.isolated ? "yes" : "",
             row.context.c_str(), row.sent, row.deferred, row.coalesced,
             row.delivered, row.max_age,
             row.oldest ? format_duration(*row.oldest).c_str() : "-");

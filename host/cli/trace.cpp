@@ -14,14 +14,14 @@
 #include "guest_trace_file.hpp"
 #include "open.hpp"
 #include "output.hpp"
-#include "policy.hpp"
-#include "text.hpp"
+#include "trace_lease.hpp"
 #include "trace_reader.hpp"
 
 namespace ipidefer::cli {
 namespace {
 
 using segment::OpenVm;
+using segment::TraceLease;
 using segment::TraceReader;
 using trace::Filter;
 using trace::GuestLine;
@@ -111,30 +111,6 @@ class Selection {
     std::vector<std::pair<std::uint32_t, Filter>> filters_;
 };
 
-/// Tracing is on while this lives, in addition to what was on before.
-class Switch {
-  public:
-    Switch(OpenVm& vm, std::uint32_t kinds)
-        : vm_{vm}, before_{read_policy(vm.segment()).trace}
-    {
-        set(before_ | kinds);
-    }
-    ~Switch() { set(before_); }
-    Switch(const Switch&) = delete;
-    Switch& operator=(const Switch&) = delete;
-
-  private:
-    void set(std::uint32_t kinds)
-    {
-        segment::PolicyChange change;
-        change.trace = kinds;
-        apply(change, vm_.policy(), vm_.segment().vcpus());
-    }
-
-    OpenVm& vm_;
-    std::uint32_t before_;
-};
-
 /// Puts lines of the guest's trace between our events, by the host's TSC.
 class Merger {
   public:
@@ -200,8 +176,8 @@ std::int64_t guest_offset(const TraceOptions& options,
 
 /// Until one of the limits, the end of the VM, or a signal.
 std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
-                     TraceReader& reader, const Selection& selection,
-                     Merger& merger, Output& output)
+                     TraceReader& reader, std::optional<TraceLease>& lease,
+                     const Selection& selection, Merger& merger, Output& output)
 {
     using Clock = std::chrono::steady_clock;
     const auto end = options.duration.empty()
@@ -210,6 +186,9 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
     std::uint64_t shown = 0;
     std::uint64_t all_lost = 0;
     for (bool last = false;;) {
+        if (lease && !lease->keep())
+            std::cerr << "ipidefer: this stood still for so long that the VM "
+                         "was not traced for a while\n";
         std::uint64_t lost = 0;
         const auto events = reader.read(lost);
         if (lost != 0) output.lost(lost);
@@ -230,14 +209,14 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
     }
 }
 
-int run_trace(const TraceOptions& options, const std::filesystem::path& folder)
+int run_trace(const TraceOptions& options, const segment::Place& place)
 {
     const bool writable = !options.read_only && !options.buffered;
-    OpenVm vm{folder, options.vm, writable};
+    OpenVm vm{place, options.vm, writable};
     const segment::Segment& segment = vm.segment();
     if (segment.ring_entries() == 0)
         throw Failure{Exit::kNotPossible,
-                      "VM '" + printable(options.vm) + "' has no trace ring"};
+                      "VM '" + vm.label() + "' has no trace ring"};
     const Selection selection{options.selectors, segment.vcpus()};
     const segment::Clock clock = segment.clock();
 
@@ -249,7 +228,7 @@ int run_trace(const TraceOptions& options, const std::filesystem::path& folder)
                           "--output: cannot write '" + options.output + "'"};
     }
     std::ostream& out = options.output.empty() ? std::cout : file;
-    const auto output = make_output(format_of(options.format), out, options.vm);
+    const auto output = make_output(format_of(options.format), out, vm.label());
     Merger merger{*output, clock, guest_lines(options),
                   guest_offset(options, clock)};
 
@@ -257,11 +236,11 @@ int run_trace(const TraceOptions& options, const std::filesystem::path& folder)
     TraceReader reader{segment, options.buffered || options.backlog
                                     ? TraceReader::From::kOldest
                                     : TraceReader::From::kNow};
-    std::optional<Switch> on;
-    if (writable) on.emplace(vm, selection.kinds());
+    std::optional<TraceLease> lease;
+    if (writable) lease.emplace(vm, selection.kinds());
     const std::uint64_t lost =
-        follow(options, vm, reader, selection, merger, *output);
-    on.reset();
+        follow(options, vm, reader, lease, selection, merger, *output);
+    lease.reset();
     merger.rest();
     if (!out.flush()) throw Failure{Exit::kCannotRun, "cannot write the trace"};
     if (lost != 0) std::cerr << "ipidefer: " << lost << " events were lost\n";
@@ -285,7 +264,7 @@ std::vector<Selector> in_order(const CLI::App& app, const CLI::Option* event,
 
 }  // namespace
 
-Run add_trace(CLI::App& app, const std::filesystem::path& folder)
+Run add_trace(CLI::App& app, const segment::Place& place)
 {
     auto* command =
         app.add_subcommand("trace", "IPIs and verdicts, one by one");
@@ -340,9 +319,9 @@ Run add_trace(CLI::App& app, const std::filesystem::path& folder)
         "  ipidefer trace web1 --format perfetto -o web1.pftrace\n\n"
         "Lost events are reported. Exit status: 0 done, 1 could not run,\n"
         "77 the VM has no trace ring.");
-    return [options, &folder, command, event, filter] {
+    return [options, &place, command, event, filter] {
         options->selectors = in_order(*command, event, filter);
-        return run_trace(*options, folder);
+        return run_trace(*options, place);
     };
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "failure.hpp"
+#include "open.hpp"
 #include "text.hpp"
 
 namespace ipidefer::daemon {
@@ -20,6 +21,8 @@ using nlohmann::json;
 
 /// Longest policy that makes sense, for whatever VM.
 constexpr std::uint32_t kAnyVm = IPIDEFER_MAX_VCPUS;
+/// Of VMs and samples: more than any host has, and than memory is for.
+constexpr std::uint64_t kMostOfAnything = 10'000'000;
 
 [[noreturn]] void refuse(const std::string& key, const std::string& why)
 {
@@ -107,6 +110,24 @@ void read_listen(Config& config, const std::string& text)
             config.listen_address.substr(1, config.listen_address.size() - 2);
 }
 
+/// Names or numbers of users.
+std::vector<uid_t> users_from(const std::string& key, const json& value)
+{
+    if (!value.is_array()) refuse(key, "not an array");
+    std::vector<std::string> users;
+    for (const json& user : value) {
+        if (!user.is_number_unsigned() && !user.is_string())
+            refuse(key, "not an array of users, by name or number");
+        users.push_back(user.is_string() ? user.get<std::string>()
+                                         : user.dump());
+    }
+    try {
+        return segment::users_of(users);
+    } catch (const Failure& failure) {
+        refuse(key, failure.what());
+    }
+}
+
 json parsed(const std::string& text)
 {
     // Comments are allowed.
@@ -121,7 +142,8 @@ json parsed(const std::string& text)
 RawPolicy Config::policy_of(const std::string& vm,
                             const std::optional<DomainIdentity>& domain) const
 {
-    std::vector<std::string> names{vm};
+    // As it is, or as it is shown, in case it is not UTF-8.
+    std::vector<std::string> names{vm, segment::shown_name(vm)};
     if (domain) names.insert(names.end(), {domain->uuid, domain->name});
     names.emplace_back("*");
     for (const std::string& name : names)
@@ -133,10 +155,18 @@ RawPolicy Config::policy_of(const std::string& vm,
 Config parse_config(const std::string& text)
 {
     Config config;
-    config.shm_dir = IPIDEFER_SHM_DIRECTORY;
     config.control_users = {0, ::geteuid()};
     const auto path = [](std::filesystem::path& to, const char* key) {
         return [&to, key](const json& value) { to = string_of(key, value); };
+    };
+    const auto limit = [](std::size_t& to, const char* key) {
+        return [&to, key](const json& value) {
+            if (!value.is_number_unsigned() ||
+                value.get<std::uint64_t>() > kMostOfAnything)
+                refuse(key, "not a number from 0 to " +
+                                std::to_string(kMostOfAnything));
+            to = value.get<std::size_t>();
+        };
     };
     const Keys keys{
         {"listen",
@@ -144,18 +174,20 @@ Config parse_config(const std::string& text)
              read_listen(config, string_of("listen", value));
          }},
         {"control", path(config.control, "control")},
-        {"shm_dir", path(config.shm_dir, "shm_dir")},
+        {"shm_dir", path(config.place.directory, "shm_dir")},
+        {"owners",
+         [&](const json& value) {
+             config.place.owners = users_from("owners", value);
+         }},
+        {"max_vms", limit(config.limits.vms, "max_vms")},
+        {"max_samples_per_vm",
+         limit(config.limits.samples_per_vm, "max_samples_per_vm")},
+        {"max_samples", limit(config.limits.samples, "max_samples")},
         {"audit_log", path(config.audit_log, "audit_log")},
         {"control_users",
          [&](const json& value) {
-             if (!value.is_array()) refuse("control_users", "not an array");
-             config.control_users.clear();
-             for (const json& user : value) {
-                 if (!user.is_number_unsigned() ||
-                     user.get<std::uint64_t>() > UINT32_MAX)
-                     refuse("control_users", "not an array of user ids");
-                 config.control_users.insert(user.get<uid_t>());
-             }
+             const auto users = users_from("control_users", value);
+             config.control_users = {users.begin(), users.end()};
          }},
         {"libvirt_uri",
          [&](const json& value) {

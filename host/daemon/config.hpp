@@ -4,7 +4,12 @@
 //   {
 //     "listen": "127.0.0.1:9752",          metrics over HTTP; "" for none
 //     "control": "/run/ipidefer/control",  unix socket; "" for none
-//     "shm_dir": "/dev/shm",
+//     "shm_dir": "",                       where segments are; "" for a folder
+//                                          of each owner
+//     "owners": ["root", "libvirt-qemu"],  whose VMs to watch
+//     "max_vms": 1000,                     watch no more
+//     "max_samples_per_vm": 20000,         sum up a VM's vCPUs above this
+//     "max_samples": 200000,               and leave VMs out above this
 //     "audit_log": "",                     "" for standard error only
 //     "control_users": [0],                who may change policies
 //     "libvirt_uri": "qemu:///system",     whose domains to follow; "" for none
@@ -27,21 +32,31 @@
 #include <string>
 
 #include "domains.hpp"
+#include "place.hpp"
 #include "policy_options.hpp"
 
 namespace ipidefer::daemon {
+
+/// What one VM, or all of them, may make of us.
+struct Limits {
+    std::size_t vms = 1000;
+    std::size_t samples_per_vm = 20'000;
+    std::size_t samples = 200'000;
+};
 
 struct Config {
     std::string listen_address = "127.0.0.1";
     std::uint16_t listen_port = 9752;
     bool listen = true;
     std::filesystem::path control;
-    std::filesystem::path shm_dir;
+    segment::Place place;
+    Limits limits;
     std::filesystem::path audit_log;
     std::set<uid_t> control_users;
     std::string libvirt_uri;
     std::map<std::string, RawPolicy> domains;
 
+    /// @param vm its name, as it is
     /// Of a VM: its own, else its domain's by UUID, else by name, else that of
     /// "*", else an empty one.
     [[nodiscard]] RawPolicy policy_of(

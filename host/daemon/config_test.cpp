@@ -24,7 +24,7 @@ TEST(Config, EmptyObjectIsTheDefaults)
     const Config config = parse_config("{}");
     EXPECT_TRUE(config.listen);
     EXPECT_EQ(config.listen_address, "127.0.0.1");
-    EXPECT_EQ(config.shm_dir, "/dev/shm");
+    EXPECT_EQ(config.place.directory, "");
     EXPECT_TRUE(config.control.empty());
     EXPECT_TRUE(config.control_users.contains(::geteuid()));
     EXPECT_TRUE(config.policy_of("any").empty());
@@ -43,7 +43,7 @@ TEST(Config, EveryKeyIsRead)
     EXPECT_EQ(config.listen_address, "::1");
     EXPECT_EQ(config.listen_port, 9000);
     EXPECT_EQ(config.control, "/run/c");
-    EXPECT_EQ(config.shm_dir, "/tmp/s");
+    EXPECT_EQ(config.place.directory, "/tmp/s");
     EXPECT_EQ(config.audit_log, "/tmp/a");
     EXPECT_EQ(config.control_users, (std::set<uid_t>{0, 107}));
     EXPECT_EQ(config.libvirt_uri, "qemu:///session");

@@ -16,8 +16,10 @@
 #include <csignal>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "audit.hpp"
 #include "await.hpp"
@@ -50,7 +52,7 @@ class Daemon {
         : file_{std::move(file)},
           config_{read_config(file_)},
           audit_{config_.audit_log},
-          fleet_{config_.shm_dir, audit_},
+          fleet_{config_.place, config_.limits, audit_},
           folder_{io_},
           signals_{io_, SIGTERM, SIGINT},
           reload_{io_, SIGHUP}
@@ -73,12 +75,7 @@ class Daemon {
         spawn(follow_folder());
         spawn(sweep());
         spawn(follow_reload());
-        if (http_)
-            spawn(serve_http(*http_, [this] {
-                const auto vms = fleet_.status();
-                return metrics_text(vms, fleet_.broken().size(),
-                                    {connected_, fleet_.domains()});
-            }));
+        if (http_) spawn(serve_http(*http_, [this] { return metrics(); }));
         if (control_)
             spawn(serve_control(
                 *control_, [this](const std::string& line, const Peer& peer) {
@@ -107,12 +104,46 @@ class Daemon {
             throw Failure{Exit::kCannotRun,
                           std::string{"inotify: "} + std::strerror(errno)};
         folder_.assign(fd);
-        if (::inotify_add_watch(
-                fd, config_.shm_dir.c_str(),
-                IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM) < 0)
-            throw Failure{Exit::kCannotRun, "cannot watch '" +
-                                                config_.shm_dir.string() +
-                                                "': " + std::strerror(errno)};
+        watch_folders();
+        // Later ones may come; this one must be there.
+        if (!config_.place.directory.empty() && watched_.empty())
+            throw Failure{Exit::kCannotRun,
+                          "cannot watch '" + config_.place.directory.string() +
+                              "': " + trouble_};
+    }
+
+    /// Folders of owners who start their first VM come later: each look looks
+    /// for them.
+    void watch_folders()
+    try {
+        for (const auto& path : segment::folders_of(config_.place)) {
+            // The same watch again for the same folder.
+            const int watch =
+                ::inotify_add_watch(folder_.native_handle(), path.c_str(),
+                                    IN_CREATE | IN_DELETE | IN_MOVED_TO |
+                                        IN_MOVED_FROM | IN_ONLYDIR);
+            if (watch >= 0) watched_.insert(watch);
+        }
+    } catch (const Failure& failure) {
+        trouble_ = failure.what();
+    }
+
+    void look()
+    {
+        watch_folders();
+        fleet_.refresh(config_);
+    }
+
+    std::string metrics()
+    {
+        Scrape scrape{config_.limits, {connected_, fleet_.domains()}};
+        fleet_.each_status(
+            [&scrape](const segment::VmStatus& vm) { scrape.add(vm); });
+        for (const auto& [vm, why] : scrape.missing())
+            if (!missing_.contains(vm))
+                Audit::note("metrics of VM '" + vm + "' are " + why);
+        missing_ = scrape.missing();
+        return scrape.text(fleet_.broken().size(), fleet_.left_out());
     }
 
     void listen()
@@ -147,7 +178,7 @@ class Daemon {
                 co_await folder_.async_read_some(asio::buffer(events), kAwait);
             if (error) co_return;
             // What exactly happened is seen by looking.
-            fleet_.refresh(config_);
+            look();
         }
     }
 
@@ -168,7 +199,8 @@ class Daemon {
     {
         Domains domains;
         for (const auto& [name, uuid, xml] : active) try {
-                domains[domain::read_domain(xml).segment_name()] = {name, uuid};
+                domains[segment::shown_name(
+                    domain::read_domain(xml).segment_name())] = {name, uuid};
             } catch (const Failure& failure) {
                 Audit::note("libvirt: domain '" + name +
                             "': " + failure.what());
@@ -202,7 +234,7 @@ class Daemon {
             timer.expires_after(kSweep);
             if (const auto [error] = co_await timer.async_wait(kAwait); error)
                 co_return;
-            fleet_.refresh(config_);
+            look();
         }
     }
 
@@ -272,13 +304,14 @@ class Daemon {
     {
         nlohmann::ordered_json status{{"vms", nlohmann::json::array()},
                                       {"broken", nlohmann::json::object()}};
-        for (const auto& vm : fleet_.status()) {
+        fleet_.each_status([&](const segment::VmStatus& vm) {
             auto& one = status["vms"].emplace_back(to_json(vm));
             if (const auto domain = fleet_.domains().find(vm.name);
                 domain != fleet_.domains().end())
                 one["libvirt"] = {{"name", domain->second.name},
                                   {"uuid", domain->second.uuid}};
-        }
+        });
+        status["left_out"] = fleet_.left_out();
         for (const auto& [name, why] : fleet_.broken())
             status["broken"][name] = why;
         return status;
@@ -295,6 +328,9 @@ class Daemon {
     std::optional<tcp::acceptor> http_;
     std::optional<local::acceptor> control_;
     std::optional<bool> connected_;  // to libvirt
+    std::set<int> watched_;          // folders, by inotify's number
+    std::string trouble_;            // with the folders
+    std::map<std::string, std::string> missing_;  // of the last scrape
 #ifdef IPIDEFER_HAS_LIBVIRT
     std::optional<libvirt::DomainWatch> watch_;
 #endif

@@ -14,8 +14,8 @@ struct DomainIdentity {
     bool operator==(const DomainIdentity&) const = default;
 };
 
-/// By the VM's name in the segment, which is the domain's unless its XML says
-/// otherwise.
+/// By the VM's name in the segment, as shown, which is the domain's unless its
+/// XML says otherwise.
 using Domains = std::map<std::string, DomainIdentity>;
 
 struct LibvirtState {

@@ -2,6 +2,8 @@
 #include "fleet.hpp"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "failure.hpp"
@@ -9,80 +11,158 @@
 
 namespace ipidefer::daemon {
 
+using segment::Found;
 using segment::Life;
 using segment::OpenVm;
-using segment::VmStatus;
 
 void Fleet::refresh(const Config& config)
 {
-    std::vector<std::string> names;
+    segment::Survey survey;
     try {
-        names = segment::vm_names(folder_);
+        survey = segment::survey(place_);
         trouble_.clear();
     } catch (const Failure& failure) {
-        // Once, not with every look.
+        // Once, not with every look. VMs that we have open go on.
         if (trouble_ != failure.what()) Audit::note(failure.what());
         trouble_ = failure.what();
+        forget([](const Member& member) { return ended(member); });
+        return;
     }
-    const auto there = [&names](const std::string& name) {
-        return std::ranges::find(names, name) != names.end();
-    };
-    std::erase_if(broken_, [&](const auto& b) { return !there(b.first); });
-    std::erase_if(members_, [&](const auto& member) {
-        const auto& [name, m] = member;
-        const Life life = m->vm.life();
-        if (there(name) && life != Life::kEnded && life != Life::kGone)
-            return false;
-        Audit::note("VM '" + name + "' is gone");
-        return true;
+    // The oldest first, whatever they are called: those above the limit are
+    // always the same.
+    std::ranges::sort(survey.found, {}, [](const Found& one) {
+        return std::tie(one.published_ns, one.id);
     });
-    for (const std::string& name : names) try {
-            look(name, config);
+    const std::size_t above =
+        survey.found.size() - std::min(survey.found.size(), limits_.vms);
+    survey.found.resize(survey.found.size() - above);
+    count_left_out(above + survey.left_out.foreign + survey.left_out.other);
+    std::set<std::string> there;
+    for (const Found& found : survey.found) there.insert(found.id);
+    std::erase_if(broken_,
+                  [&](const auto& b) { return !there.contains(b.first); });
+    forget([&](const Member& member) {
+        return ended(member) || !there.contains(member.vm.id());
+    });
+    for (const Found& found : survey.found) try {
+            look(found, config);
         } catch (const Failure& failure) {
-            members_.erase(name);
-            if (broken_[name] != failure.what()) Audit::note(failure.what());
-            broken_[name] = failure.what();
+            std::erase_if(members_, [&](const auto& member) {
+                return member->vm.id() == found.id;
+            });
+            set_broken(found.id, failure.what());
         }
 }
 
-void Fleet::look(const std::string& name, const Config& config)
+bool Fleet::ended(const Member& member)
 {
-    auto& member = members_[name];
-    if (member != nullptr) {
-        member->vm.check();
-        const segment::Policy now = read_policy(member->vm.segment());
-        if (now == member->policy) return;
-        audit_->policy(name, "somebody else", differences(member->policy, now));
-        member->policy = now;
+    const Life life = member.vm.life();
+    return life == Life::kEnded || life == Life::kGone;
+}
+
+void Fleet::forget(const std::function<bool(const Member&)>& gone)
+{
+    std::erase_if(members_, [&gone](const auto& member) {
+        if (!gone(*member)) return false;
+        Audit::note("VM '" + member->label + "' is gone");
+        return true;
+    });
+    label();
+}
+
+void Fleet::label()
+{
+    std::set<std::string> taken;
+    for (const auto& member : members_) {
+        const std::string name = segment::shown_name(member->vm.name());
+        const std::string label =
+            taken.insert(name).second ? name : member->vm.id();
+        if (!member->label.empty() && member->label != label)
+            Audit::note("VM '" + member->label + "' is now called '" + label +
+                        "'");
+        member->label = label;
+    }
+}
+
+void Fleet::count_left_out(std::size_t now)
+{
+    if (now != left_out_)
+        Audit::note("segments that are not watched: " + std::to_string(now) +
+                    " (other users' files, or more than max_vms, " +
+                    std::to_string(limits_.vms) + ')');
+    left_out_ = now;
+}
+
+void Fleet::set_broken(const std::string& id, const std::string& why)
+{
+    // Once, not with every look.
+    if (broken_[id] != why) Audit::note(why);
+    broken_[id] = why;
+}
+
+void Fleet::set_sound(const std::string& id)
+{
+    if (broken_.erase(id) != 0)
+        Audit::note("the segment '" + id + "' can be read again");
+}
+
+OpenVm Fleet::open(const Found& found) const
+try {
+    return OpenVm{place_, found, true};
+} catch (const Failure& failure) {
+    // What may only be read can be watched, if not steered.
+    try {
+        return OpenVm{place_, found, false};
+    } catch (const Failure&) {
+        throw failure;
+    }
+}
+
+void Fleet::look(const Found& found, const Config& config)
+{
+    const auto known = std::ranges::find_if(members_, [&](const auto& member) {
+        return member->vm.id() == found.id;
+    });
+    if (known != members_.end()) {
+        Member& member = **known;
+        member.vm.check();
+        const segment::Policy now = read_policy(member.vm.segment());
+        if (now == member.policy) return;
+        audit_->policy(member.label, "somebody else",
+                       differences(member.policy, now));
+        member.policy = now;
         return;
     }
-    OpenVm vm{folder_, name, true};
-    if (vm.life() == Life::kGone || vm.life() == Life::kEnded) {
-        members_.erase(name);
-        return;
-    }
+    OpenVm vm = open(found);
+    if (vm.life() == Life::kGone || vm.life() == Life::kEnded) return;
     const std::uint64_t pid = vm.segment().identity().pid;
     const segment::Policy policy = read_policy(vm.segment());
-    member = std::make_unique<Member>(Member{std::move(vm), pid, policy});
-    broken_.erase(name);
-    Audit::note("VM '" + name + "' is here, pid " + std::to_string(pid));
-    configure(*member, config);
+    members_.push_back(
+        std::make_unique<Member>(Member{std::move(vm), "", policy}));
+    set_sound(found.id);
+    label();
+    Member& member = *members_.back();
+    Audit::note("VM '" + member.label + "' is here, ID " + found.id + ", pid " +
+                std::to_string(pid) + ", of user " +
+                segment::user_name(found.owner));
+    configure(member, config);
 }
 
 void Fleet::configure(Member& member, const Config& config)
 {
     const std::string& name = member.vm.name();
+    const RawPolicy policy = config.policy_of(name, domain_of(name));
+    if (policy.empty()) return;
     try {
-        (void)change(member, config.policy_of(name, domain_of(name)),
-                     "configuration");
+        (void)change(member, policy, "configuration");
     } catch (const Failure& failure) {
-        Audit::note("VM '" + name + "': " + failure.what());
+        Audit::note("VM '" + member.label + "': " + failure.what());
     }
 }
 
 std::optional<DomainIdentity> Fleet::domain_of(const std::string& vm) const
 {
-    const auto domain = domains_.find(vm);
+    const auto domain = domains_.find(segment::shown_name(vm));
     if (domain == domains_.end()) return std::nullopt;
     return domain->second;
 }
@@ -90,58 +170,72 @@ std::optional<DomainIdentity> Fleet::domain_of(const std::string& vm) const
 void Fleet::identify(Domains domains, const Config& config)
 {
     const Domains before = std::exchange(domains_, std::move(domains));
-    for (const auto& [name, domain] : domains_) {
+    for (const auto& member : members_) {
+        const std::string name = segment::shown_name(member->vm.name());
+        const auto domain = domains_.find(name);
+        if (domain == domains_.end()) continue;
         const auto old = before.find(name);
-        const auto member = members_.find(name);
-        if ((old != before.end() && old->second == domain) ||
-            member == members_.end())
-            continue;
+        if (old != before.end() && old->second == domain->second) continue;
         // What its name or that of all others says, it has already.
-        if (config.domains.contains(name) ||
-            (!config.domains.contains(domain.uuid) &&
-             !config.domains.contains(domain.name)))
+        if (config.domains.contains(member->vm.name()) ||
+            config.domains.contains(name) ||
+            (!config.domains.contains(domain->second.uuid) &&
+             !config.domains.contains(domain->second.name)))
             continue;
-        configure(*member->second, config);
+        configure(*member, config);
     }
 }
 
 void Fleet::apply_all(const Config& config)
 {
     refresh(config);
-    for (auto& [name, member] : members_) configure(*member, config);
+    for (const auto& member : members_) configure(*member, config);
 }
 
-std::vector<VmStatus> Fleet::status()
+void Fleet::each_status(
+    const std::function<void(const segment::VmStatus&)>& each)
 {
-    std::vector<VmStatus> all;
-    for (const auto& [name, member] : members_) try {
-            all.push_back(read_status(member->vm, segment::read_tsc()));
+    for (const auto& member : members_) {
+        segment::VmStatus status;
+        try {
+            status = read_status(member->vm, segment::read_tsc());
         } catch (const Failure& failure) {
-            broken_[name] = failure.what();
+            set_broken(member->vm.id(), failure.what());
+            continue;
         }
-    return all;
+        set_sound(member->vm.id());
+        status.name = member->label;
+        each(status);
+    }
 }
 
 std::vector<std::string> Fleet::change(const std::string& vm,
                                        const RawPolicy& policy,
                                        const std::string& by)
 {
-    const auto member = members_.find(vm);
+    const auto member = std::ranges::find_if(members_, [&vm](const auto& one) {
+        return one->label == vm || one->vm.id() == vm;
+    });
     if (member == members_.end())
         throw Failure{Exit::kCannotRun,
                       "there is no VM '" + printable(vm) + "'"};
-    return change(*member->second, policy, by);
+    return change(**member, policy, by);
 }
 
 std::vector<std::string> Fleet::change(Member& member, const RawPolicy& policy,
                                        const std::string& by)
 {
     const auto vcpus = member.vm.segment().vcpus();
+    const segment::PolicyChange wanted = check_policy(policy, vcpus);
+    if (!member.vm.writable())
+        throw Failure{Exit::kCannotRun,
+                      "VM '" + member.label +
+                          "': we may read its segment, and not write it"};
     const segment::Policy before = read_policy(member.vm.segment());
-    apply(check_policy(policy, vcpus), member.vm.policy(), vcpus);
+    apply(wanted, member.vm.policy(), vcpus);
     member.policy = read_policy(member.vm.segment());
     auto changes = differences(before, member.policy);
-    audit_->policy(member.vm.name(), by, changes);
+    audit_->policy(member.label, by, changes);
     return changes;
 }
 

@@ -22,7 +22,7 @@ class FleetTest : public ::testing::Test {
     std::vector<std::string> names()
     {
         std::vector<std::string> all;
-        for (const auto& vm : fleet_.status()) all.push_back(vm.name);
+        fleet_.each_status([&all](const auto& vm) { all.push_back(vm.name); });
         return all;
     }
     std::vector<nlohmann::json> audited()
@@ -39,7 +39,7 @@ class FleetTest : public ::testing::Test {
     shm::test::TemporaryFolder logs_;
     std::filesystem::path log_ = logs_.path() / "audit";
     Audit audit_{log_};
-    Fleet fleet_{folder_.path(), audit_};
+    Fleet fleet_{folder_.path(), {}, audit_};
     Config config_;
 };
 
@@ -56,7 +56,7 @@ TEST_F(FleetTest, FollowsVmsThatComeAndGo)
     EXPECT_EQ(names(), Names{"b"});
     a.emplace(folder_.path(), "a");
     fleet_.refresh(config_);
-    EXPECT_EQ(names(), (Names{"a", "b"}));
+    EXPECT_EQ(names(), (Names{"b", "a"}));  // the oldest first
 }
 
 TEST_F(FleetTest, VmThatCameBackUnderItsNameBetweenTwoLooksIsTheNewOne)
@@ -67,9 +67,10 @@ TEST_F(FleetTest, VmThatCameBackUnderItsNameBetweenTwoLooksIsTheNewOne)
     vm.emplace(folder_.path(), "a",
                TestVm::Options{.vcpus = 7, .isolated = {1}});
     fleet_.refresh(config_);
-    const auto status = fleet_.status();
-    ASSERT_EQ(status.size(), 1u);
-    EXPECT_EQ(status[0].vcpus.size(), 7u);
+    std::vector<std::size_t> vcpus;
+    fleet_.each_status(
+        [&vcpus](const auto& one) { vcpus.push_back(one.vcpus.size()); });
+    EXPECT_EQ(vcpus, std::vector<std::size_t>{7});
 }
 
 TEST_F(FleetTest, NewVmGetsItsConfiguredPolicyAndTheAuditSaysSo)
@@ -125,11 +126,12 @@ TEST_F(FleetTest, ChangeOnRequestNamesWhoAsked)
 TEST_F(FleetTest, BrokenSegmentsAreNamedAndHarmNobody)
 {
     const TestVm good{folder_.path(), "good"};
-    std::ofstream{folder_.path() / "ipidefer.bad"} << std::string(8192, 'x');
+    std::ofstream{folder_.path() / "ipidefer.bad~00000001"}
+        << std::string(8192, 'x');
     fleet_.refresh(config_);
     EXPECT_EQ(names(), Names{"good"});
-    EXPECT_TRUE(fleet_.broken().contains("bad"));
-    std::filesystem::remove(folder_.path() / "ipidefer.bad");
+    EXPECT_TRUE(fleet_.broken().contains("bad~00000001"));
+    std::filesystem::remove(folder_.path() / "ipidefer.bad~00000001");
     fleet_.refresh(config_);
     EXPECT_TRUE(fleet_.broken().empty());
 }
@@ -138,18 +140,18 @@ TEST_F(FleetTest, SegmentThatIsTruncatedMeanwhileIsBrokenNotFatal)
 {
     const TestVm vm{folder_.path(), "a"};
     fleet_.refresh(config_);
-    std::filesystem::resize_file(folder_.path() / "ipidefer.a", 0);
-    (void)fleet_.status();
+    std::filesystem::resize_file(folder_.path() / vm.file(), 0);
+    (void)names();
     fleet_.refresh(config_);
     EXPECT_EQ(names(), Names{});
-    EXPECT_TRUE(fleet_.broken().contains("a"));
+    EXPECT_TRUE(fleet_.broken().contains(vm.id()));
 }
 
 TEST_F(FleetTest, FolderThatIsMissingIsNotFatal)
 {
-    Fleet nowhere{"/nonexistent", audit_};
+    Fleet nowhere{std::filesystem::path{"/nonexistent"}, {}, audit_};
     nowhere.refresh(config_);
-    EXPECT_TRUE(nowhere.status().empty());
+    nowhere.each_status([](const auto&) { FAIL(); });
 }
 
 TEST_F(FleetTest, DomainGetsItsPolicyByUuidOrNameOnceItIsKnown)

@@ -14,14 +14,21 @@ namespace {
 using segment::test::kSyncCore;
 using test::Exposition;
 
+std::string text_of(const std::vector<segment::VmStatus>& vms,
+                    const LibvirtState& libvirt = {}, const Limits& limits = {})
+{
+    Scrape scrape{limits, libvirt};
+    for (const segment::VmStatus& vm : vms) scrape.add(vm);
+    return scrape.text(2, 3);
+}
+
 class MetricsTest : public ::testing::Test {
   protected:
-    Exposition scrape()
+    Exposition scrape() { return Exposition{text_of({status()})}; }
+    segment::VmStatus status()
     {
-        return Exposition{
-            metrics_text({read_status(segment::OpenVm{folder_.path(), name_},
-                                      segment::read_tsc())},
-                         0)};
+        return read_status(segment::OpenVm{folder_.path(), name_},
+                           segment::read_tsc());
     }
 
     std::string name_ = "web \"1\"\\";
@@ -83,17 +90,16 @@ TEST_F(MetricsTest, BuildInfoAndKillSwitchAreThere)
 
 TEST(Metrics, WithoutVmsTheFormatHolds)
 {
-    const Exposition none{metrics_text({}, 2)};
+    const Exposition none{text_of({})};
     EXPECT_EQ(none.value("ipidefer_domains"), 0);
     EXPECT_EQ(none.value("ipidefer_broken_segments"), 2);
+    EXPECT_EQ(none.value("ipidefer_segments_left_out"), 3);
 }
 
 TEST_F(MetricsTest, DomainsHaveTheirNameAndUuid)
 {
-    const auto status = read_status(segment::OpenVm{folder_.path(), name_},
-                                    segment::read_tsc());
-    const Exposition now{metrics_text(
-        {status}, 0,
+    const Exposition now{text_of(
+        {status()},
         {true, {{name_, {"libvirt's", "u-1"}}, {"gone", {"gone", "u-2"}}}})};
     EXPECT_EQ(now.value("ipidefer_domain_info{" + domain_ +
                         ",name=\"libvirt's\",uuid=\"u-1\"}"),
@@ -102,13 +108,52 @@ TEST_F(MetricsTest, DomainsHaveTheirNameAndUuid)
     EXPECT_EQ(now.value("ipidefer_libvirt_connected"), 1);
 }
 
+TEST_F(MetricsTest, VmWithTooManySamplesIsSummedUpAndNothingIsUncounted)
+{
+    vm_.send(0, kSyncCore, {1, 2, 3});
+    vm_.send(0, kSyncCore, {2});
+    Limits limits;
+    limits.samples_per_vm = 30;
+    Scrape scrape{limits, {}};
+    scrape.add(status());
+    ASSERT_TRUE(scrape.missing().contains(name_));
+    EXPECT_TRUE(scrape.missing().at(name_).starts_with(
+        "summed up over its vCPUs: it has 38 samples, limit 30 a VM"))
+        << scrape.missing().at(name_);
+    const Exposition now{scrape.text(0, 0)};
+    EXPECT_EQ(now.sum("ipidefer_ipis_total{"), 4);  // I1
+    EXPECT_EQ(now.sum("ipidefer_ipis_total{" + domain_ + ",vcpu=\"all\""), 4);
+    EXPECT_EQ(now.value("ipidefer_samples_missing{" + domain_ + "}"),
+              38 - (3 + 1 + 9));
+}
+
+TEST_F(MetricsTest, VmsAboveTheLimitOfAllAreSummedThenLeftOutTheFirstStay)
+{
+    vm_.send(0, kSyncCore, {2});
+    Limits limits;
+    limits.samples = 40;  // one in full, one summed up, and no third one
+    Scrape scrape{limits, {}};
+    for (const char* name : {"a", "b", "c"}) {
+        auto vm = status();
+        vm.name = name;
+        scrape.add(vm);
+    }
+    EXPECT_EQ(scrape.missing().size(), 2u);
+    const Exposition now{scrape.text(0, 0)};
+    EXPECT_TRUE(now.has("ipidefer_domain_enabled{domain=\"a\"}"));
+    EXPECT_FALSE(now.has("ipidefer_samples_missing{domain=\"a\"}"));
+    EXPECT_EQ(now.sum("ipidefer_ipis_total{domain=\"b\",vcpu=\"all\""), 1);
+    EXPECT_FALSE(now.has("ipidefer_domain_enabled{domain=\"c\"}"));
+    EXPECT_EQ(now.value("ipidefer_samples_missing{domain=\"c\"}"), 20);
+    EXPECT_EQ(now.value("ipidefer_domains"), 3);
+}
+
 TEST(Metrics, ConnectionToLibvirtIsSeen)
 {
-    EXPECT_EQ(Exposition{metrics_text({}, 0, {false, {}})}.value(
+    EXPECT_EQ(Exposition{text_of({}, {false, {}})}.value(
                   "ipidefer_libvirt_connected"),
               0);
-    EXPECT_FALSE(
-        Exposition{metrics_text({}, 0)}.has("ipidefer_libvirt_connected"));
+    EXPECT_FALSE(Exposition{text_of({})}.has("ipidefer_libvirt_connected"));
 }
 
 }  // namespace

@@ -235,9 +235,8 @@ class SegmentCleanup {
     explicit SegmentCleanup(const Options& options) : options_{options} {}
     ~SegmentCleanup()
     {
-        // Mostly there is none, or somebody else's; both are fine.
-        ipidefer_shm_remove_stale(options_.shm_folder.c_str(),
-                                  options_.name.c_str(), nullptr);
+        // Mostly there is none.
+        segment::remove_stale_ones(options_.shm_folder, options_.name);
     }
     SegmentCleanup(const SegmentCleanup&) = delete;
     SegmentCleanup& operator=(const SegmentCleanup&) = delete;

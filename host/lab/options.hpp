@@ -44,7 +44,7 @@ struct RawOptions {
     std::string overlay;
     std::vector<std::string> workloads;
     std::string name;
-    std::filesystem::path shm_folder = IPIDEFER_SHM_DIRECTORY;
+    std::filesystem::path shm_folder;  // empty: the default
     std::string json;
     std::string keep_logs;
     unsigned timeout = 120;
@@ -72,9 +72,9 @@ struct Options {
     std::optional<std::filesystem::path> overlay;
     std::string append;
     std::vector<Workload> workloads;
-    std::string name;  // of the VM, for the host tools
-    std::filesystem::path shm_folder;
-    std::string json;  // "-": standard output; empty: none
+    std::string name;                  // of the VM, for the host tools
+    std::filesystem::path shm_folder;  // empty: the default
+    std::string json;                  // "-": standard output; empty: none
     std::optional<std::filesystem::path> keep_logs;
     unsigned timeout = 0;  // seconds for one guest
     bool nested = false;   // nested guests in place of the loops

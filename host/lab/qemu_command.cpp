@@ -88,9 +88,12 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
         std::string object = "ipi-defer,id=defer0,isolated-cpus=";
         for (const char c : format_cpulist(options.isolated))
             object += c == ',' ? ",isolated-cpus=" : std::string{c};
-        if (ipi_defer == IpiDefer::kSegment)
-            object += ",segment=on,segment-dir=" +
-                      escaped(options.shm_folder.string());
+        if (ipi_defer == IpiDefer::kSegment) {
+            object += ",segment=on";
+            if (!options.shm_folder.empty())
+                object +=
+                    ",segment-dir=" + escaped(options.shm_folder.string());
+        }
         add("-object", object);
     }
     add("-kernel", options.kernel.string());

@@ -24,8 +24,13 @@ TEST(Open, VmsAreFoundByNameSorted)
     const TemporaryFolder folder;
     const TestVm b{folder.path(), "b"};
     const TestVm a{folder.path(), "a a"};
-    EXPECT_EQ(vm_names(folder.path()), (std::vector<std::string>{"a a", "b"}));
-    EXPECT_THROW((void)vm_names("/nonexistent"), Failure);
+    const auto found = survey(folder.path()).found;
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].name, "a a");
+    EXPECT_EQ(found[0].label, "a a");
+    EXPECT_EQ(found[0].id, a.id());
+    EXPECT_EQ(found[1].name, "b");
+    EXPECT_THROW((void)survey(std::filesystem::path{"/nonexistent"}), Failure);
 }
 
 TEST(Open, LifeFollowsTheVm)
@@ -55,7 +60,8 @@ TEST(Open, SegmentOfADeadVmIsStale)
 TEST(Open, GarbageIsAClearFailure)
 {
     const TemporaryFolder folder;
-    std::ofstream{folder.path() / "ipidefer.x"} << std::string(8192, 'x');
+    std::ofstream{folder.path() / "ipidefer.x~00000001"}
+        << std::string(8192, 'x');
     try {
         const OpenVm open{folder.path(), "x"};
         FAIL();
@@ -71,7 +77,7 @@ TEST(Open, TruncationIsNoticed)
     const TestVm vm{folder.path(), "vm"};
     const OpenVm open{folder.path(), "vm"};
     EXPECT_NO_THROW(open.check());
-    std::filesystem::resize_file(folder.path() / "ipidefer.vm", 0);
+    std::filesystem::resize_file(folder.path() / vm.file(), 0);
     EXPECT_EQ(open.segment().state(), 0u);
     EXPECT_THROW(open.check(), Failure);
 }

@@ -75,7 +75,7 @@ Policy read_policy(const Segment& segment)
 bool PolicyChange::empty() const noexcept
 {
     return !enabled && !user && !guest && !idle && !isolated &&
-           vectors.empty() && !max_age && !trace;
+           vectors.empty() && !max_age;
 }
 
 void apply(const PolicyChange& change, ipidefer_segment_policy& words,
@@ -109,7 +109,6 @@ void apply(const PolicyChange& change, ipidefer_segment_policy& words,
     if (change.max_age)
         store(words.max_age_ns,
               static_cast<std::uint64_t>(change.max_age->count()));
-    if (change.trace) store(words.trace, *change.trace);
     // Last: switching on finds the rest in place.
     if (change.enabled)
         store(words.enabled, *change.enabled ? std::uint32_t{1} : 0);

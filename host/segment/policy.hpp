@@ -24,7 +24,7 @@ struct Policy {
     CpuSet isolated;
     std::set<std::uint8_t> denied;        // vectors
     std::chrono::nanoseconds max_age{0};  // 0: no limit
-    std::uint32_t trace = 0;              // OR of ipidefer_trace_kind
+    std::uint32_t trace = 0;  // what is traced now: OR of ipidefer_trace_kind
     bool operator==(const Policy&) const = default;
 };
 
@@ -40,7 +40,6 @@ struct PolicyChange {
     std::optional<CpuSet> isolated{};
     std::map<std::uint8_t, bool> vectors{};  // allowed or not
     std::optional<std::chrono::nanoseconds> max_age{};
-    std::optional<std::uint32_t> trace{};
 
     [[nodiscard]] bool empty() const noexcept;
 };

@@ -68,8 +68,6 @@ TEST_F(PolicyTest, EachFieldIsChangedAloneAndSeenByTheVm)
     EXPECT_TRUE(ipidefer_vector_allowed(vm_.vm(), kSyncCore));
     change({.max_age = 10ms});
     EXPECT_EQ(ipidefer_max_age(vm_.vm()), 10'000'000u);
-    change({.trace = IPIDEFER_TRACE_SEND});
-    EXPECT_EQ(ipidefer_trace(vm_.vm()), std::uint32_t{IPIDEFER_TRACE_SEND});
 }
 
 TEST_F(PolicyTest, ChangesAreCountedAndNoChangeIsNone)

@@ -3,16 +3,21 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "failure.hpp"
 
 namespace ipidefer::segment {
 namespace {
 
-/// A writer needs nanoseconds; more tries only help whoever writes all the
-/// time, to keep us here.
-constexpr int kTries = 10'000;
+/// A writer needs nanoseconds, if it runs: so a few tries at once, and then
+/// some with a pause, for one that was interrupted. Together some milliseconds;
+/// more only help whoever writes all the time, to keep us here.
+constexpr int kTriesAtOnce = 64;
+constexpr int kTries = kTriesAtOnce + 40;
+constexpr auto kPause = std::chrono::microseconds{50};
 constexpr double kNsPerSecond = 1e9;
 
 [[noreturn]] void refuse(const std::string& why)
@@ -51,6 +56,7 @@ template <class Copy>
 auto consistent(const std::uint32_t& seq, const char* what, Copy copy)
 {
     for (int i = 0; i < kTries; ++i) {
+        if (i >= kTriesAtOnce) std::this_thread::sleep_for(kPause);
         const std::uint32_t before = load(seq);
         if ((before & 1) != 0) continue;
         decltype(copy()) result;
@@ -127,10 +133,16 @@ Segment::Layout Segment::check(const std::byte* memory, std::size_t bytes)
         version != IPIDEFER_SEGMENT_VERSION)
         refuse("its version is " + std::to_string(version) +
                ", this program knows " +
-               std::to_string(IPIDEFER_SEGMENT_VERSION));
-    if (const auto size = load(h.header_bytes); size != sizeof h)
+               std::to_string(IPIDEFER_SEGMENT_VERSION) +
+               (version < IPIDEFER_SEGMENT_VERSION
+                    ? ": its VMM is older, use the tools that came with it"
+                    : ": its VMM is newer, use the tools that came with it"));
+    // A larger one has fields behind those that we know.
+    if (const auto size = load(h.header_bytes);
+        size < sizeof h || size > IPIDEFER_SEGMENT_ALIGN)
         refuse("its header says that it has " + std::to_string(size) +
-               " bytes, not " + std::to_string(sizeof h));
+               " bytes, not " + std::to_string(sizeof h) + " to " +
+               std::to_string(IPIDEFER_SEGMENT_ALIGN));
     if (const auto total = load(h.total_bytes); total > bytes)
         refuse("it is truncated to " + std::to_string(bytes) + " of " +
                std::to_string(total) + " bytes");
@@ -172,8 +184,7 @@ Segment::Layout Segment::check(const std::byte* memory, std::size_t bytes)
 Identity Segment::identity() const
 {
     const ipidefer_segment& h = header();
-    return {text_of(h.name), text_of(h.producer), load(h.pid),
-            load(h.pid_start), load(h.pid_ns)};
+    return {text_of(h.name), text_of(h.producer), load(h.pid), load(h.pid_ns)};
 }
 
 std::uint32_t Segment::state() const noexcept { return load(header().state); }
@@ -258,6 +269,11 @@ const ipidefer_trace_entry& Segment::ring_entry(
 std::uint64_t Segment::trace_dropped() const noexcept
 {
     return load(header().trace_dropped);
+}
+
+std::uint64_t Segment::trace_next() const noexcept
+{
+    return load(header().trace_next);
 }
 
 }  // namespace ipidefer::segment

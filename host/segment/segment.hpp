@@ -25,7 +25,6 @@ struct Identity {
     std::string name;
     std::string producer;
     std::uint64_t pid = 0;
-    std::uint64_t pid_start = 0;
     std::uint64_t pid_ns = 0;
 };
 
@@ -97,6 +96,8 @@ class Segment final {
         return (at_.vcpus + 63) / 64;
     }
     [[nodiscard]] std::uint64_t trace_dropped() const noexcept;
+    /// Number of the next event, as the VM says.
+    [[nodiscard]] std::uint64_t trace_next() const noexcept;
 
   private:
     /// The parts of the header that are believed, once checked.

@@ -58,7 +58,7 @@ TEST_F(SegmentCheck, FreshOneIsAccepted)
 TEST_F(SegmentCheck, EachTruncationIsNamed)
 {
     EXPECT_EQ(refusal(0),
-              "not a segment: it has 0 bytes, its header needs 384");
+              "not a segment: it has 0 bytes, its header needs 448");
     EXPECT_EQ(refusal(bytes_ - 1), "not a segment: it is truncated to " +
                                        std::to_string(bytes_ - 1) + " of " +
                                        std::to_string(bytes_) + " bytes");
@@ -74,9 +74,14 @@ TEST_F(SegmentCheck, ZeroedMemoryIsNone)
 
 TEST_F(SegmentCheck, OtherVersionIsNamed)
 {
-    header_.version = 2;
+    header_.version = 3;
     EXPECT_EQ(refusal(),
-              "not a segment: its version is 2, this program knows 1");
+              "not a segment: its version is 3, this program knows 2: its VMM is "
+              "newer, use the tools that came with it");
+    header_.version = 1;
+    EXPECT_EQ(refusal(),
+              "not a segment: its version is 1, this program knows 2: its VMM is "
+              "older, use the tools that came with it");
 }
 
 TEST_F(SegmentCheck, PartOutsideTheMemoryIsRefused)
@@ -113,8 +118,12 @@ TEST_F(SegmentCheck, EveryNumberIsHeldAgainstItsLimit)
     header_.ring_entry_bytes = 60;
     EXPECT_NE(refusal(), "");
     header_ = good;
-    header_.header_bytes = 4096;
+    header_.header_bytes = sizeof header_ - 1;
     EXPECT_NE(refusal(), "");
+    header_.header_bytes = IPIDEFER_SEGMENT_ALIGN + 1;
+    EXPECT_NE(refusal(), "");
+    header_.header_bytes = 4096;  // of a VMM that knows more fields
+    EXPECT_EQ(refusal(), "");
     header_ = good;
     EXPECT_EQ(refusal(), "");
 }

@@ -69,7 +69,9 @@ VmStatus read_status(const OpenVm& vm, std::uint64_t now)
     const Segment& segment = vm.segment();
     VmStatus status;
     const Identity who = segment.identity();
-    status.name = vm.name();
+    status.name = vm.label();
+    status.id = vm.id();
+    status.owner = vm.owner();
     status.producer = who.producer;
     status.pid = who.pid;
     status.life = vm.life();

@@ -29,7 +29,9 @@ struct VcpuStatus {
 };
 
 struct VmStatus {
-    std::string name;
+    std::string name;  // OpenVm::label()
+    std::string id;
+    uid_t owner = 0;
     std::string producer;
     std::uint64_t pid = 0;
     Life life = Life::kUnknown;

@@ -59,6 +59,8 @@ nlohmann::ordered_json to_json(const VmStatus& status)
                          {"oldest_pending_ns", age_json(vcpu.oldest_pending)},
                          {"counters", counters_json(vcpu.by_vector)}});
     return {{"name", status.name},
+            {"id", status.id},
+            {"owner", status.owner},
             {"state", std::string{to_string(status.life)}},
             {"pid", status.pid},
             {"producer", status.producer},

@@ -9,6 +9,7 @@ IPIDEFER_MUTANT_SEGMENT, mutant_segment.c as a shared object, is what some tests
 need to show that they would fail (skipped without).
 """
 import os
+import re
 import signal
 import struct
 import tempfile
@@ -55,7 +56,16 @@ class SegmentBase(Base):
                 f"{cls.extra}{properties}", *cls.more)
 
     def files(self):
-        return sorted(os.listdir(self.folder))
+        """In the folder, without the random numbers of segments."""
+        return sorted(re.sub("~[0-9a-f]{8}$", "~", name)
+                      for name in os.listdir(self.folder))
+
+    def path(self):
+        """Of the file of "web1"."""
+        found = [name for name in os.listdir(self.folder)
+                 if name.startswith("ipidefer.web1~")]
+        self.assertEqual(len(found), 1)
+        return os.path.join(self.folder, found[0])
 
     def counts(self):
         return self.tool.counts("web1")
@@ -141,8 +151,8 @@ class Segment(SegmentBase):
                          [False, False, False, True])
 
     def test_file_is_the_owners_only(self):
-        self.assertEqual(self.files(), ["ipidefer.web1"])
-        status = os.stat(os.path.join(self.folder, "ipidefer.web1"))
+        self.assertEqual(self.files(), ["ipidefer.web1~"])
+        status = os.stat(self.path())
         self.assertEqual(status.st_mode & 0o7777, 0o600)
 
     def test_counters_are_those_of_qmp(self):
@@ -488,19 +498,39 @@ class SegmentLifetime(SegmentBase):
             self.boot(options=options)
         return str(caught.exception)
 
-    def test_name_that_is_taken(self):
+    def test_two_of_one_name(self):
         self.start()
-        self.assertIn("ipi-defer: there is a segment of VM 'web1'",
-                      self.refused(*self.named("web1")))
         self.register(3)
         self.recorded()
-        # With another name all is well.
-        self.boot(options=self.named("web1", ",segment-name=web2"))
-        self.assertEqual(set(self.tool.list()), {"web1", "web2"})
+        first = self.tool.stat("web1")["id"]
+        self.boot(options=self.named("web1"))
+        self.assertEqual(self.files(), ["ipidefer.web1~", "ipidefer.web1~"])
+        self.assertIn("there are 2 VMs 'web1', give the ID of one:",
+                      self.tool.run("stat", "web1", status=1))
+        (second,) = {vm["id"] for vm in self.tool.list().values()} - {first}
+        self.assertEqual(self.tool.stat(second)["out_of_range"], [])
+        # Each has a policy of its own.
+        self.tool.run("policy", second, "--off")
+        self.assertFalse(self.m.get("enabled"))
+        self.assertTrue(self.tool.policy(first)["enabled"])
+
+    def test_default_folder_is_the_users_own(self):
+        self.start(options=("-name", "ipidefer-test", "-object",
+                            f"{OBJECT},segment=on"))
+        try:
+            own = f"/dev/shm/ipidefer-{os.geteuid()}"
+            self.assertEqual(os.stat(own).st_mode & 0o7777, 0o755)
+            self.assertEqual(self.files(), [])
+            self.assertEqual(len([name for name in os.listdir(own) if
+                                  name.startswith("ipidefer.ipidefer-test~")]),
+                             1)
+        finally:
+            self.m.qmp("quit")
+            self.m.process.wait(TIMEOUT)
 
     def test_file_goes_when_qemu_ends(self):
         self.start()
-        self.assertEqual(self.files(), ["ipidefer.web1"])
+        self.assertEqual(self.files(), ["ipidefer.web1~"])
         self.m.qmp("quit")
         self.assertEqual(self.m.process.wait(TIMEOUT), 0)
         self.assertEqual(self.files(), [])
@@ -543,7 +573,7 @@ class SegmentLifetime(SegmentBase):
         self.assertEqual(self.files(), [])
 
     def truncate(self):
-        os.truncate(os.path.join(self.folder, "ipidefer.web1"), 0)
+        os.truncate(self.path(), 0)
 
     def test_truncated_segment_delivers_everything_and_the_vm_lives(self):
         self.start()
@@ -613,7 +643,7 @@ class SegmentLifetime(SegmentBase):
         self.m.qmp("device_add", driver="qemu64-x86_64-cpu", id="extra",
                    **{k.replace("-", "_"): v for k, v in slot.items()})
         self.m.tell(0, "start", 3)
-        os.truncate(os.path.join(self.folder, "ipidefer.web1"), 0)
+        os.truncate(self.path(), 0)
         self.ipi(2, PLAIN, cpu=3)
         self.assertEqual(self.m.taken(2, PLAIN), 1)
         self.register(3)
@@ -639,7 +669,7 @@ class SegmentLifetime(SegmentBase):
     def header(self):
         """@return the TSC at a moment, that moment on CLOCK_MONOTONIC, the
         TSC's frequency, and the guest's TSC less the host's, or None."""
-        with open(os.path.join(self.folder, "ipidefer.web1"), "rb") as file:
+        with open(self.path(), "rb") as file:
             raw = file.read(384)
         _, known, tsc, monotonic, _, hz, offset = struct.unpack_from(
             "<IIQQQQq", raw, 336)
@@ -734,8 +764,8 @@ class SegmentLifetime(SegmentBase):
         self.start(options=self.named(
             "web1", ",segment-name=a b,segment-mode=640,segment-group="
             f"{os.getgid()},trace-entries=0,max-age-ns=9000000000"))
-        self.assertEqual(self.files(), ["ipidefer.a%20b"])
-        status = os.stat(os.path.join(self.folder, "ipidefer.a%20b"))
+        self.assertEqual(self.files(), ["ipidefer.a%20b~"])
+        status = os.stat(os.path.join(self.folder, os.listdir(self.folder)[0]))
         self.assertEqual((status.st_mode & 0o7777, status.st_gid),
                          (0o640, os.getgid()))
         self.assertEqual(self.tool.policy("a b")["max_age_ns"], 9 * 10**9)

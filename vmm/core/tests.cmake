@@ -16,6 +16,7 @@ set(unit_tests
     src/icr_test.cpp
     src/policy_test.cpp
     src/segment_test.cpp
+    src/trace_leases_test.cpp
     src/vm_test.cpp)
 set(property_tests
     src/binding_property_test.cpp

@@ -40,7 +40,7 @@ TestVm::TestVm(const std::filesystem::path& folder, const std::string& name,
     : words_(options.vcpus, word_of(State::kKernel))
 {
     ipidefer_shm_options shm{};
-    shm.directory = folder.c_str();
+    if (!folder.empty()) shm.directory = folder.c_str();
     shm.name = name.c_str();
     shm.producer = "test VMM";
     shm.vcpus = options.vcpus;

@@ -29,6 +29,7 @@ class TestVm final {
         std::uint32_t ring_entries = 64;
     };
 
+    /// @param folder empty: the library's default
     /// All vCPUs have both vectors bound; the isolated ones are in userspace,
     /// the others in the kernel. Throws std::runtime_error.
     TestVm(const std::filesystem::path& folder, const std::string& name,
@@ -36,6 +37,13 @@ class TestVm final {
     TestVm(const std::filesystem::path& folder, const std::string& name)
         : TestVm{folder, name, Options{}}
     {
+    }
+
+    /// Of its segment.
+    [[nodiscard]] std::string id() const { return ipidefer_shm_id(shm_.get()); }
+    [[nodiscard]] std::string file() const
+    {
+        return IPIDEFER_SHM_PREFIX + id();
     }
 
     [[nodiscard]] ipidefer_vm* vm() const

@@ -23,14 +23,14 @@ int run(int argc, char** argv)
     CLI::App app{"A VM without a guest, for tests of the host tools",
                  "ipidefer-test-vmm"};
     std::string name;
-    std::string folder = IPIDEFER_SHM_DIRECTORY;
+    std::string folder;
     std::string isolated = "2-3";
     TestVm::Options options;
     options.ring_entries = 1u << 14;
     unsigned rate = 1000;
     unsigned seconds = 60;
     app.add_option("name", name, "name of the VM")->required();
-    app.add_option("--shm-dir", folder)->capture_default_str();
+    app.add_option("--shm-dir", folder);
     app.add_option("--vcpus", options.vcpus)
         ->capture_default_str()
         ->check(CLI::Range(2u, IPIDEFER_MAX_VCPUS));

@@ -13,6 +13,7 @@
 #include "icr.hpp"
 #include "names.hpp"
 #include "segment_layout.hpp"
+#include "trace_leases.hpp"
 #include "vm.hpp"
 
 struct ipidefer_vm {
@@ -214,6 +215,23 @@ void ipidefer_trace_send(ipidefer_vm* vm, uint32_t sender,
                          const ipidefer_icr* icr, const uint64_t* targets)
 {
     vm->vm.trace_send(sender, *icr, targets);
+}
+
+bool ipidefer_lease_take(ipidefer_segment_policy* words, uint32_t kinds,
+                         uint32_t holder, ipidefer_lease* lease)
+{
+    return ipidefer::take_lease(*words, kinds, holder, *lease);
+}
+
+bool ipidefer_lease_renew(ipidefer_segment_policy* words,
+                          ipidefer_lease* lease)
+{
+    return ipidefer::renew_lease(*words, *lease);
+}
+
+void ipidefer_lease_end(ipidefer_segment_policy* words, ipidefer_lease* lease)
+{
+    ipidefer::end_lease(*words, *lease);
 }
 
 const char* ipidefer_verdict_name(ipidefer_verdict v)

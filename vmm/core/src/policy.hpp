@@ -15,6 +15,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "trace_leases.hpp"
+
 namespace ipidefer {
 
 class Policy final {
@@ -75,10 +77,13 @@ class Policy final {
         return load(words_->max_age_ns);
     }
 
+    /// What is traced with no reader.
     void set_trace(std::uint32_t kinds) noexcept
     {
-        store(words_->trace, kinds & std::uint32_t{IPIDEFER_TRACE_ALL});
+        store(words_->trace_base, kinds & std::uint32_t{IPIDEFER_TRACE_ALL});
+        settle_trace(*words_);
     }
+    /// What is traced now.
     [[nodiscard]] std::uint32_t trace() const noexcept
     {
         return load(words_->trace) & IPIDEFER_TRACE_ALL;
@@ -87,6 +92,8 @@ class Policy final {
     {
         return &words_->trace;
     }
+
+    [[nodiscard]] ipidefer_segment_policy& words() noexcept { return *words_; }
 
   private:
     static constexpr unsigned kBits = 64;

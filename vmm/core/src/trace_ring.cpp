@@ -20,10 +20,12 @@ void TraceRing::write(const ipidefer_trace_entry& event,
 {
     // Ordering: RELAXED: numbers are distinct; entries order themselves.
     const std::uint64_t n = next_.fetch_add(1, std::memory_order_relaxed);
-    const auto drop = [this] {
-        // Ordering: RELAXED: a counter that is only shown.
-        std::atomic_ref{*dropped_}.fetch_add(1, std::memory_order_relaxed);
+    const auto count = [](std::uint64_t& shown) {
+        // Ordering: RELAXED: a counter that is only shown, never read here.
+        std::atomic_ref{shown}.fetch_add(1, std::memory_order_relaxed);
     };
+    count(header_->trace_next);
+    const auto drop = [&] { count(header_->trace_dropped); };
     if (count_ == 0) return drop();
 
     auto* at = reinterpret_cast<std::uint64_t*>(

@@ -4,7 +4,9 @@
 // A writer takes a number, and with it an entry, and never waits: an event
 // whose entry another writer is still busy with is dropped and counted. Numbers
 // come from a private counter. The claim on an entry lies in the shared entry,
-// so another process can spoil the trace by it, and nothing else (I7).
+// so another process can spoil the trace by it, and nothing else (I7). The
+// number of the next event is published beside them, so that a reader who has
+// them all reads one word to know that.
 //
 //  writer                              reader of event n
 //  ------                              -----------------
@@ -27,13 +29,14 @@ class TraceRing final {
   public:
     /// @param entries     `count` entries of `entry_bytes`, zeroed
     /// @param count       power of two, or 0: everything is dropped
-    /// @param dropped     where to publish the number of dropped events
+    /// @param header      where to publish the number of the next event, and
+    ///                    that of dropped ones
     TraceRing(std::byte* entries, std::uint32_t count,
-              std::uint32_t entry_bytes, std::uint64_t* dropped) noexcept
+              std::uint32_t entry_bytes, ipidefer_segment* header) noexcept
         : entries_{entries},
           count_{count},
           entry_bytes_{entry_bytes},
-          dropped_{dropped}
+          header_{header}
     {
     }
 
@@ -46,7 +49,7 @@ class TraceRing final {
     std::byte* entries_;
     std::uint32_t count_;
     std::uint32_t entry_bytes_;
-    std::uint64_t* dropped_;
+    ipidefer_segment* header_;
     alignas(64) std::atomic<std::uint64_t> next_{0};
 };
 

@@ -66,7 +66,7 @@ Vm::Vm(const SegmentLayout& layout, std::byte* memory) noexcept
                 layout.vcpus + 1},
       view_{part<ipidefer_segment_view>(memory, layout.view)},
       ring_{memory + layout.ring, layout.ring_entries, layout.ring_entry_bytes,
-            &part<ipidefer_segment>(memory, 0)->trace_dropped}
+            part<ipidefer_segment>(memory, 0)}
 {
 }
 
@@ -242,6 +242,9 @@ void Vm::start_age(std::uint32_t target, Slot* slot) noexcept
 std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
                        void* opaque) noexcept
 {
+    // Ordering: RELAXED: see set_tsc_hz().
+    leases_.tick(policy_.words(), now,
+                 tsc_hz_.load(std::memory_order_relaxed));
     // Read once: it may change, also to nonsense (I7).
     const std::uint64_t limit = policy_.max_age();
     for (std::uint32_t target = 0; target < count_; ++target) {

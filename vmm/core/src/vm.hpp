@@ -21,6 +21,7 @@
 #include "pending_since.hpp"
 #include "policy.hpp"
 #include "segment_layout.hpp"
+#include "trace_leases.hpp"
 #include "trace_ring.hpp"
 #include "typed_vectors.hpp"
 
@@ -141,6 +142,7 @@ class Vm final {
     Counters counters_;
     LiveView view_;
     TraceRing ring_;
+    TraceLeases leases_;
 };
 
 }  // namespace ipidefer

@@ -162,8 +162,8 @@ void add_options(CLI::App& app, RawOptions& raw)
         ->capture_default_str();
     app.add_option("--name", raw.name, "what the host tools call the VM");
     app.add_option("--segment-dir", raw.segment_dir,
-                   "where the segment is (default: " IPIDEFER_SHM_DIRECTORY
-                   ")");
+                   "where the segment is (default: the user's folder "
+                   "in " IPIDEFER_SHM_PARENT ")");
     app.add_option("--segment-mode", raw.segment_mode,
                    "its permissions, octal; who may write may steer")
         ->capture_default_str();

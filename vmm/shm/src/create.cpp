@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The VMM's side: create a segment, keep its clock, end it.
+#include <fcntl.h>
 #include <ipidefer/shm.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,9 +16,10 @@
 #include "clock.hpp"
 #include "error.hpp"
 #include "file.hpp"
+#include "folder.hpp"
 #include "guard.hpp"
 #include "name.hpp"
-#include "owner.hpp"
+#include "stale.hpp"
 
 namespace ipidefer::shm {
 namespace {
@@ -25,25 +27,40 @@ namespace {
 constexpr mode_t kDefaultMode = 0600;
 constexpr mode_t kPermissions = 0777;
 constexpr long kMeasureNs = 20'000'000;
-/// Stale segments of our name that others may put there while we remove one.
+/// Random names that are taken already.
 constexpr int kTries = 8;
 
-/// A file that has no name of a segment yet. The caller removes `draft`.
-Fd make_draft(const Fd& folder, const char* directory, FileName& draft,
-              ipidefer_shm_error* error) noexcept
+std::uint64_t pid_namespace() noexcept
 {
-    static std::atomic<unsigned> number{0};
-    Fd file;
-    do {
-        std::snprintf(draft, sizeof draft, ".ipidefer-%d-%u",
-                      static_cast<int>(::getpid()),
-                      // Ordering: RELAXED: distinct numbers are all we need.
-                      number.fetch_add(1, std::memory_order_relaxed));
-        file = Fd{::openat(folder.get(), draft,
-                           O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-        // Of a process that died, and had our pid.
-    } while (!file.valid() && errno == EEXIST);
-    if (!file.valid()) fail_errno(error, "create a segment in", directory);
+    struct stat ns {};
+    return ::stat("/proc/self/ns/pid", &ns) == 0 ? ns.st_ino : 0;
+}
+
+/// How a VM is called in a message.
+class Shown final {
+  public:
+    explicit Shown(const char* name) noexcept
+    {
+        ipidefer_shm_show_name(name, text_);
+    }
+    [[nodiscard]] const char* text() const noexcept { return text_; }
+
+  private:
+    char text_[IPIDEFER_SHM_SHOWN];
+};
+
+/// A file without a name, which is gone when its last descriptor is.
+Fd make_file(const Fd& folder, ipidefer_shm_error* error) noexcept
+{
+    Fd file{::openat(folder.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600)};
+    if (!file.valid()) {
+        if (errno == EOPNOTSUPP || errno == EISDIR)
+            fail(error, EOPNOTSUPP,
+                 "the folder's file system knows no unnamed files "
+                 "(O_TMPFILE): segments need one that does, such as tmpfs");
+        else
+            fail_errno(error, "create a file in", "the folder of segments");
+    }
     return file;
 }
 
@@ -62,12 +79,14 @@ bool prepare(const Fd& file, std::size_t bytes,
     }
     if (options.group != static_cast<gid_t>(-1) &&
         ::fchown(file.get(), static_cast<uid_t>(-1), options.group) != 0) {
-        fail_errno(error, "set the group of the segment of", options.name);
+        fail_errno(error, "set the group of the segment of",
+                   Shown{options.name}.text());
         return false;
     }
     const mode_t mode = options.mode == 0 ? kDefaultMode : options.mode;
     if (::fchmod(file.get(), mode & kPermissions) != 0) {
-        fail_errno(error, "set the mode of the segment of", options.name);
+        fail_errno(error, "set the mode of the segment of",
+                   Shown{options.name}.text());
         return false;
     }
     return true;
@@ -86,10 +105,8 @@ struct ipidefer_shm {
     ipidefer::shm::Fd folder;
     ipidefer::shm::Fd file;
     char vm_name[IPIDEFER_SEGMENT_NAME]{};
-    ipidefer::shm::FileName draft{};
-    ipidefer::shm::FileName name{};
+    ipidefer::shm::FileName name{};  // empty: not published
     ipidefer_vm* vm = nullptr;
-    bool published = false;
     std::uint32_t clock_seq = 0;
     ipidefer_clock_sample first{};
 
@@ -103,16 +120,53 @@ struct ipidefer_shm {
 namespace ipidefer::shm {
 namespace {
 
-/// Only our own: somebody may have removed it and made another.
-void remove_name(const ipidefer_shm& shm) noexcept
+/// Is this the name of our very file? Somebody may have removed it.
+bool names(const Fd& folder, const char* name, const Fd& file) noexcept
 {
-    const char* const name = shm.published ? shm.name : shm.draft;
     struct stat ours {};
     struct stat named {};
-    if (::fstat(shm.file.get(), &ours) == 0 &&
-        ::fstatat(shm.folder.get(), name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino)
-        ::unlinkat(shm.folder.get(), name, 0);
+    return ::fstat(file.get(), &ours) == 0 &&
+           ::fstatat(folder.get(), name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+/// We hold the file's lock, without which nobody else removes its name, and
+/// nobody else's file gets a name with our random number.
+void remove_name(ipidefer_shm& shm) noexcept
+{
+    if (shm.name[0] == '\0' || !names(shm.folder, shm.name, shm.file)) return;
+    ::unlinkat(shm.folder.get(), shm.name, 0);
+}
+
+/// Give a file without a name one. As root by its descriptor alone, else by the
+/// path that /proc has for it.
+bool link_file(const Fd& file, const Fd& folder, const char* name) noexcept
+{
+    if (::linkat(file.get(), "", folder.get(), name, AT_EMPTY_PATH) == 0)
+        return true;
+    if (errno == EEXIST) return false;
+    char path[40];
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.get());
+    return ::linkat(AT_FDCWD, path, folder.get(), name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/// What VMMs of this user that were killed left of VMs of this name. Nothing
+/// depends on it: their names are not ours.
+void remove_stale_ones(const ipidefer_shm& shm) noexcept
+{
+    Entries entries{shm.folder};
+    const uid_t user = ::geteuid();
+    char name[IPIDEFER_SEGMENT_NAME];
+    while (const char* file = entries.next()) {
+        struct stat status {};
+        if (!ipidefer_shm_name_of_file(file, name) ||
+            std::strcmp(name, shm.vm_name) != 0 ||
+            ::fstatat(shm.folder.get(), file, &status, AT_SYMLINK_NOFOLLOW) !=
+                0 ||
+            status.st_uid != user || !S_ISREG(status.st_mode))
+            continue;
+        (void)remove_if_gone(shm.folder, file);
+    }
 }
 
 /// Everything but the name.
@@ -121,23 +175,22 @@ bool fill(ipidefer_shm& shm, const ipidefer_shm_options& options,
 {
     shm.first = sample_clocks();
     if (!shm.mapping.map(shm.file.get(), bytes, true)) {
-        fail_errno(error, "map the segment of", options.name);
+        fail_errno(error, "map the segment of", Shown{options.name}.text());
         return false;
     }
     shm.vm = ipidefer_vm_create_in(shm.mapping.memory(), bytes, options.vcpus,
                                    options.ring_entries);
     if (shm.vm == nullptr) {
-        fail(error, ENOMEM, "no memory for VM '%s'", options.name);
+        fail(error, ENOMEM, "no memory for VM '%s'",
+             Shown{options.name}.text());
         return false;
     }
     ipidefer_segment& header = shm.header();
     set_text(shm.vm_name, sizeof shm.vm_name, options.name);
     set_text(header.name, sizeof header.name, options.name);
     set_text(header.producer, sizeof header.producer, options.producer);
-    const Owner owner = self();
-    header.pid = owner.pid;
-    header.pid_start = owner.start;
-    header.pid_ns = owner.ns;
+    header.pid = static_cast<std::uint64_t>(::getpid());
+    header.pid_ns = pid_namespace();
     const timespec wait{0, kMeasureNs};
     ::nanosleep(&wait, nullptr);
     ipidefer_shm_set_clock(&shm);
@@ -169,18 +222,22 @@ ipidefer_shm* ipidefer_shm_create(const ipidefer_shm_options* options,
         fail(error, ENOMEM, "no memory");
         return nullptr;
     }
-    const char* directory = or_default(options->directory);
-    if (!file_of_name(options->name, shm->name, error)) return nullptr;
-    shm->folder = open_folder(directory, error);
+    // Refuses names, before anything is created.
+    FileName unused;
+    if (!file_of_name(options->name, 0, unused, error)) return nullptr;
+    shm->folder =
+        folder_for_vmm(options->directory, IPIDEFER_SHM_PARENT, error);
     if (!shm->folder.valid()) return nullptr;
-
-    shm->file = make_draft(shm->folder, directory, shm->draft, error);
+    shm->file = make_file(shm->folder, error);
     if (!shm->file.valid()) return nullptr;
-    if (!prepare(shm->file, bytes, *options, error) ||
-        !fill(*shm, *options, bytes, error)) {
-        remove_name(*shm);
+    // Before it has a name: whoever finds it finds it locked.
+    if (!lock(shm->file)) {
+        fail_errno(error, "lock the segment of", Shown{options->name}.text());
         return nullptr;
     }
+    if (!prepare(shm->file, bytes, *options, error) ||
+        !fill(*shm, *options, bytes, error))
+        return nullptr;
     return shm.release();
 }
 
@@ -188,28 +245,28 @@ int ipidefer_shm_publish(ipidefer_shm* shm, ipidefer_shm_error* error)
 {
     using namespace ipidefer::shm;
     for (int i = 0; i < kTries; ++i) {
-        if (::linkat(shm->folder.get(), shm->draft, shm->folder.get(),
-                     shm->name, 0) == 0) {
-            remove_name(*shm);
-            shm->published = true;
+        std::uint32_t tag = 0;
+        FileName name;
+        if (!random_tag(tag)) {
+            fail_errno(error, "get a random number for the segment of",
+                       Shown{shm->vm_name}.text());
+            return -1;
+        }
+        if (!file_of_name(shm->vm_name, tag, name, error)) return -1;
+        if (link_file(shm->file, shm->folder, name)) {
+            std::memcpy(shm->name, name, sizeof name);
+            remove_stale_ones(*shm);
             return 0;
         }
-        if (errno != EEXIST) {
-            fail_errno(error, "name the segment of", shm->vm_name);
-            return -1;
-        }
-        // In the place of a stale one.
-        ipidefer_shm_error why{};
-        if (remove_stale(shm->folder, shm->vm_name, &why) != 0 &&
-            why.code != ENOENT) {
-            fail(error, EEXIST, "there is a segment of VM '%s': %s",
-                 shm->vm_name, why.text);
-            return -1;
-        }
+        if (errno != EEXIST) break;
     }
-    fail(error, EEXIST, "others keep creating segments of VM '%s'",
-         shm->vm_name);
+    fail_errno(error, "name the segment of", Shown{shm->vm_name}.text());
     return -1;
+}
+
+const char* ipidefer_shm_id(const ipidefer_shm* shm)
+{
+    return shm->name[0] == '\0' ? "" : ipidefer::shm::id_of_file(shm->name);
 }
 
 ipidefer_vm* ipidefer_shm_vm(ipidefer_shm* shm) { return shm->vm; }

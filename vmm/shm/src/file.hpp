@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// File: descriptors that close, and the folder that segments are in.
+// File: a descriptor that closes, and the lock that says that a VMM lives.
 #pragma once
 
-#include <fcntl.h>
 #include <ipidefer/shm.h>
 #include <unistd.h>
 
@@ -30,17 +29,12 @@ class Fd final {
     int fd_;
 };
 
-[[nodiscard]] inline const char* or_default(const char* directory) noexcept
-{
-    return directory == nullptr ? IPIDEFER_SHM_DIRECTORY : directory;
-}
+/// Take the write lock of a segment for as long as this descriptor, or one that
+/// a child process inherits, is open. Takes descriptors that may write.
+/// @return false with errno set: EAGAIN when somebody has it
+[[nodiscard]] bool lock(const Fd& file) noexcept;
 
-/// Invalid, with `error` set, when there is no such folder.
-[[nodiscard]] Fd open_folder(const char* directory,
-                             ipidefer_shm_error* error) noexcept;
-
-/// ipidefer_shm_remove_stale() in an open folder.
-int remove_stale(const Fd& folder, const char* name,
-                 ipidefer_shm_error* error) noexcept;
+/// Has somebody else the write lock? Takes none, so that any number may ask.
+[[nodiscard]] ipidefer_shm_life life_of(const Fd& file) noexcept;
 
 }  // namespace ipidefer::shm

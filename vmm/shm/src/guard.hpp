@@ -2,13 +2,13 @@
 // Guard: mappings that survive the truncation of their file (I7).
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 
 namespace ipidefer::shm {
 
-/// A shared mapping that the SIGBUS handler knows, if one is installed and
-/// there is room for it in the handler's list.
+class GuardSlot;
+
+/// A shared mapping that the SIGBUS handler knows, if one is installed.
 class Mapping final {
   public:
     Mapping() = default;
@@ -16,24 +16,18 @@ class Mapping final {
     Mapping(const Mapping&) = delete;
     Mapping& operator=(const Mapping&) = delete;
 
-    /// @return false with errno set
+    /// @return false with errno set: ENOMEM also where there is no memory for
+    ///         the handler's list; a mapping that it does not know is none
     [[nodiscard]] bool map(int fd, std::size_t bytes, bool writable) noexcept;
 
     [[nodiscard]] void* memory() const noexcept { return memory_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-    [[nodiscard]] bool truncated() const noexcept
-    {
-        // Ordering: RELAXED: a flag of its own.
-        return truncated_.load(std::memory_order_relaxed);
-    }
-
-    /// From the signal handler: is `address` in here? Then replace the memory.
-    bool repair(const void* address) noexcept;
+    [[nodiscard]] bool truncated() const noexcept;
 
   private:
     void* memory_ = nullptr;
     std::size_t bytes_ = 0;
-    std::atomic<bool> truncated_{false};
+    GuardSlot* slot_ = nullptr;
 };
 
 }  // namespace ipidefer::shm

@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Name: a VM's name, and the file name of its segment.
+// Name: a VM's name, and the file names of its segments.
 #pragma once
 
 #include <ipidefer/shm.h>
 
 #include <climits>
+#include <cstdint>
 
 namespace ipidefer::shm {
 
 using FileName = char[NAME_MAX + 1];
+static_assert(sizeof(FileName) <= IPIDEFER_SHM_ID);
 
+/// The file name of a segment of this VM.
+/// @param tag tells segments of the same name apart
 /// @return false, with `error` set, for a name that no segment can have
-[[nodiscard]] bool file_of_name(const char* name, FileName& file,
+[[nodiscard]] bool file_of_name(const char* name, std::uint32_t tag,
+                                FileName& file,
                                 ipidefer_shm_error* error) noexcept;
+
+/// The file name of the segment with this ID.
+/// @return false, with `error` set, for what is no ID
+[[nodiscard]] bool file_of_id(const char* id, FileName& file,
+                              ipidefer_shm_error* error) noexcept;
+
+/// The ID that is in a segment's file name.
+[[nodiscard]] const char* id_of_file(const char* file) noexcept;
+
+/// A number that others cannot guess; false with errno set.
+[[nodiscard]] bool random_tag(std::uint32_t& tag) noexcept;
 
 }  // namespace ipidefer::shm

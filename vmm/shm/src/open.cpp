@@ -1,134 +1,197 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The tools' side: find, map and clean up segments.
-#include <dirent.h>
+#include <fcntl.h>
 #include <ipidefer/shm.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <new>
 
 #include "error.hpp"
 #include "file.hpp"
+#include "folder.hpp"
 #include "guard.hpp"
 #include "name.hpp"
+#include "stale.hpp"
 
 namespace ipidefer::shm {
 namespace {
 
 /// Far above the largest segment.
 constexpr off_t kMostBytes = off_t{1} << 32;
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
-/// An open segment file, as far as its size tells; invalid with `error` set.
-Fd open_segment(const Fd& folder, const char* name, bool writable,
-                struct stat& status, ipidefer_shm_error* error) noexcept
+bool has_prefix(const char* file) noexcept
 {
-    FileName file;
-    if (!file_of_name(name, file, error)) return Fd{};
+    return std::strncmp(file, IPIDEFER_SHM_PREFIX,
+                        sizeof IPIDEFER_SHM_PREFIX - 1) == 0;
+}
+
+/// Call `each(entry)` with the segments of one folder.
+template <class Each>
+void list_folder(const Fd& folder, const Owners& owners,
+                 ipidefer_shm_left_out& left_out, Each each) noexcept
+{
+    Entries entries{folder};
+    while (const char* file = entries.next()) {
+        struct stat status {};
+        // Not there any more: it ended meanwhile.
+        if (!has_prefix(file) ||
+            ::fstatat(folder.get(), file, &status, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        ipidefer_shm_entry entry{};
+        if (!owners.contains(status.st_uid)) {
+            ++left_out.foreign;
+        } else if (!S_ISREG(status.st_mode) ||
+                   !ipidefer_shm_name_of_file(file, entry.name)) {
+            ++left_out.other;
+        } else {
+            std::snprintf(entry.id, sizeof entry.id, "%s", id_of_file(file));
+            entry.owner = status.st_uid;
+            // Of its inode's last change, which its name was.
+            entry.published_ns =
+                static_cast<std::uint64_t>(status.st_ctim.tv_sec) *
+                    kNsPerSecond +
+                static_cast<std::uint64_t>(status.st_ctim.tv_nsec);
+            each(entry);
+        }
+    }
+}
+
+/// An open segment file, as far as owner and size tell; invalid with `error`
+/// set.
+Fd open_segment(const Fd& folder, const char* file, const Owners& owners,
+                bool writable, struct stat& status,
+                ipidefer_shm_error* error) noexcept
+{
+    const char* const id = id_of_file(file);
     // NONBLOCK, NOFOLLOW: it may be anything that somebody put there.
     Fd fd{::openat(
         folder.get(), file,
         (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)};
     if (!fd.valid()) {
         if (errno == ENOENT)
-            fail(error, ENOENT, "there is no VM '%s'", name);
+            fail(error, ENOENT, "there is no segment '%s'", id);
         else
-            fail_errno(error, "open the segment of VM", name);
+            fail_errno(error, "open the segment", id);
         return Fd{};
     }
     if (::fstat(fd.get(), &status) != 0) {
-        fail_errno(error, "look at the segment of VM", name);
+        fail_errno(error, "look at the segment", id);
+        return Fd{};
+    }
+    if (!owners.contains(status.st_uid)) {
+        fail(error, EPERM,
+             "the segment '%s' is user %" PRIu32
+             "'s, who is not among those whose VMs are looked at",
+             id, status.st_uid);
         return Fd{};
     }
     if (!S_ISREG(status.st_mode) ||
         status.st_size < static_cast<off_t>(sizeof(ipidefer_segment)) ||
         status.st_size > kMostBytes) {
-        fail(error, EINVAL, "the file of VM '%s' has %lld bytes: not a segment",
-             name, static_cast<long long>(status.st_size));
+        fail(error, EINVAL, "the file '%s' has %lld bytes: not a segment", id,
+             static_cast<long long>(status.st_size));
         return Fd{};
     }
     return fd;
 }
 
+/// The folder of a place that has this file; invalid with `error` set.
+Fd folder_of(const ipidefer_shm_place& place, const char* file,
+             ipidefer_shm_error* error) noexcept
+{
+    Fd found;
+    const auto look = [&](const char*, const Fd& folder) {
+        struct stat status {};
+        if (::fstatat(folder.get(), file, &status, AT_SYMLINK_NOFOLLOW) != 0)
+            return true;
+        found = Fd{::fcntl(folder.get(), F_DUPFD_CLOEXEC, 0)};
+        return false;
+    };
+    if (!each_folder(place, IPIDEFER_SHM_PARENT, look, error)) return Fd{};
+    if (!found.valid())
+        fail(error, ENOENT, "there is no segment '%s'", id_of_file(file));
+    return found;
+}
+
 }  // namespace
-
-Fd open_folder(const char* directory, ipidefer_shm_error* error) noexcept
-{
-    Fd folder{::open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-    if (!folder.valid()) fail_errno(error, "open the folder", directory);
-    return folder;
-}
-
-int remove_stale(const Fd& folder, const char* name,
-                 ipidefer_shm_error* error) noexcept
-{
-    struct stat status {};
-    const Fd file = open_segment(folder, name, false, status, error);
-    if (!file.valid()) return -1;
-    // One remover of this file at a time, and only while it has the name: a
-    // second one would otherwise remove the segment that came after.
-    struct stat named {};
-    FileName path;
-    if (!file_of_name(name, path, error)) return -1;
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
-        ::fstatat(folder.get(), path, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-        named.st_ino != status.st_ino || named.st_dev != status.st_dev) {
-        fail(error, ENOENT, "the segment of VM '%s' is being replaced", name);
-        return -1;
-    }
-    ipidefer_segment header{};
-    if (::pread(file.get(), &header, sizeof header, 0) != sizeof header ||
-        header.magic != IPIDEFER_SEGMENT_MAGIC ||
-        header.version != IPIDEFER_SEGMENT_VERSION) {
-        fail(error, EINVAL,
-             "the file of VM '%s' is not a segment of version %u", name,
-             IPIDEFER_SEGMENT_VERSION);
-        return -1;
-    }
-    if (header.state != IPIDEFER_SEGMENT_ENDED) {
-        const auto owner =
-            ipidefer_shm_owner(header.pid, header.pid_start, header.pid_ns);
-        if (owner != IPIDEFER_SHM_GONE) {
-            fail(error, EBUSY,
-                 owner == IPIDEFER_SHM_RUNS
-                     ? "its owner, pid %llu, runs"
-                     : "whether its owner, pid %llu, runs cannot be told",
-                 static_cast<unsigned long long>(header.pid));
-            return -1;
-        }
-    }
-    if (::unlinkat(folder.get(), path, 0) != 0) {
-        fail_errno(error, "remove the segment of VM", name);
-        return -1;
-    }
-    return 0;
-}
-
 }  // namespace ipidefer::shm
 
 struct ipidefer_shm_map {
+    ipidefer::shm::Fd file;
+    uid_t owner = 0;
     ipidefer::shm::Mapping mapping;
 };
 
-ipidefer_shm_map* ipidefer_shm_open(const char* directory, const char* name,
-                                    bool writable, ipidefer_shm_error* error)
+int ipidefer_shm_list(const ipidefer_shm_place* place,
+                      void (*each)(void* opaque,
+                                   const ipidefer_shm_entry* entry),
+                      void* opaque, ipidefer_shm_left_out* left_out,
+                      ipidefer_shm_error* error)
 {
     using namespace ipidefer::shm;
-    const Fd folder = open_folder(or_default(directory), error);
+    const Owners owners{*place};
+    ipidefer_shm_left_out counted{};
+    const bool done = each_folder(
+        *place, IPIDEFER_SHM_PARENT,
+        [&](const char*, const Fd& folder) {
+            list_folder(
+                folder, owners, counted,
+                [&](const ipidefer_shm_entry& entry) { each(opaque, &entry); });
+            return true;
+        },
+        error);
+    if (left_out != nullptr) *left_out = counted;
+    return done ? 0 : -1;
+}
+
+int ipidefer_shm_folders(const ipidefer_shm_place* place,
+                         void (*each)(void* opaque, const char* path),
+                         void* opaque, ipidefer_shm_error* error)
+{
+    using namespace ipidefer::shm;
+    return each_folder(
+               *place, IPIDEFER_SHM_PARENT,
+               [&](const char* path, const Fd&) {
+                   each(opaque, path);
+                   return true;
+               },
+               error)
+               ? 0
+               : -1;
+}
+
+ipidefer_shm_map* ipidefer_shm_open(const ipidefer_shm_place* place,
+                                    const char* id, bool writable,
+                                    ipidefer_shm_error* error)
+{
+    using namespace ipidefer::shm;
+    FileName file;
+    if (!file_of_id(id, file, error)) return nullptr;
+    const Fd folder = folder_of(*place, file, error);
     if (!folder.valid()) return nullptr;
     struct stat status {};
-    const Fd file = open_segment(folder, name, writable, status, error);
-    if (!file.valid()) return nullptr;
+    Fd segment =
+        open_segment(folder, file, Owners{*place}, writable, status, error);
+    if (!segment.valid()) return nullptr;
     std::unique_ptr<ipidefer_shm_map> map{new (std::nothrow)
                                               ipidefer_shm_map{}};
-    if (map == nullptr ||
-        !map->mapping.map(file.get(), static_cast<std::size_t>(status.st_size),
-                          writable)) {
-        fail_errno(error, "map the segment of VM", name);
+    if (map == nullptr) {
+        fail(error, ENOMEM, "no memory");
         return nullptr;
     }
+    if (!map->mapping.map(segment.get(),
+                          static_cast<std::size_t>(status.st_size), writable)) {
+        fail_errno(error, "map the segment", id);
+        return nullptr;
+    }
+    map->file = std::move(segment);
+    map->owner = status.st_uid;
     return map.release();
 }
 
@@ -142,6 +205,8 @@ size_t ipidefer_shm_bytes(const ipidefer_shm_map* map)
     return map->mapping.bytes();
 }
 
+uid_t ipidefer_shm_owner(const ipidefer_shm_map* map) { return map->owner; }
+
 bool ipidefer_shm_truncated(const ipidefer_shm_map* map)
 {
     return map->mapping.truncated();
@@ -149,27 +214,36 @@ bool ipidefer_shm_truncated(const ipidefer_shm_map* map)
 
 void ipidefer_shm_close(ipidefer_shm_map* map) { delete map; }
 
-int ipidefer_shm_list(const char* directory,
-                      void (*each)(void* opaque, const char* name),
-                      void* opaque, ipidefer_shm_error* error)
+ipidefer_shm_life ipidefer_shm_life_of(const ipidefer_shm_map* map)
 {
-    using namespace ipidefer::shm;
-    DIR* folder = ::opendir(or_default(directory));
-    if (folder == nullptr) {
-        fail_errno(error, "read the folder", or_default(directory));
-        return -1;
-    }
-    char name[IPIDEFER_SEGMENT_NAME];
-    while (const dirent* entry = ::readdir(folder))
-        if (ipidefer_shm_name_of_file(entry->d_name, name)) each(opaque, name);
-    ::closedir(folder);
-    return 0;
+    return ipidefer::shm::life_of(map->file);
 }
 
-int ipidefer_shm_remove_stale(const char* directory, const char* name,
+int ipidefer_shm_remove_stale(const ipidefer_shm_place* place, const char* id,
                               ipidefer_shm_error* error)
 {
     using namespace ipidefer::shm;
-    const Fd folder = open_folder(or_default(directory), error);
-    return folder.valid() ? remove_stale(folder, name, error) : -1;
+    FileName file;
+    if (!file_of_id(id, file, error)) return -1;
+    const Fd folder = folder_of(*place, file, error);
+    if (!folder.valid()) return -1;
+    struct stat status {};
+    const Owners owners{*place};
+    if (::fstatat(folder.get(), file, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !owners.contains(status.st_uid)) {
+        fail(error, EPERM, "the segment '%s' is user %" PRIu32 "'s", id,
+             status.st_uid);
+        return -1;
+    }
+    switch (const int code = remove_if_gone(folder, file)) {
+        case 0:
+            return 0;
+        case EBUSY:
+            fail(error, EBUSY, "the VMM of segment '%s' runs", id);
+            return -1;
+        default:
+            errno = code;
+            fail_errno(error, "remove the segment", id);
+            return -1;
+    }
 }

@@ -141,7 +141,8 @@ struct ipidefer_counters {
 typedef struct ipidefer_vm ipidefer_vm;
 struct ipidefer_gate {
     uint64_t typed[4];     /**< bit v: some vCPU has bound vector v */
-    const uint32_t *trace; /**< the policy's word of that name */
+    const uint32_t *trace; /**< the policy's word of that name: what is traced
+                                now */
 };
 
 /* ---- VM and policy ---------------------------------------------------- */
@@ -198,8 +199,10 @@ IPIDEFER_EXPORT bool ipidefer_vector_allowed(const ipidefer_vm *vm,
 IPIDEFER_EXPORT void ipidefer_set_max_age(ipidefer_vm *vm, uint64_t ns);
 IPIDEFER_EXPORT uint64_t ipidefer_max_age(const ipidefer_vm *vm);
 
-/** @param kinds OR of enum ipidefer_trace_kind; other bits are ignored */
+/** What to trace when no reader asks for anything.
+ *  @param kinds OR of enum ipidefer_trace_kind; other bits are ignored */
 IPIDEFER_EXPORT void ipidefer_set_trace(ipidefer_vm *vm, uint32_t kinds);
+/** What is traced now: that, and what readers ask for. */
 IPIDEFER_EXPORT uint32_t ipidefer_trace(const ipidefer_vm *vm);
 
 /* ---- Registration ----------------------------------------------------- */
@@ -290,8 +293,8 @@ IPIDEFER_EXPORT void ipidefer_set_tsc_hz(ipidefer_vm *vm, uint64_t hz);
 typedef void ipidefer_deliver(void *opaque, uint32_t vcpu, uint8_t vector);
 
 /**
- * Look at every bound word: refresh the live view, and have work that has
- * waited longer than max_age delivered as the real vector. The bit stays set,
+ * End trace leases that are over, and look at every bound word: refresh the
+ * live view, and have work that has waited longer than max_age delivered as the real vector. The bit stays set,
  * the word is not written (I2); what is delivered in addition to what is
  * recorded is a spurious interrupt, which is correct (I4), and it is counted
  * apart, so that each IPI still has exactly one verdict (I1).
@@ -415,6 +418,33 @@ static inline bool ipidefer_tracing(const ipidefer_vm *vm, uint32_t kinds)
 IPIDEFER_EXPORT void ipidefer_trace_send(ipidefer_vm *vm, uint32_t sender,
                                          const struct ipidefer_icr *icr,
                                          const uint64_t *targets);
+
+/* ---- Trace, for readers ------------------------------------------------ */
+
+/** A reader's wish to have something traced. */
+struct ipidefer_lease {
+    uint64_t word; /**< as last written; 0: ended */
+    uint32_t slot;
+};
+
+/** Have the VM trace these kinds, from now on until ipidefer_lease_end(), or for
+ *  IPIDEFER_LEASE_NS without ipidefer_lease_renew(): then the VM's tick ends it.
+ *  Any number of readers do not disturb each other. All three functions may run
+ *  in any process that may write the segment.
+ *  @param words  of the segment
+ *  @param kinds  OR of enum ipidefer_trace_kind; other bits are ignored
+ *  @param holder a random number
+ *  @return false when all IPIDEFER_SEGMENT_LEASES are taken */
+IPIDEFER_EXPORT bool ipidefer_lease_take(struct ipidefer_segment_policy *words,
+                                         uint32_t kinds, uint32_t holder,
+                                         struct ipidefer_lease *lease);
+/** @return false when it has ended meanwhile: nothing is traced on its behalf
+ *          since then */
+IPIDEFER_EXPORT bool ipidefer_lease_renew(struct ipidefer_segment_policy *words,
+                                          struct ipidefer_lease *lease);
+/** No effect on what others want. */
+IPIDEFER_EXPORT void ipidefer_lease_end(struct ipidefer_segment_policy *words,
+                                        struct ipidefer_lease *lease);
 
 #ifdef __cplusplus
 } /* extern "C" */

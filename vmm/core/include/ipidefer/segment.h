@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The per-VM segment: the one block of memory that a VMM shares with the host
- * tools. Layout version 1; docs/SEGMENT.md says how to read it.
+ * tools. Layout version 2; docs/SEGMENT.md says how to read it.
  *
  * libipidefer lays it out (ipidefer_vm_create_in()), and writes everything
  * but the identity and the clock, which are the VMM's (vmm/shm). Tools read
- * everything and write the policy words only.
+ * everything and write the policy words only; the leases of those who trace
+ * are among them.
  *
  * Trust: the VMM reads nothing from here but the policy words, each through a
  * mask. Sizes, offsets, indices and times that it relies on are kept
@@ -32,7 +33,9 @@ extern "C" {
 
 /** "IPIDSEG1" as bytes. */
 #define IPIDEFER_SEGMENT_MAGIC 0x3147455344495049ull
-#define IPIDEFER_SEGMENT_VERSION 1u
+/** Counts up with each change that older readers would misread. What is only
+ *  appended to the header shows in header_bytes, and is no new version. */
+#define IPIDEFER_SEGMENT_VERSION 2u
 /** Every part starts at a multiple of this. */
 #define IPIDEFER_SEGMENT_ALIGN 4096u
 
@@ -43,6 +46,8 @@ extern "C" {
 #define IPIDEFER_SEGMENT_MAX_VCPUS 4096u
 /** Most entries of the trace ring; their number is 0 or a power of two. */
 #define IPIDEFER_SEGMENT_MAX_RING (1u << 20)
+/** Most readers that can have a VM traced at a time. */
+#define IPIDEFER_SEGMENT_LEASES 32u
 
 enum ipidefer_segment_state {
     IPIDEFER_SEGMENT_BUILDING = 0, /**< not complete yet */
@@ -61,7 +66,7 @@ struct ipidefer_clock_sample {
 struct ipidefer_segment {
     uint64_t magic;        /**< IPIDEFER_SEGMENT_MAGIC, written last */
     uint32_t version;      /**< IPIDEFER_SEGMENT_VERSION */
-    uint32_t header_bytes; /**< sizeof(struct ipidefer_segment) */
+    uint32_t header_bytes; /**< sizeof(struct ipidefer_segment), or more */
     uint64_t total_bytes;
     uint32_t state; /**< enum ipidefer_segment_state */
     uint32_t vcpus; /**< 1..IPIDEFER_SEGMENT_MAX_VCPUS */
@@ -85,9 +90,9 @@ struct ipidefer_segment {
     /* Identity, by the VMM. */
     char name[IPIDEFER_SEGMENT_NAME];         /**< NUL-terminated */
     char producer[IPIDEFER_SEGMENT_PRODUCER]; /**< program; NUL-terminated */
-    uint64_t pid;
-    uint64_t pid_start; /**< field 22 of /proc/PID/stat, clock ticks */
-    uint64_t pid_ns;    /**< inode of the pid namespace that pid is from */
+    uint64_t pid;    /**< for people: who runs is told by the file's lock */
+    uint64_t pid_ns; /**< inode of the pid namespace that pid is from */
+    uint64_t reserved1;
 
     /* Clock, by the VMM: odd while it is being written. */
     uint32_t clock_seq;
@@ -95,6 +100,10 @@ struct ipidefer_segment {
     struct ipidefer_clock_sample clock;
     uint64_t tsc_hz;          /**< 0: not known */
     int64_t guest_tsc_offset; /**< guest's TSC minus host's TSC */
+
+    /* On a cache line of its own: written by each event. */
+    uint64_t trace_next; /**< number of the next event; see the trace ring */
+    uint64_t reserved2[7];
 };
 
 /** What the operator allows. Any value of any field is valid: unknown bits
@@ -104,10 +113,18 @@ struct ipidefer_segment_policy {
     uint32_t contexts;   /**< OR of enum ipidefer_context */
     uint64_t denied[4];  /**< bit v: vector v is not deferred */
     uint64_t max_age_ns; /**< deliver what has waited longer; 0: never */
-    uint32_t trace;      /**< OR of enum ipidefer_trace_kind */
+    uint32_t trace;      /**< what is traced now, OR of enum
+                              ipidefer_trace_kind: trace_base and all leases */
     uint32_t changes;    /**< counted up by whoever has changed a field */
-    uint64_t reserved;
+    uint32_t trace_base; /**< what is traced with no reader, by the VMM */
+    uint32_t reserved;
     uint64_t isolated[IPIDEFER_SEGMENT_MAX_VCPUS / 64]; /**< bit per vCPU */
+    /** What readers want to have traced: ipidefer_lease_take(). A word is 0, or
+     *  a holder's random number in [63:32], a count that the holder changes
+     *  while it lives in [31:8], and kinds in [7:0]; it changes by
+     *  compare-and-swap only. The VMM ends a lease whose word has not changed
+     *  for IPIDEFER_LEASE_NS. */
+    uint64_t lease[IPIDEFER_SEGMENT_LEASES];
 };
 
 /** Verdicts of one (typed vector, target), indexed
@@ -158,6 +175,9 @@ enum ipidefer_trace_kind {
     IPIDEFER_TRACE_ALL = 3u
 };
 
+/** How long a lease lasts that is not renewed, nanoseconds. */
+#define IPIDEFER_LEASE_NS 3000000000ull
+
 /** `verdict` of an event that is no IPI's verdict: recorded work had waited
  *  longer than max_age, and its vector was delivered in addition. */
 #define IPIDEFER_TRACE_MAX_AGE 0x80u
@@ -182,9 +202,9 @@ enum ipidefer_trace_flag {
 #define IPIDEFER_NO_VCPU UINT32_MAX
 
 /**
- * One event. The event with number n (0, 1, ...) lies in entry n modulo
- * ring_entries, and is complete while seq is 2n + 2; with 2n + 1 it is being
- * written. A reader copies the entry between two reads of seq.
+ * One event. The event with number n (0, 1, ...), below the header's
+ * trace_next, lies in entry n modulo ring_entries, and is complete while seq is
+ * 2n + 2; with 2n + 1 it is being written. A reader copies the entry between two reads of seq.
  */
 struct ipidefer_trace_entry {
     uint64_t seq;
@@ -209,10 +229,13 @@ IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment, typed_used) == 72);
 IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment, name) == 120);
 IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment, pid) == 312);
 IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment, clock) == 344);
-IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment) == 384);
+IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment, trace_next) == 384);
+IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment) == 448);
 IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment_policy, isolated) ==
                         64);
-IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment_policy) == 576);
+IPIDEFER_SEGMENT_ASSERT(offsetof(struct ipidefer_segment_policy, lease) ==
+                        576);
+IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment_policy) == 832);
 IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment_counters) == 128);
 IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment_slot) == 64);
 IPIDEFER_SEGMENT_ASSERT(sizeof(struct ipidefer_segment_view) == 576);
