@@ -44,10 +44,12 @@ class Counters final {
     /// As if nothing had ever been counted here.
     static void clear(ipidefer_segment_counters& line) noexcept
     {
-        // Ordering: RELAXED: see the head of this file.
+        // Ordering: RELEASE: after what the caller stored to say that this line
+        //   is being cleared; pairs with readers' acquire loads of counters
+        //   (host/segment/segment.cpp). On x86 plain stores.
         for (std::uint64_t& verdict : line.verdict)
-            std::atomic_ref{verdict}.store(0, std::memory_order_relaxed);
-        std::atomic_ref{line.max_age}.store(0, std::memory_order_relaxed);
+            std::atomic_ref{verdict}.store(0, std::memory_order_release);
+        std::atomic_ref{line.max_age}.store(0, std::memory_order_release);
     }
 
     /// Recorded work was delivered for its age: no verdict (I1), and counted

@@ -361,11 +361,9 @@ void Vm::give_index(std::uint8_t vector) noexcept
     const auto [index, recycled] = typed_.reserve(vector);
     const std::atomic_ref shown{header.typed_vector[index]};
     if (recycled) {
-        // Ordering: the fence: 0 before the first counter changes; pairs with
-        //   the readers' second look at the vector, which comes after their
-        //   look at the counters (host/segment/segment.cpp).
+        // Ordering: RELAXED: before the RELEASE stores of clear(): who reads a
+        //   cleared counter finds 0, or a later vector, at a second look.
         shown.store(0, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_release);
         for (std::uint32_t r = 0; r <= count_; ++r)
             Counters::clear(counters_.line(r, index));
     }

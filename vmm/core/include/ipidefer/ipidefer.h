@@ -26,8 +26,8 @@
  * Locking: the caller runs ipidefer_bind(), ipidefer_unbind() and
  * ipidefer_lose_word() of one VM one at a time, and none of them for a vCPU
  * while ipidefer_decide() or ipidefer_bindings() runs for it, or while
- * ipidefer_tick() runs (QEMU: the BQL); ipidefer_vm_destroy() while nothing
- * else runs.
+ * ipidefer_tick() runs (QEMU: the BQL, and a lock for each vCPU that senders
+ * take too); ipidefer_vm_destroy() while nothing else runs.
  * ipidefer_decide() may run on many threads at once, and beside
  * ipidefer_tick(); the policy setters, the counter readers and
  * ipidefer_trace_send() may run at any time, on any thread.

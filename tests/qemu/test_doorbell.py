@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of the doorbell beside whatever else QEMU does.
+
+    test_doorbell.py [-v] [CLASS[.TEST]]...
+
+As test_qemu.py, and with the same guest. IPIDEFER_MEET_IN_MSI, meet_in_msi.c as a
+shared object, is what some tests need (skipped without); IPIDEFER_CLI is the
+ipidefer command, which sees counts while QEMU's monitor does not answer.
+IPIDEFER_RACE_SECONDS is how long the race runs, 8 if it is not set.
+"""
+import os
+import struct
+import sys
+import tempfile
+import time
+import unittest
+import unittest.mock
+
+import test_qemu
+from machine import TIMEOUT
+from puppet import MSR_ICR
+from test_qemu import (ACCEPT, BIT, DOORBELL, MSR_REGISTER, NO_KVM, VECTOR,
+                       Base, Kvm, binding, msr, table, word)
+from test_segment import SegmentBase
+
+MEET = os.environ.get("IPIDEFER_MEET_IN_MSI", "")
+RACE_SECONDS = float(os.environ.get("IPIDEFER_RACE_SECONDS", "8"))
+FOREVER = 0x7fffffff
+PLAIN_RAM = 0xd0000     # which PAM can map and unmap
+
+
+class BusyMainLoop(SegmentBase):
+    """Rings go on while the main loop holds QEMU's big lock for as long as the
+    test likes: it opens a FIFO that nobody reads."""
+
+    extra = ",icr=off,doorbell=on"
+
+    def total(self):
+        return sum(self.counts().values())
+
+    def busy(self):
+        """@return the FIFO that the main loop is about to open."""
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        self.addCleanup(os.unlink, fifo)
+        self.m.qmp_stream.send(
+            '{"execute": "chardev-add", "arguments": {"id": "c0", "backend": '
+            '{"type": "file", "data": {"out": "%s"}}}}' % fifo)
+        stat = f"/proc/{self.m.process.pid}/syscall"
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            with open(stat) as syscall:
+                if syscall.read().split()[0] == "257":      # openat
+                    return fifo
+            self.assertLess(time.monotonic(), deadline, "the main loop is idle")
+            time.sleep(0.01)
+
+    def test_doorbell_does_not_wait_for_it(self):
+        self.start()
+        self.register(2)
+        self.m.w32(word(2), ACCEPT)
+        self.m.tell(1, "!ring", MSR_ICR, 2, VECTOR, FOREVER, 0)
+        fifo = self.busy()
+        before = self.total()
+        for step in range(1, 6):
+            # Each of them has waited for the monitor to answer, in vain.
+            self.wait_until(f"{self.total() - before} rings while the main "
+                            "loop is busy",
+                            lambda step=step: self.total() > before + 20 * step)
+        with open(fifo, "rb"):
+            self.assertEqual(self.m.qmp_stream.receive().find('"error"'), -1)
+        self.m.qmp("query-status")
+
+
+@unittest.skipIf(NO_KVM, NO_KVM)
+class BusyMainLoopKvm(BusyMainLoop):
+    accel = "kvm"
+    extra = ""
+
+
+class TwoAtOnceKvm(Kvm):
+    """Two vCPUs that ring are both in QEMU at a time."""
+
+    shared = False
+
+    @unittest.skipUnless(MEET, "IPIDEFER_MEET_IN_MSI is not set")
+    def test_both_are_seen_injecting(self):
+        counts = tempfile.NamedTemporaryFile(prefix="ipidefer-meet-")
+        self.addCleanup(counts.close)
+        counts.write(bytes(16))
+        counts.flush()
+        with unittest.mock.patch.dict(os.environ, LD_PRELOAD=MEET,
+                                      IPIDEFER_MEET=counts.name):
+            self.start()
+        rounds = 20
+        for cpu in 0, 1:
+            self.m.tell(cpu, "!ring", MSR_ICR, 2 + cpu, VECTOR, rounds, 0)
+        for cpu in 0, 1:
+            self.m.tell(cpu, "wait")
+        with open(counts.name, "rb") as out:
+            met, alone = struct.unpack("<QQ", out.read())
+        self.assertGreater(met, 0, f"{alone} waited for another in vain")
+        for cpu in 2, 3:
+            self.assertGreater(self.m.taken(cpu, VECTOR), 0)
+
+
+class RaceBase(Base):
+    """Rings beside all that changes what they look at.
+
+    Each ring has exactly one verdict, whatever happens (I1): CPU 0 stays
+    registered, so the vector is typed all the time.
+    """
+
+    options = DOORBELL
+    rings = 2000
+
+    def verdicts(self):
+        return sum(n for cpu in (2, 3)
+                   for n in self.m.counters(cpu, VECTOR).values())
+
+    def change_registrations(self):
+        """By a CPU that is not rung at, for one that is: its own WRMSR waits
+        for nobody."""
+        for cpu in 2, 3:
+            self.m.wrmsr(cpu, MSR_REGISTER, 0)
+            self.m.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
+
+    def change_memory(self):
+        for _ in range(10):
+            self.pam(PLAIN_RAM, 0)
+            self.pam(PLAIN_RAM, 3)
+
+    def stop_and_go(self):
+        self.m.qmp("stop")
+        self.m.qmp("cont")
+
+    def look(self):
+        self.m.qmp("query-ipi-defer")
+
+    def test_race(self):
+        self.start()
+        self.register(0)
+        self.pam(PLAIN_RAM, 3)
+        # CPU 3's word is where memory comes and goes.
+        self.m.write(table(2), binding(word(2)))
+        self.m.write(table(3), binding(PLAIN_RAM))
+        for cpu in 2, 3:
+            self.m.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
+        self.m.w32(word(2), ACCEPT)
+        self.m.w32(PLAIN_RAM, ACCEPT)
+        changes = [self.change_registrations, self.change_memory, self.look,
+                   self.stop_and_go]
+        end = time.monotonic() + RACE_SECONDS
+        n = 0
+        while time.monotonic() < end or n < len(changes):
+            before = self.verdicts()
+            self.m.tell(1, "!ring", MSR_ICR, 2 + n % 2, VECTOR, self.rings, 7)
+            changes[n % len(changes)]()
+            changes[(n // 2) % len(changes)]()
+            self.m.tell(1, "wait")
+            self.assertEqual(self.verdicts() - before, self.rings, f"round {n}")
+            n += 1
+        # And a reset in the middle of it, after which all is well.
+        for _ in range(3):
+            self.m.tell(1, "!ring", MSR_ICR, 2, VECTOR, FOREVER, 7)
+            self.m.qmp("system_reset")
+            self.m.wait_ready()
+        self.register(3)
+        self.m.w32(word(3), ACCEPT)
+        self.m.ring(0, 3 << 32 | VECTOR)
+        self.assertEqual(self.m.r32(word(3)), ACCEPT | BIT)
+
+
+class Race(RaceBase):
+    """Under TCG, with a doorbell."""
+
+
+class RaceKvm(Kvm, RaceBase):
+    options = Base.options
+    shared = False
+
+
+class EndedRegistrationBase(Base):
+    """When the WRMSR that ends a registration has returned, nobody records in
+    its word any more (I2)."""
+
+    options = DOORBELL
+    rounds = 300
+
+    def test_no_bit_after_the_end(self):
+        self.start()
+        self.register(0)
+        self.m.write(table(3), binding(word(3)))
+        self.m.tell(1, "!ring", MSR_ICR, 3, VECTOR, FOREVER, 0)
+        for n in range(self.rounds):
+            self.m.w32(word(3), ACCEPT, cpu=3)
+            self.m.wrmsr(3, MSR_REGISTER, msr(table(3), 1))
+            self.m.wrmsr(3, MSR_REGISTER, 0)
+            self.m.w32(word(3), ACCEPT, cpu=3)
+            time.sleep(0.0005)
+            self.assertEqual(self.m.r32(word(3), cpu=3), ACCEPT, f"round {n}")
+
+
+class EndedRegistration(EndedRegistrationBase):
+    pass
+
+
+class EndedRegistrationKvm(Kvm, EndedRegistrationBase):
+    options = Base.options
+    shared = False
+
+
+class Undelivered(Kvm):
+    """An interrupt that the guest's own doing keeps from its local APIC is
+    counted."""
+
+    shared = False
+
+    def test_local_apic_that_is_switched_off(self):
+        self.start()
+        self.assertEqual(self.m.qmp("query-ipi-defer")["undelivered"], 0)
+        base = self.m.rdmsr(3, test_qemu.MSR_APIC_BASE)
+        self.m.tell(3, "wrmsr", test_qemu.MSR_APIC_BASE, base >> 32,
+                    base & 0xffffffff & ~(1 << 11))
+        for _ in range(3):
+            self.m.ring(0, 3 << 32 | VECTOR)
+        self.assertEqual(self.m.qmp("query-ipi-defer")["undelivered"], 3)
+
+
+
+
+if __name__ == "__main__":
+    sys.exit(test_qemu.main())
