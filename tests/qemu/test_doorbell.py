@@ -211,7 +211,7 @@ class EndedRegistrationKvm(Kvm, EndedRegistrationBase):
     shared = False
 
 
-class Undelivered(Kvm):
+class UndeliveredKvm(Kvm):
     """An interrupt that the guest's own doing keeps from its local APIC is
     counted."""
 
@@ -228,6 +228,32 @@ class Undelivered(Kvm):
         self.assertEqual(self.m.qmp("query-ipi-defer")["undelivered"], 3)
 
 
+
+
+class Mutants(unittest.TestCase):
+    """That the tests above see what they are for: the same with a QEMU in which
+    one thing is wrong (vmm/qemu/mutants)."""
+
+    def mutant(self, name, case, test):
+        """The test must fail with it."""
+        binary = f"{test_qemu.QEMU}-{name}"
+        if not os.path.isfile(binary):
+            self.skipTest(f"no file '{binary}'")
+        for _ in range(5):
+            with unittest.mock.patch.object(test_qemu, "QEMU", binary):
+                result = unittest.TestResult()
+                unittest.TestSuite([case(test)]).run(result)
+            self.assertEqual(result.testsRun, 1)
+            if not result.wasSuccessful():
+                return
+        self.fail(f"{case.__name__}.{test} passes with the mutant {name}")
+
+    def test_no_lock(self):
+        self.mutant("no-lock", EndedRegistration, "test_no_bit_after_the_end")
+
+    def test_behind_bql(self):
+        self.mutant("behind-bql", BusyMainLoop,
+                    "test_doorbell_does_not_wait_for_it")
 
 
 if __name__ == "__main__":

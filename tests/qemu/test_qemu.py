@@ -101,10 +101,10 @@ class Base(unittest.TestCase):
     options = ("-object", "ipi-defer,id=d0,isolated-cpus=2-3,idle=on")
     x2apic = False
 
-    def boot(self, *args, qemu=QEMU, options=None, **kwargs):
+    def boot(self, *args, qemu=None, options=None, **kwargs):
         kwargs.setdefault("cpus", self.cpus)
         kwargs.setdefault("accel", self.accel)
-        machine = Puppet(qemu, GUEST,
+        machine = Puppet(qemu or QEMU, GUEST,
                           *(self.options if options is None else options),
                           *args, **kwargs)
         self.addCleanup(machine.close)

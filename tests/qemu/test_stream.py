@@ -17,9 +17,9 @@ import time
 
 import test_qemu
 from machine import Failed
-from puppet import Puppet, Refused
-from test_qemu import (ACCEPT, ASSERT, BIT, DOORBELL, MSR_REGISTER, OTHER, QEMU,
-                       GUEST, VECTOR, Base, Kvm, binding, msr, table, word)
+from puppet import Refused
+from test_qemu import (ACCEPT, BIT, DOORBELL, MSR_REGISTER, OTHER,
+                       VECTOR, Base, binding, table, word)
 
 FUZZ_LOADS = int(os.environ.get("IPIDEFER_FUZZ_LOADS", "200"))
 FUZZ_SEED = int(os.environ.get("IPIDEFER_FUZZ_SEED", "0")) or \

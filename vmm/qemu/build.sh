@@ -16,6 +16,7 @@ what=qemu
 # shellcheck source=../../setup/packages.sh
 . "$repo/setup/packages.sh"
 patches=$here/patches
+mutants=$here/mutants
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
 stock=false force=false print_path=false dsc=
@@ -117,6 +118,7 @@ fingerprint() {
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     $stock && return
     fingerprint_series "$patches"
+    (cd "$mutants" && sha256sum *.patch)
     printf 'core %s\n' "$(core_project | sha256sum)"
     cd "$repo"
     { find vmm/abi vmm/core/include vmm/core/src vmm/shm/include vmm/shm/src -type f \
@@ -220,6 +222,24 @@ build_qemu() {
     cd "$root"
 }
 
+# What tests must tell from the binary above, beside it as ...-NAME: a copy with
+# one of the mutants applied. Few objects differ.
+build_mutants() {
+    local mutant name
+    for mutant in "$mutants"/*.patch; do
+        name=$(basename "$mutant" .patch)
+        step "building the mutant $name"
+        cp "$work/build/qemu-system-x86_64" "$work/whole"
+        apply_patch "$mutant" "$work/src" "the series"
+        logged "building the mutant $name" ninja -C "$work/build" -j "$jobs" \
+            qemu-system-x86_64
+        mv "$work/build/qemu-system-x86_64" "$work/qemu-system-x86_64-$name"
+        logged "taking the mutant $name back" patch -d "$work/src" -p1 --fuzz=0 \
+            --no-backup-if-mismatch --batch --reverse -i "$mutant"
+        mv "$work/whole" "$work/build/qemu-system-x86_64"
+    done
+}
+
 version=
 find_version
 prints=$(fingerprint)
@@ -256,10 +276,12 @@ if ! $stock; then
     build_core
 fi
 build_qemu
+$stock || build_mutants
 tmp=$(mktemp -d "$root/publish.XXXXXX")
 cleanup+=("$tmp")
 mkdir "$tmp/bin"
 cp "$work/build/qemu-system-x86_64" "$tmp/bin/"
+$stock || cp "$work"/qemu-system-x86_64-* "$tmp/bin/"
 cp "$work/fingerprint" "$tmp/"
 publish "$tmp" "$result"
 step "done: $binary"
