@@ -1393,7 +1393,7 @@ class MemoryMap(Base):
     @unittest.skipUnless(STOCK, "IPIDEFER_QEMU_STOCK is not set")
     @unittest.skipUnless(SLOW_COMMIT, "IPIDEFER_SLOW_COMMIT is not set")
     def test_mmio_goes_astray_without_the_series(self):
-        """The control. Fails once Debian's QEMU no longer needs patch 0015."""
+        """The control. Fails once Debian's QEMU no longer needs tcg/0002."""
         self.assertGreater(self.astray(STOCK), 0)
 
 
