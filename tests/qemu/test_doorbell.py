@@ -67,7 +67,8 @@ class BusyMainLoop(SegmentBase):
             # Each of them has waited for the monitor to answer, in vain.
             self.wait_until(f"{self.total() - before} rings while the main "
                             "loop is busy",
-                            lambda step=step: self.total() > before + 20 * step)
+                            lambda step=step: self.total() > before + 20 * step,
+                            timeout=20)
         with open(fifo, "rb"):
             self.assertEqual(self.m.qmp_stream.receive().find('"error"'), -1)
         self.m.qmp("query-status")

@@ -19,7 +19,7 @@ patches=$here/patches
 mutants=$here/mutants
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
-stock=false force=false print_path=false dsc=
+stock=false tsan=false force=false print_path=false dsc=
 
 usage() {
     cat <<EOF
@@ -28,6 +28,7 @@ Build qemu-system-x86_64 with the ipi-defer series, unless that has been done.
 Progress goes to standard error; the path of the binary to standard output.
 
   --stock        build without the series
+  --tsan         build with ThreadSanitizer, QEMU and libraries (slow, big)
   --print-path   build nothing, print where the binary is or would be;
                  status 1 if it has not been built
   --force        build even if it has been done
@@ -42,6 +43,7 @@ EOF
 while (($#)); do
     case $1 in
     --stock) stock=true ;;
+    --tsan) tsan=true ;;
     --print-path) print_path=true ;;
     --force) force=true ;;
     --cache | --source | --jobs)
@@ -69,6 +71,7 @@ configure_flags=(--target-list=x86_64-softmmu --without-default-features
     --disable-debug-info --enable-trace-backends=log
     --firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
 $stock || configure_flags+=(--enable-ipi-defer)
+! $tsan || configure_flags+=(--enable-tsan)
 
 # Sets: version (without epoch).
 find_version() {
@@ -178,7 +181,8 @@ build_core() {
     ln -s "$repo/vmm" "$repo/cmake" "$work/core-src"
     logged "configuring libipidefer" cmake -S "$work/core-src" -B "$work/core" -G Ninja \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
-        -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF
+        -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF \
+        -DIPIDEFER_SANITIZE="$($tsan && echo thread)"
     logged "building libipidefer" cmake --build "$work/core" -j "$jobs" \
         --target ipidefer-static ipidefer-shared ipidefer-shm
     logged "installing libipidefer" cmake --install "$work/core"
