@@ -117,6 +117,22 @@ class ChangedText(OracleCase):
         self.assertGreater(lost, 0, "lost work is not seen")
 
 
+class Permissions(OracleCase):
+    """Of what a page's aliases were purged for, only permissions can wait."""
+
+    def flushes_left(self, command):
+        """Flushes that were left to isolated vCPUs by a change of a page."""
+        before = self.m.work_stats("kernel_tlbi")["seq"]
+        self.m.run(f"echo {command} >{TEST}")
+        return self.m.work_stats("kernel_tlbi")["seq"] - before
+
+    def test_guest(self):
+        self.boot("ipi_defer=guest")
+        self.assertGreater(self.flushes_left("ro"), 0)
+        # A page that is poisoned is not to be speculated into.
+        self.assertEqual(self.flushes_left("np"), 0)
+
+
 class Idle(OracleCase):
     """Idle CPUs have sync_core deferred if they are asked to, and not else."""
 
