@@ -113,7 +113,7 @@ debian_files() {
         step "fetching $package"
         tmp=$(mktemp -d "$root/publish.XXXXXX")
         cleanup+=("$tmp")
-        cd "$tmp"
+        cd "$tmp" || exit
         logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package"
         logged "unpacking $package" dpkg-deb -x ./*.deb tree
         mkdir out
@@ -122,7 +122,7 @@ debian_files() {
             # shellcheck disable=SC2086
             cp tree/${file%%:*} "out/${file#*:}"
         done
-        cd "$root"
+        cd "$root" || exit
         publish "$tmp/out" "$folder"
     fi
 }
