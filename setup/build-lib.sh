@@ -89,3 +89,40 @@ publish() {
 
 # hash_of TEXT: 16 hexadecimal digits.
 hash_of() { sha256sum <<<"$1" | cut -c1-16; }
+
+# debian_files NAMES FILE...: in $folder, where FILEs of a Debian package are, which is
+# unpacked below $root, not installed. NAMES is an extended regular expression; the package
+# is the newest that apt knows and whose whole name matches, or without apt's lists the
+# newest that was unpacked before. A FILE is a path in the package, with wildcards, and
+# the name that it gets, separated by a colon.
+debian_files() {
+    local names=$1 package tmp file
+    shift
+    package=$(apt-cache pkgnames 2>/dev/null | { grep -Ex "$names" || true; } | sort -V | tail -n1)
+    if [[ -z $package ]]; then
+        package=$(find "$root" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' |
+            { grep -Ex "$names" || true; } | sort -V | tail -n1)
+        [[ $package ]] || die "apt knows no package $names; run apt-get update"
+    fi
+    folder=$root/$package
+    if [[ ! -d $folder ]]; then
+        lock
+    fi
+    # Another one may have fetched it while this one waited.
+    if [[ ! -d $folder ]]; then
+        step "fetching $package"
+        tmp=$(mktemp -d "$root/publish.XXXXXX")
+        cleanup+=("$tmp")
+        cd "$tmp" || exit
+        logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package"
+        logged "unpacking $package" dpkg-deb -x ./*.deb tree
+        mkdir out
+        for file in "$@"; do
+            # The wildcards of the path are meant.
+            # shellcheck disable=SC2086
+            cp tree/${file%%:*} "out/${file#*:}"
+        done
+        cd "$root" || exit
+        publish "$tmp/out" "$folder"
+    fi
+}

@@ -24,30 +24,6 @@ mkdir -p "$root"
 log=$root/log
 : >"$log"
 
-names() {
-    apt-cache pkgnames linux-image-6.12 2>/dev/null |
-        { grep -E '^linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64(-unsigned)?$' || true; } | sort -V
-}
-package=$(names | tail -n1)
-if [[ -z $package ]]; then
-    # No lists: what has been fetched before will do.
-    package=$(find "$root" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort -V | tail -n1)
-    [[ $package ]] || die "apt knows no 6.12 cloud kernel; run apt-get update"
-fi
-result=$root/$package
-if [[ ! -d $result ]]; then
-    lock
-fi
-if [[ ! -d $result ]]; then
-    step "fetching $package"
-    tmp=$(mktemp -d "$root/publish.XXXXXX")
-    cleanup+=("$tmp")
-    cd "$tmp"
-    logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package"
-    logged "unpacking $package" dpkg-deb -x ./*.deb tree
-    mkdir out
-    cp tree/boot/vmlinuz-* out/vmlinuz
-    cp tree/boot/config-* out/config
-    publish "$tmp/out" "$result"
-fi
-printf '%s\n' "$result/vmlinuz"
+debian_files 'linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64(-unsigned)?' \
+    'boot/vmlinuz-*:vmlinuz' 'boot/config-*:config'
+printf '%s\n' "$folder/vmlinuz"

@@ -138,6 +138,9 @@ if [[ $purpose == check ]]; then
     stock=$("$repo/vmm/qemu/build.sh" --cache "$cache" --stock)
     cloud=$("$here/cloud-kernel.sh" --cache "$cache")
     printf 'IPIDEFER_QEMU_STOCK=%q\nIPIDEFER_CLOUD_KERNEL=%q\n' "$stock" "$cloud"
+    # One test needs it, and is skipped without.
+    xen=$("$here/xen.sh" --cache "$cache") || xen=
+    printf 'IPIDEFER_XEN=%q\n' "$xen"
 fi
 build_tools
 step "ready"

@@ -260,13 +260,14 @@ void dropped_flush(Lab& lab)
            result.output);
 }
 
+/// The kernel sends again what was lost, so only the counts tell.
 void dropped_ipi(Lab& lab)
 {
     const auto result =
         lab.run({"--modes", "hv", "--append", "ipi_defer_fault=drop_ipi",
-                 "--timeout", "60"});
+                 "--workload", "static-keys", "--timeout", "120"});
     expect_status(result, Exit::kDefect);
-    expect_said(result, "has not answered");
+    expect_said(result, "deferred, coalesced and delivered by the VMM (I1)");
 }
 
 void falls_back(Lab& lab)

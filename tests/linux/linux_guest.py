@@ -47,15 +47,18 @@ def archive(path, files):
 class Guest(Machine):
     """Isolated vCPUs 2 and 3; init beside this file obeys over the console."""
 
-    def __init__(self, initrd, append="", cpu="max", defer="", **kwargs):
-        """defer: more properties of the ipi-defer object; None: no object."""
+    def __init__(self, initrd, append="", cpu="max", defer="", more=(), **kwargs):
+        """
+        @param defer: more properties of the ipi-defer object; None: no object
+        @param more: more of QEMU's arguments
+        """
         self.console = []
         machine = [] if defer is None else [
             "-object", f"ipi-defer,id=d0,isolated-cpus=2-3{defer}"]
         super().__init__(QEMU, KERNEL, "-cpu", cpu, "-no-reboot",
                          "-initrd", initrd, "-append",
                          f"{BASE} {ISOLATION} generation=1 {append}",
-                         *machine, memory="512M", **kwargs)
+                         *machine, *more, memory="512M", **kwargs)
 
     def started(self):
         self.wait_ready()

@@ -117,6 +117,29 @@ class ChangedText(OracleCase):
         self.assertGreater(lost, 0, "lost work is not seen")
 
 
+class Permissions(OracleCase):
+    """Of what a page's aliases were purged for, only permissions can wait."""
+
+    CHANGES = 10
+
+    def flushes_left(self, change):
+        """Flushes that were left to isolated vCPUs, over some changes of pages.
+
+        The kernel may leave some on its own account meanwhile, and large
+        mappings that it freed before may have the first ones not wait.
+        """
+        before = self.m.work_stats("kernel_tlbi")["seq"]
+        for _ in range(self.CHANGES):
+            self.m.run(f"echo {change} >{TEST} || echo WARNING: {change} failed")
+        return self.m.work_stats("kernel_tlbi")["seq"] - before
+
+    def test_guest(self):
+        self.boot("ipi_defer=guest")
+        self.assertGreater(self.flushes_left("ro"), self.CHANGES * 0.6)
+        # A page that is poisoned is not to be speculated into.
+        self.assertLess(self.flushes_left("np"), self.CHANGES * 0.4)
+
+
 class Idle(OracleCase):
     """Idle CPUs have sync_core deferred if they are asked to, and not else."""
 

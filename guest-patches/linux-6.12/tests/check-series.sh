@@ -57,7 +57,7 @@ log=$root/log
 # a colon, the option that kbuild builds it for.
 readonly OBJECTS=(kernel/context_tracking.o:CONTEXT_TRACKING kernel/rcu/:
     kernel/cpu.o: kernel/entry/: kernel/jump_label.o:JUMP_LABEL kernel/sched/:
-    arch/x86/kernel/irq.o: arch/x86/kernel/idt.o: arch/x86/kernel/alternative.o:
+    arch/x86/kernel/irq.o: arch/x86/kernel/trace.o:TRACING arch/x86/kernel/idt.o: arch/x86/kernel/alternative.o:
     arch/x86/kernel/kprobes/:KPROBES arch/x86/kernel/module.o:MODULES
     arch/x86/kernel/ipi_defer.o:IPI_DEFER arch/x86/kernel/ipi_defer_test.o:IPI_DEFER_TEST
     arch/x86/entry/: arch/x86/mm/tlb.o: arch/x86/mm/pat/: arch/x86/kernel/cpu/common.o:
@@ -78,6 +78,8 @@ readonly VARIANTS=(
     'no-test: IPI_DEFER_TEST=n'
     'no-idle: IPI_DEFER_IDLE=n'
     'no-paravirt: PARAVIRT=n'
+    'no-xen: XEN=n'
+    'no-osnoise: OSNOISE_TRACER=n'
     'fred: X86_FRED=y'
     'paranoid: PREEMPT_VOLUNTARY=n PREEMPT=y DEBUG_PREEMPT=y RCU_EQS_DEBUG=y DEBUG_ENTRY=y PROVE_LOCKING=y'
     'torture: RCU_WATCHING_BITS=2'

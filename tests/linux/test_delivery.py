@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A typed IPI that its way swallows is sent again, and the way given up (I4).
+
+    test_delivery.py [-v] [CLASS[.TEST]]...
+
+Environment: as linux_guest.py. Status: 0 passed, 1 failed, 77 something is missing.
+
+An APIC driver or a hypervisor that ignores what it does not know is a fault of the
+kernel's here (ipi_defer_fault=swallow_...): what has been written reaches nobody. The
+kernel must find out at boot, or by itself later; must not take a vCPU for one that
+does not run, or has interrupts off, for a doorbell that is gone; and must not log a
+warning where there is nothing to warn of.
+"""
+import re
+import sys
+import unittest
+
+from linux_guest import ISOLATED, GuestCase, missing
+
+DIRECTORY = "/sys/kernel/debug/x86/ipi_defer"
+TEST = f"{DIRECTORY}/test"
+TRACING = "/sys/kernel/debug/tracing"
+DOORBELL = ",doorbell=on,icr=off"
+# The kernel's levels: 4 is a warning, and less is worse.
+WARNING = 4
+
+
+class DeliveryCase(GuestCase):
+    def log(self, level=7):
+        """What the kernel has said of deferral with this level or worse."""
+        lines = []
+        for line in self.m.lines_of("dmesg -r"):
+            found = re.match(r"<(\d+)>\[[^]]*\] ipi_defer: (.*)", line)
+            if found and int(found[1]) % 8 <= level:
+                lines.append(found[2])
+        return lines
+
+    def file(self, name):
+        [line] = self.m.lines_of(f"cat {DIRECTORY}/{name}")
+        return line
+
+    def mode(self):
+        [line] = [line for line in self.m.lines_of(f"cat {DIRECTORY}/stats")
+                  if line.startswith("mode ")]
+        return line.split()[1]
+
+    def resent(self):
+        return int(self.file("resent"))
+
+    def request(self, work="sync_core", times=1):
+        """From a housekeeping vCPU, which waits until all have answered."""
+        self.m.run(f"taskset -c 0 sh -c 'echo request {work} {times} >{TEST}'")
+
+
+class Swallowed(DeliveryCase):
+    """What is swallowed from the start is found at boot: the guest is in off."""
+
+    def expect_off(self, append, reason, **kwargs):
+        self.boot(append, **kwargs)
+        self.assertEqual(self.mode(), "off")
+        because = [line for line in self.log() if "ipi_defer=off" in line]
+        self.assertEqual(len(because), 1, because)
+        self.assertIn(reason, because[0])
+        # Text can be changed, and nobody is waited for.
+        self.m.run("toggle")
+        self.assertEqual(self.resent(), 0)
+
+    def test_apic_driver_in_guest_mode(self):
+        self.expect_off("ipi_defer=guest ipi_defer_fault=swallow_ipi",
+                        "does not deliver typed vectors")
+
+    def test_apic_driver_in_hv_mode(self):
+        self.expect_off("ipi_defer=hv ipi_defer_fault=swallow_ipi",
+                        "does not deliver typed vectors")
+
+    def test_registration(self):
+        self.expect_off("ipi_defer=hv ipi_defer_fault=swallow_msrs",
+                        "does not do what it offers")
+
+    def test_registration_and_doorbell(self):
+        self.expect_off("ipi_defer=hv ipi_defer_fault=swallow_msrs",
+                        "does not do what it offers", defer=DOORBELL)
+
+
+class LostLater(DeliveryCase):
+    def test_doorbell_that_falls_silent(self):
+        """One request pays for it, for all its targets at once, and no other."""
+        self.boot("ipi_defer=hv ipi_defer_test "
+                  "ipi_defer_fault=swallow_doorbell", defer=DOORBELL)
+        self.assertEqual(self.file("way"), "doorbell-multi")
+        self.assertEqual(self.resent(), 0)
+        self.request()
+        self.assertEqual(self.resent(), len(ISOLATED))
+        self.assertEqual(self.file("way"), "none")
+        # Nothing is rung for any more, so nothing is overdue.
+        before = self.m.work_stats("sync_core")
+        self.request(times=20)
+        self.m.run("toggle")
+        after = self.m.work_stats("sync_core")
+        self.assertEqual(self.resent(), len(ISOLATED))
+        self.assertEqual(after["done"], after["seq"])
+        self.assertGreaterEqual(after["delivered"] - before["delivered"], 20)
+        self.assertEqual(self.log(WARNING)[1:], [
+            "the hypervisor ignores the doorbell, interrupting from now on"])
+
+    def test_interrupts_that_are_lost(self):
+        """Whatever the way: sent again to all that have not answered, at once."""
+        self.boot("ipi_defer=guest ipi_defer_test ipi_defer_fault=drop_ipi")
+        self.m.run(f"echo 1 >{TRACING}/events/ipi/ipi_send_cpumask/enable")
+        # The others have not accepted: they are in the kernel, or not isolated.
+        before = self.resent()
+        self.m.run(f"echo >{TRACING}/trace")
+        self.request()
+        sent = [line for line in self.m.lines_of(f"cat {TRACING}/trace")
+                if "sysvec_ipi_defer_sync_core" in line]
+        # Once to all of them, in vain, and once more to all of them.
+        self.assertEqual(len(sent), 2, sent)
+        masks = [re.search(r"cpumask=(\S+)", line)[1] for line in sent]
+        self.assertEqual(masks[0], masks[1])
+        self.assertGreaterEqual(self.resent(), before + 1)
+        self.assertEqual([line for line in self.log() if "not answered" in line],
+                         [])
+
+
+class Starved(DeliveryCase):
+    """A target that does not answer for long is no reason to give up anything."""
+
+    def starve(self, append, way, **kwargs):
+        self.boot(f"{append} ipi_defer_test", **kwargs)
+        self.assertEqual(self.file("way"), way)
+        self.m.run(f"taskset -c 0 sh -c 'echo deaf {ISOLATED[0]} 800 >{TEST}; "
+                   f"echo request sync_core 1 >{TEST}'")
+        self.assertGreaterEqual(self.resent(), 1)
+        self.assertEqual(self.file("way"), way)
+        self.assertEqual(self.log(WARNING), [])
+        stats = self.m.work_stats("sync_core")
+        self.assertEqual(stats["done"], stats["seq"])
+
+    def test_doorbell(self):
+        self.starve("ipi_defer=hv", "doorbell-multi", defer=DOORBELL)
+
+    def test_icr(self):
+        self.starve("ipi_defer=hv", "icr")
+
+
+class Quiet(DeliveryCase):
+    """Nothing to warn of: no warning, in any mode and way."""
+
+    def expect_quiet(self, append, mode, **kwargs):
+        self.boot(append, **kwargs)
+        self.assertEqual(self.mode(), mode)
+        self.m.run("toggle")
+        self.m.run("echo 0 >/sys/devices/system/cpu/cpu1/online")
+        self.m.run("echo 1 >/sys/devices/system/cpu/cpu1/online")
+        self.assertEqual(self.log(WARNING), [])
+
+    def test_off(self):
+        self.expect_quiet("", "off")
+
+    def test_guest(self):
+        self.expect_quiet("ipi_defer=guest", "guest")
+
+    def test_hv(self):
+        self.expect_quiet("ipi_defer=hv", "hv")
+
+    def test_hv_by_doorbell(self):
+        self.expect_quiet("ipi_defer=hv", "hv", defer=DOORBELL)
+
+    def test_hv_without_a_hypervisor_that_offers_it(self):
+        self.expect_quiet("ipi_defer=hv", "off", defer=None)
+
+
+if __name__ == "__main__":
+    if not_there := missing():
+        print("skipped:", "; ".join(not_there))
+        sys.exit(77)
+    unittest.main()
