@@ -17,6 +17,7 @@
 #include "guest_trace_file.hpp"
 #include "open.hpp"
 #include "output.hpp"
+#include "text.hpp"
 #include "timeline.hpp"
 #include "trace_lease.hpp"
 #include "trace_reader.hpp"
@@ -166,7 +167,15 @@ trace::Format format_of(const std::string& text)
 std::vector<GuestLine> guest_lines(const TraceOptions& options)
 {
     if (options.guest_trace.empty()) return {};
-    return read_guest_trace_file(options.guest_trace);
+    trace::GuestTrace trace = read_guest_trace_file(options.guest_trace);
+    if (trace.lost != 0)
+        std::cerr << "ipidefer: the guest lost " << trace.lost << " events\n";
+    if (trace.others != 0)
+        std::cerr << "ipidefer: --guest-trace: lines that are no events: "
+                  << trace.others << ", the first is line " << trace.first_other
+                  << ": '" << printable(trimmed(trace.first_other_text))
+                  << "'\n";
+    return std::move(trace.lines);
 }
 
 std::int64_t guest_offset(const TraceOptions& options,
