@@ -5,17 +5,16 @@
 
 #include "context_word.hpp"
 #include "fault.hpp"
+#include "tsc.hpp"
 
 namespace ipidefer {
 
 namespace {
 
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kFastestTick = 1'000'000;
 constexpr std::uint64_t kSlowestTick = 100'000'000;
 /// Ticks within one max_age: what is overdue waits at most a quarter longer.
 constexpr std::uint64_t kTicksPerAge = 4;
-constexpr std::uint64_t kFastestTsc = 10'000'000'000;
 
 std::uint64_t read_tsc() noexcept { return __builtin_ia32_rdtsc(); }
 
@@ -118,8 +117,7 @@ ipidefer_error Vm::bind(std::uint32_t vcpu, const ipi_defer_binding* bindings,
         Slot& slot = target.slots[i];
         slot.binding = bindings[i];
         slot.word = words[i];
-        slot.line =
-            &counters_.line(vcpu, *typed_.known(bindings[i].vector));
+        slot.line = &counters_.line(vcpu, *typed_.known(bindings[i].vector));
         slot.pending.reset();
     }
     target.count = static_cast<std::uint8_t>(count);
@@ -199,15 +197,13 @@ ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
     ipidefer_verdict verdict = obstacle(target, *slot, vector);
     const bool looked = verdict == IPIDEFER_PASSED;
     if (looked)
-        verdict =
-            record(*slot->word, slot->binding, policy_.contexts(), word);
+        verdict = record(*slot->word, slot->binding, policy_.contexts(), word);
     Counters::count(line, verdict);
     if (verdict == IPIDEFER_DEFERRED) start_age(target, slot);
     if (traced) [[unlikely]] {
         if (!looked && slot->word != nullptr)
             // Ordering: RELAXED: for the reader's information only.
-            word =
-                std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
+            word = std::atomic_ref{*slot->word}.load(std::memory_order_relaxed);
         trace_verdict(sender, target, vector, verdict, slot, word);
     }
     return verdict;
@@ -238,8 +234,7 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
                        void* opaque) noexcept
 {
     // Ordering: RELAXED: see set_tsc_hz().
-    leases_.tick(policy_.words(), now,
-                 tsc_hz_.load(std::memory_order_relaxed));
+    leases_.tick(policy_.words(), now, tsc_hz_.load(std::memory_order_relaxed));
     // Read once: it may change, also to nonsense (I7).
     const std::uint64_t limit = policy_.max_age();
     for (std::uint32_t target = 0; target < count_; ++target) {
@@ -263,8 +258,7 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
                 // Once per max_age, until the guest has done it.
                 since = slot.pending.replace(known, now);
                 Counters::count_expired(*slot.line);
-                if (traces_verdicts())
-                    trace_max_age(target, slot, word);
+                if (traces_verdicts()) trace_max_age(target, slot, word);
                 deliver(opaque, target, slot.binding.vector);
             }
             view_.pending(target, i, since);
