@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The program itself, on VMs of this process: what an operator types, and what
 // then happens to the VM.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -119,6 +125,77 @@ TEST_F(CliTest, ListNamesABrokenSegmentAndShowsTheOthers)
               std::string::npos)
         << result.output;
     EXPECT_NE(result.output.find("web"), std::string::npos);
+}
+
+TEST_F(CliTest, TwoVmsOfOneNameAreToldApartByTheirIds)
+{
+    const TestVm one{folder_.path(), "web", {.isolated = {1}}};
+    const TestVm two{folder_.path(), "web", {.isolated = {2}}};
+    const json vms = run_json({"list", "--json"})["vms"];
+    ASSERT_EQ(vms.size(), 2u);
+    EXPECT_EQ(vms[0]["name"], "web");
+    EXPECT_EQ(vms[0]["id"], one.id());
+    EXPECT_EQ(vms[1]["name"], two.id());
+    const auto which = run({"policy", "web", "--off"});
+    EXPECT_EQ(which.status, kCannotRun);
+    EXPECT_NE(which.output.find("there are 2 VMs 'web', give the ID of one: " +
+                                one.id() + " (user "),
+              std::string::npos)
+        << which.output;
+    EXPECT_EQ(run({"policy", two.id(), "--off"}).status, kDone);
+    EXPECT_TRUE(ipidefer_enabled(one.vm()));
+    EXPECT_FALSE(ipidefer_enabled(two.vm()));
+}
+
+TEST_F(CliTest, OneThatRunsIsMeantAndNotWhatADeadOneLeft)
+{
+    const TestVm vm{folder_.path(), "web"};
+    die_with_segment("web");  // which does not remove what a running one has
+    ASSERT_EQ(run_json({"list", "--json"})["vms"].size(), 2u);
+    EXPECT_EQ(run_json({"stat", "web", "--json"})[0]["id"], vm.id());
+    EXPECT_EQ(run({"list", "--clean"}).status, kDone);
+    EXPECT_EQ(run_json({"list", "--json"})["vms"].size(), 1u);
+}
+
+TEST_F(CliTest, NameThatIsNotUtf8CanBeWrittenAndIsShownAsItIsWritten)
+{
+    const TestVm vm{folder_.path(),
+                    "b\xff"
+                    "d"};
+    EXPECT_EQ(run_json({"list", "--json"})["vms"][0]["name"], "b%FFd");
+    EXPECT_EQ(run({"policy", "b%FFd", "--off"}).status, kDone);
+    EXPECT_FALSE(ipidefer_enabled(vm.vm()));
+    EXPECT_EQ(run({"policy",
+                   "b\xff"
+                   "d",
+                   "--on"})
+                  .status,
+              kDone);
+    EXPECT_TRUE(ipidefer_enabled(vm.vm()));
+    EXPECT_NE(run({"stat"}).output.find("VM b%FFd: running"),
+              std::string::npos);
+    EXPECT_NE(run({"top", "-1", "-d", "100ms"}).output.find("b%FFd"),
+              std::string::npos);
+}
+
+TEST_F(CliTest, AnotherUsersFileIsNoVmAndIsCounted)
+{
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "only root can make another user's file";
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms{01777});
+    const TestVm vm{folder_.path(), "web"};
+    const auto file = folder_.path() / "ipidefer.web~00000001";
+    std::filesystem::copy_file(folder_.path() / vm.file(), file);
+    ASSERT_EQ(::chown(file.c_str(), 65534, 65534), 0);
+    const json list = run_json({"list", "--json"});
+    EXPECT_EQ(list["vms"].size(), 1u);
+    EXPECT_EQ(list["left_out"]["foreign"], 1);
+    EXPECT_NE(run({"list"}).output.find("not shown: 1 of users"),
+              std::string::npos);
+    EXPECT_EQ(run({"stat", "web"}).status, kDone);
+    EXPECT_EQ(run_json({"--owner", "65534", "list", "--json"})["vms"].size(),
+              1u);
+    EXPECT_EQ(run({"--owner", "no.such.user", "list"}).status, kCannotRun);
 }
 
 TEST_F(CliTest, NameWithControlCharactersIsShownHarmlessly)
@@ -284,6 +361,171 @@ TEST_F(CliTraceTest, TracingIsOnWhileItRunsAndOffAfterwards)
     EXPECT_EQ(ipidefer_trace(vm_.vm()), 0u);
 }
 
+/// A VM that sends and ticks all the time, and readers of its trace.
+class CliReadersTest : public CliTraceTest {
+  protected:
+    ~CliReadersTest() override
+    {
+        stop_.store(true);
+        for (const pid_t child : children_) {
+            ::kill(child, SIGKILL);
+            ::waitpid(child, nullptr, 0);
+        }
+    }
+
+    /// @return its pid; it traces already
+    pid_t start(Arguments more, const std::filesystem::path& output)
+    {
+        const std::uint64_t before = leases();
+        more.insert(more.begin(),
+                    {IPIDEFER, "--shm-dir", folder_.path().string(), "trace",
+                     "web", "--json"});
+        std::vector<char*> argv;
+        for (std::string& argument : more) argv.push_back(argument.data());
+        argv.push_back(nullptr);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const int fd =
+                ::open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            ::dup2(fd, STDOUT_FILENO);
+            ::dup2(fd, STDERR_FILENO);
+            ::execv(argv[0], argv.data());
+            ::_exit(127);
+        }
+        children_.insert(child);
+        wait_until([&] { return leases() == before + 1; });
+        return child;
+    }
+    int end(pid_t child, int signal)
+    {
+        ::kill(child, signal);
+        int status = -1;
+        ::waitpid(child, &status, 0);
+        children_.erase(child);
+        return status;
+    }
+    std::uint64_t leases()
+    {
+        const segment::OpenVm vm{folder_.path(), "web"};
+        std::uint64_t count = 0;
+        for (const std::uint64_t& lease : vm.segment().policy().lease)
+            count += segment::load(lease) != 0 ? 1 : 0;
+        return count;
+    }
+    [[nodiscard]] std::uint32_t traced() const
+    {
+        return ipidefer_trace(vm_.vm());
+    }
+    template <class Done>
+    static void wait_until(Done done)
+    {
+        using Clock = std::chrono::steady_clock;
+        const auto limit = Clock::now() + std::chrono::minutes{1};
+        while (!done()) {
+            ASSERT_LT(Clock::now(), limit);
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+    }
+
+    const std::filesystem::path out_ = folder_.path() / "out";
+
+  private:
+    std::set<pid_t> children_;
+    std::atomic<bool> stop_{false};
+    std::jthread sender_{[this] {
+        while (!stop_.load()) {
+            vm_.send(0, kSyncCore, {2});
+            vm_.tick(segment::read_tsc());
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        }
+    }};
+};
+
+TEST_F(CliReadersTest, FirstThatEndsFirstDoesNotBlindTheSecond)
+{
+    const pid_t first = start({}, "/dev/null");
+    const pid_t second = start({"-e", "ipi_verdict"}, out_);
+    EXPECT_EQ(end(first, SIGINT), 0);
+    EXPECT_EQ(traced(), std::uint32_t{IPIDEFER_TRACE_VERDICT});
+    const auto seen = std::filesystem::file_size(out_);
+    wait_until([&] { return std::filesystem::file_size(out_) > seen; });
+    EXPECT_EQ(end(second, SIGINT), 0);
+    EXPECT_EQ(traced(), 0u);
+}
+
+TEST_F(CliReadersTest, KilledOneLeavesTheVmAsItWas)
+{
+    end(start({}, "/dev/null"), SIGKILL);
+    EXPECT_EQ(traced(), std::uint32_t{IPIDEFER_TRACE_ALL});
+    wait_until([&] { return traced() == 0; });
+    EXPECT_EQ(leases(), 0u);
+    EXPECT_EQ(run_json({"policy", "web", "--json"})["trace"], 0);
+}
+
+TEST_F(CliReadersTest, WhatTheVmmTracesStaysWhenAReaderIsKilled)
+{
+    ipidefer_set_trace(vm_.vm(), IPIDEFER_TRACE_SEND);
+    end(start({}, "/dev/null"), SIGKILL);
+    wait_until([&] { return leases() == 0; });
+    EXPECT_EQ(traced(), std::uint32_t{IPIDEFER_TRACE_SEND});
+}
+
+TEST_F(CliReadersTest, SignalsEndInOrder)
+{
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        EXPECT_EQ(end(start({}, "/dev/null"), signal), 0) << signal;
+        EXPECT_EQ(traced(), 0u) << signal;
+        EXPECT_EQ(leases(), 0u) << signal;
+    }
+}
+
+TEST_F(CliReadersTest, ReaderOfItsOutputThatGoesEndsItInOrder)
+{
+    const auto result = lab::run_program(
+        "/bin/bash", {"-c",
+                      "set -o pipefail; exec 2>&1; \"$1\" --shm-dir \"$2\" "
+                      "trace web | head -n 3",
+                      "bash", IPIDEFER, folder_.path().string()});
+    EXPECT_EQ(result.status, 0) << result.output;
+    EXPECT_EQ(std::ranges::count(result.output, '\n'), 3) << result.output;
+    EXPECT_EQ(traced(), 0u);
+    EXPECT_EQ(leases(), 0u);
+}
+
+TEST_F(CliReadersTest, OneThatStoodStillSaysSoAndGoesOn)
+{
+    const pid_t reader = start({}, out_);
+    ::kill(reader, SIGSTOP);
+    wait_until([&] { return traced() == 0; });
+    ::kill(reader, SIGCONT);
+    wait_until([&] { return traced() != 0; });
+    EXPECT_EQ(end(reader, SIGINT), 0);
+    EXPECT_NE(read_file(out_).find("the VM was not traced for a while"),
+              std::string::npos);
+}
+
+TEST_F(CliReadersTest, OneTooManyIsRefusedAndNamesTheLimit)
+{
+    segment::OpenVm vm{folder_.path(), "web", true};
+    for (std::uint64_t& lease : vm.policy().lease) lease = 0x100000001;
+    const auto result = run({"trace", "web"});
+    EXPECT_EQ(result.status, kCannotRun);
+    EXPECT_NE(result.output.find("32 readers trace it already, which is the "
+                                 "limit"),
+              std::string::npos)
+        << result.output;
+}
+
+TEST_F(CliTraceTest, FullDiskIsNamed)
+{
+    fill();
+    const auto result = run({"trace", "web", "--buffered", "-o", "/dev/full"});
+    EXPECT_EQ(result.status, kCannotRun);
+    EXPECT_NE(result.output.find("cannot write the trace: No space left"),
+              std::string::npos)
+        << result.output;
+}
+
 TEST_F(CliTraceTest, EndsWithTheDuration)
 {
     EXPECT_EQ(run({"trace", "web", "--duration", "50ms"}).status, kDone);
@@ -362,20 +604,26 @@ TEST_F(CliTest, ManPageAndCompletionKnowEveryOption)
     const std::string man = read_file(IPIDEFER_MAN_PAGE);
     const auto completion = long_options(read_file(IPIDEFER_COMPLETION));
     // The lab's own are in docs/LAB.md.
-    for (const char* command :
-         {"list", "stat", "top", "policy", "trace", "check", "domain"}) {
-        const auto help = run({command, "--help"});
+    for (const std::string command : {"list", "stat", "top", "policy", "trace",
+                                      "check", "domain", "bench kvm", ""}) {
+        Arguments asked;
+        std::istringstream words{command};
+        for (std::string word; words >> word;) asked.push_back(word);
+        asked.emplace_back("--help");
+        const auto help = run(asked);
         EXPECT_EQ(help.status, kDone);
-        EXPECT_NE(help.output.find("Exit status:"), std::string::npos);
+        const bool looks = !command.empty() && asked.size() == 2;
+        EXPECT_EQ(help.output.find("Exit status:") != std::string::npos, looks)
+            << command;
         const auto options = long_options(help.output);
-        EXPECT_TRUE(options.contains("--json"));
+        EXPECT_EQ(options.contains("--json"), !command.empty());
         for (const std::string& option : options) {
             EXPECT_TRUE(completion.contains(option)) << command << option;
             // Short forms stand for these in the man page.
             if (std::set<std::string>{"--help", "--delay", "--vm", "--event",
                                       "--filter", "--output"}
                     .contains(option) ||
-                (option == "--isolated" && std::string{command} == "top"))
+                (option == "--isolated" && command == "top"))
                 continue;
             EXPECT_NE(man.find("--" + option.substr(2)), std::string::npos)
                 << command << ' ' << option;

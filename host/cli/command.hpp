@@ -26,7 +26,8 @@ Run add_trace(CLI::App& app, const segment::Place& place);
 /// All of a file, or with "-" of standard input. Throws Failure.
 [[nodiscard]] std::string read_input(const std::string& file);
 
-/// Has SIGINT or SIGTERM come? From the first call on they only set this.
+/// Has SIGINT, SIGTERM or SIGHUP come? From the first call on they only set
+/// this.
 [[nodiscard]] bool interrupted() noexcept;
 
 }  // namespace ipidefer::cli

@@ -3,19 +3,19 @@
 
 #include <array>
 #include <fstream>
-#include <sstream>
 #include <string_view>
 
 #include "failure.hpp"
-#include "program.hpp"
+#include "process.hpp"
 #include "text.hpp"
 
 namespace ipidefer::cli {
 namespace {
 
+namespace bp = boost::process;
+
 constexpr char kReader[] = "trace-cmd";
 constexpr int kNotFound = 127;  // env(1)
-constexpr std::size_t kMostSaid = 200;
 
 /// trace-cmd.dat(5): how every trace.dat begins.
 constexpr std::string_view kMagic{"\x17\x08\x44tracing", 10};
@@ -31,46 +31,51 @@ bool is_trace_dat(std::istream& in)
     return found;
 }
 
-/// What trace-cmd writes of it, events as text.
-std::string report(const std::filesystem::path& file)
-{
-    const std::string what =
-        "--guest-trace: '" + printable(file.string()) + "'";
+/// What trace-cmd writes of it, events as text, read as it comes.
+trace::GuestTrace read_by_trace_cmd(const std::filesystem::path& file,
+                                    const std::string& what)
+try {
+    bp::ipstream output;
     // env looks for it in PATH.
-    auto result = lab::run_program(
-        "/usr/bin/env", {kReader, "report", "-q", "-i", file.string()});
-    if (result.status == kNotFound)
+    bp::child child{bp::exe = "/usr/bin/env",
+                    bp::args = std::vector<std::string>{kReader, "report", "-q",
+                                                        "-i", file.string()},
+                    bp::std_in<bp::null, (bp::std_out & bp::std_err)> output};
+    // Where reading fails, the child's destructor ends it.
+    trace::GuestTrace trace = trace::read_guest_trace(output);
+    child.wait();
+    if (child.exit_code() == kNotFound)
         throw Failure{Exit::kCannotRun,
                       what + " is a trace.dat, and there is no " + kReader +
                           " to read it (Debian package trace-cmd)"};
-    if (result.status != 0)
-        throw Failure{Exit::kCannotRun, what + ": " + kReader +
-                                            " report ended with status " +
-                                            std::to_string(result.status) +
-                                            ": " + printable(result.output)};
-    return std::move(result.output);
+    if (child.exit_code() != 0)
+        throw Failure{Exit::kCannotRun,
+                      what + ": " + kReader + " report ended with status " +
+                          std::to_string(child.exit_code()) + ": " +
+                          printable(trace.first_other_text)};
+    return trace;
+} catch (const bp::process_error& error) {
+    throw Failure{Exit::kCannotRun, what + ": cannot run /usr/bin/env: " +
+                                        error.code().message()};
 }
 
 }  // namespace
 
-std::vector<trace::GuestLine> read_guest_trace_file(
-    const std::filesystem::path& file)
+trace::GuestTrace read_guest_trace_file(const std::filesystem::path& file)
 {
+    const std::string what =
+        "--guest-trace: '" + printable(file.string()) + "'";
     std::ifstream in{file, std::ios::binary};
-    if (!in)
-        throw Failure{Exit::kCannotRun, "--guest-trace: cannot read '" +
-                                            printable(file.string()) + "'"};
-    if (!is_trace_dat(in)) return trace::read_guest_trace(in);
-    std::istringstream text{report(file)};
-    try {
-        return trace::read_guest_trace(text);
-    } catch (const Failure& failure) {
-        // Its status is 0 for files that it cannot read, too.
-        const std::string said = text.str().substr(0, kMostSaid);
-        throw Failure{failure.exit(), std::string{failure.what()} + "; " +
-                                          kReader + " said: '" +
-                                          printable(trimmed(said)) + "'"};
-    }
+    if (!in) throw Failure{Exit::kCannotRun, what + " cannot be read"};
+    const bool dat = is_trace_dat(in);
+    trace::GuestTrace trace =
+        dat ? read_by_trace_cmd(file, what) : trace::read_guest_trace(in);
+    if (!trace.lines.empty()) return trace;
+    std::string why = what + " has no line that is an event";
+    if (trace.others != 0)
+        why += ", the first of " + std::to_string(trace.others) + " is '" +
+               printable(trimmed(trace.first_other_text)) + "'";
+    throw Failure{Exit::kCannotRun, why + trace::guest_trace_remedy()};
 }
 
 }  // namespace ipidefer::cli

@@ -4,15 +4,15 @@
 #pragma once
 
 #include <filesystem>
-#include <vector>
 
 #include "guest_trace.hpp"
 
 namespace ipidefer::cli {
 
-/// Throws a Failure that names the file: it cannot be read, has no event or
-/// times in seconds; or it is a trace.dat, and trace-cmd is missing or fails.
-[[nodiscard]] std::vector<trace::GuestLine> read_guest_trace_file(
+/// With one event at least. Throws a Failure that names the file: it cannot be
+/// read, or has no event; or it is a trace.dat, and trace-cmd is missing or
+/// fails; or as read_guest_trace() does.
+[[nodiscard]] trace::GuestTrace read_guest_trace_file(
     const std::filesystem::path& file);
 
 }  // namespace ipidefer::cli

@@ -14,8 +14,13 @@ bool install() noexcept
     struct sigaction action {};
     action.sa_handler = [](int) { signalled = 1; };
     sigemptyset(&action.sa_mask);
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+        // What is ignored stays so, as SIGHUP under nohup(1).
+        struct sigaction before {};
+        if (::sigaction(number, nullptr, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            ::sigaction(number, &action, nullptr);
+    }
     return true;
 }
 

@@ -19,6 +19,7 @@ using segment::VmStatus;
 struct ListOptions {
     bool json = false;
     bool clean = false;
+    bool names = false;
 };
 
 /// A segment that cannot be shown, and why.
@@ -84,6 +85,11 @@ void clean(const segment::Place& place, const std::vector<VmStatus>& vms)
 
 int run_list(const ListOptions& options, const segment::Place& place)
 {
+    if (options.names) {
+        for (const segment::Found& found : segment::survey(place).found)
+            std::cout << found.label << '\n';
+        return static_cast<int>(Exit::kDone);
+    }
     std::vector<VmStatus> vms;
     std::vector<Broken> broken;
     const auto survey = segment::survey(place);
@@ -118,13 +124,17 @@ Run add_list(CLI::App& app, const segment::Place& place)
 {
     auto* list = app.add_subcommand("list", "the VMs that can be looked at");
     const auto options = std::make_shared<ListOptions>();
-    list->add_flag("--json", options->json, "as JSON");
-    list->add_flag("--clean", options->clean,
-                   "remove the segments of VMs that died");
+    auto* json = list->add_flag("--json", options->json, "as JSON");
+    auto* clean = list->add_flag("--clean", options->clean,
+                                 "remove the segments of VMs that died");
+    list->add_flag("--names", options->names,
+                   "only names, one per line, without looking at the VMs")
+        ->excludes(json)
+        ->excludes(clean);
     list->footer(
         "Examples:\n"
         "  ipidefer list\n"
-        "  ipidefer list --json | jq -r '.vms[].name'\n\n"
+        "  ipidefer list --json | jq '.vms[] | {name, owner}'\n\n"
         "Exit status: 0 done, 1 could not run, 2 a segment is broken.");
     return [options, &place] { return run_list(*options, place); };
 }

@@ -45,7 +45,7 @@ TEST(TopTable, RatesAreOfTheTimeBetweenAndTheBusiestComesFirst)
 TEST(TopTable, RestartedVmCountsFromZero)
 {
     VmStatus restarted = vm_with(6, 0);
-    restarted.pid = 8;
+    restarted.id = "web~2";
     const TopTable table{{vm_with(100, 0)}, {restarted}, 1s};
     EXPECT_EQ(table.json(false)[0]["sent_per_second"], 6.0);
 }

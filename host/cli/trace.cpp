@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ipidefer trace: the events of one VM, while they come.
+#include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -14,6 +17,8 @@
 #include "guest_trace_file.hpp"
 #include "open.hpp"
 #include "output.hpp"
+#include "text.hpp"
+#include "timeline.hpp"
 #include "trace_lease.hpp"
 #include "trace_reader.hpp"
 
@@ -27,8 +32,11 @@ using trace::Filter;
 using trace::GuestLine;
 using trace::Moment;
 using trace::Output;
+using trace::Timeline;
 
 constexpr auto kPoll = std::chrono::milliseconds{20};
+/// As often as VMMs renew theirs.
+constexpr auto kClockSample = std::chrono::seconds{1};
 
 /// -e or -f, in the order in which they were given.
 struct Selector {
@@ -114,9 +122,9 @@ class Selection {
 /// Puts lines of the guest's trace between our events, by the host's TSC.
 class Merger {
   public:
-    Merger(Output& output, const segment::Clock& clock,
+    Merger(Output& output, const Timeline& timeline,
            std::vector<GuestLine> lines, std::int64_t offset)
-        : output_{output}, clock_{clock}, lines_{std::move(lines)}
+        : output_{output}, timeline_{timeline}, lines_{std::move(lines)}
     {
         for (GuestLine& line : lines_)
             line.tsc -= static_cast<std::uint64_t>(offset);
@@ -140,12 +148,11 @@ class Merger {
 
     [[nodiscard]] Moment at(std::uint64_t tsc) const
     {
-        return {tsc, clock_.monotonic_ns(tsc).value_or(
-                         static_cast<std::int64_t>(tsc))};
+        return {tsc, timeline_.ns(tsc)};
     }
 
     Output& output_;
-    segment::Clock clock_;
+    const Timeline& timeline_;
     std::vector<GuestLine> lines_;
     std::size_t next_ = 0;
 };
@@ -160,7 +167,15 @@ trace::Format format_of(const std::string& text)
 std::vector<GuestLine> guest_lines(const TraceOptions& options)
 {
     if (options.guest_trace.empty()) return {};
-    return read_guest_trace_file(options.guest_trace);
+    trace::GuestTrace trace = read_guest_trace_file(options.guest_trace);
+    if (trace.lost != 0)
+        std::cerr << "ipidefer: the guest lost " << trace.lost << " events\n";
+    if (trace.others != 0)
+        std::cerr << "ipidefer: --guest-trace: lines that are no events: "
+                  << trace.others << ", the first is line " << trace.first_other
+                  << ": '" << printable(trimmed(trace.first_other_text))
+                  << "'\n";
+    return std::move(trace.lines);
 }
 
 std::int64_t guest_offset(const TraceOptions& options,
@@ -174,10 +189,21 @@ std::int64_t guest_offset(const TraceOptions& options,
                   "the host's; give --tsc-offset"};
 }
 
-/// Until one of the limits, the end of the VM, or a signal.
+/// By errno, which is 0 where the stream did not say.
+Failure cannot_write()
+{
+    const int code = errno;
+    std::string why = "cannot write the trace";
+    if (code != 0) why += std::string{": "} + std::strerror(code);
+    return Failure{Exit::kCannotRun, why};
+}
+
+/// Until one of the limits, a reader of ours that goes, the end of the VM, or a
+/// signal.
 std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
                      TraceReader& reader, std::optional<TraceLease>& lease,
-                     const Selection& selection, Merger& merger, Output& output)
+                     const Selection& selection, Timeline& timeline,
+                     Merger& merger, Output& output, std::ostream& out)
 {
     using Clock = std::chrono::steady_clock;
     const auto end = options.duration.empty()
@@ -185,7 +211,12 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
                          : Clock::now() + parse_duration(options.duration);
     std::uint64_t shown = 0;
     std::uint64_t all_lost = 0;
+    auto clock_due = Clock::now() + kClockSample;
     for (bool last = false;;) {
+        if (Clock::now() >= clock_due) {
+            timeline.add(vm.segment().clock());
+            clock_due = Clock::now() + kClockSample;
+        }
         if (lease && !lease->keep())
             std::cerr << "ipidefer: this stood still for so long that the VM "
                          "was not traced for a while\n";
@@ -193,10 +224,17 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
         const auto events = reader.read(lost);
         if (lost != 0) output.lost(lost);
         all_lost += lost;
+        errno = 0;
         for (const trace::Event& event : events) {
             if (!selection.matches(event)) continue;
             merger.event(event);
             if (++shown == options.count) return all_lost;
+        }
+        // At once, for who reads along. If nobody does, as behind `head`, the
+        // end is an orderly one.
+        if (!events.empty() && !out.flush()) {
+            if (errno == EPIPE) return all_lost;
+            throw cannot_write();
         }
         vm.check();
         if (!events.empty() && options.buffered) continue;
@@ -229,20 +267,27 @@ int run_trace(const TraceOptions& options, const segment::Place& place)
     }
     std::ostream& out = options.output.empty() ? std::cout : file;
     const auto output = make_output(format_of(options.format), out, vm.label());
-    Merger merger{*output, clock, guest_lines(options),
+    Timeline timeline{clock};
+    Merger merger{*output, timeline, guest_lines(options),
                   guest_offset(options, clock)};
 
-    (void)interrupted();  // from here on signals end the trace in order
+    // From here on signals end the trace in order, and so does a reader of our
+    // output that goes.
+    (void)interrupted();
+    (void)std::signal(SIGPIPE, SIG_IGN);
     TraceReader reader{segment, options.buffered || options.backlog
                                     ? TraceReader::From::kOldest
                                     : TraceReader::From::kNow};
     std::optional<TraceLease> lease;
     if (writable) lease.emplace(vm, selection.kinds());
-    const std::uint64_t lost =
-        follow(options, vm, reader, lease, selection, merger, *output);
+    const std::uint64_t lost = follow(options, vm, reader, lease, selection,
+                                      timeline, merger, *output, out);
     lease.reset();
-    merger.rest();
-    if (!out.flush()) throw Failure{Exit::kCannotRun, "cannot write the trace"};
+    if (out) {
+        errno = 0;
+        merger.rest();
+        if (!out.flush() && errno != EPIPE) throw cannot_write();
+    }
     if (lost != 0) std::cerr << "ipidefer: " << lost << " events were lost\n";
     return static_cast<int>(Exit::kDone);
 }

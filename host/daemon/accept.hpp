@@ -22,10 +22,12 @@ using Place = std::shared_ptr<void>;
 /// Serves until the acceptor is closed. What comes above the limit is closed
 /// at once.
 /// @param most    connections at a time
+/// @param admit   whether somebody may connect at all; what it says no to takes
+///                no place
 /// @param connect makes a connection: an awaitable, of a socket and a Place
-template <class Acceptor, class Connect>
+template <class Acceptor, class Admit, class Connect>
 [[nodiscard]] boost::asio::awaitable<void> accept_connections(
-    Acceptor& acceptor, unsigned most, Connect connect)
+    Acceptor& acceptor, unsigned most, Admit admit, Connect connect)
 {
     namespace asio = boost::asio;
     /// After an accept that failed, for lack of descriptors say.
@@ -41,6 +43,7 @@ template <class Acceptor, class Connect>
             co_await pause.async_wait(kAwait);
             continue;
         }
+        if (!admit(socket)) continue;
         if (places.use_count() > static_cast<long>(most)) continue;
         asio::co_spawn(acceptor.get_executor(),
                        connect(std::move(socket), Place{places}),

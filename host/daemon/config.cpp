@@ -189,6 +189,11 @@ Config parse_config(const std::string& text)
              const auto users = users_from("control_users", value);
              config.control_users = {users.begin(), users.end()};
          }},
+        {"status_users",
+         [&](const json& value) {
+             const auto users = users_from("status_users", value);
+             config.status_users = {users.begin(), users.end()};
+         }},
         {"libvirt_uri",
          [&](const json& value) {
              config.libvirt_uri = string_of("libvirt_uri", value);

@@ -11,7 +11,8 @@
 //     "max_samples_per_vm": 20000,         sum up a VM's vCPUs above this
 //     "max_samples": 200000,               and leave VMs out above this
 //     "audit_log": "",                     "" for standard error only
-//     "control_users": [0],                who may change policies
+//     "control_users": ["root"],           who may change policies, and ask
+//     "status_users": [],                  who may ask
 //     "libvirt_uri": "qemu:///system",     whose domains to follow; "" for none
 //     "domains": {                         by VM, domain or UUID; "*" for all
 //                                          others
@@ -53,6 +54,7 @@ struct Config {
     Limits limits;
     std::filesystem::path audit_log;
     std::set<uid_t> control_users;
+    std::set<uid_t> status_users;
     std::string libvirt_uri;
     std::map<std::string, RawPolicy> domains;
 

@@ -94,7 +94,15 @@ TEST(Config, WhatIsWrongIsNamed)
     EXPECT_EQ(refusal(R"({"listen": 9752})"),
               "configuration: listen: not a string");
     EXPECT_EQ(refusal(R"({"control_users": [-1]})"),
-              "configuration: control_users: not an array of user ids");
+              "configuration: control_users: not an array of users, by name or "
+              "number");
+    EXPECT_EQ(refusal(R"({"control_users": ["no.such.user"]})"),
+              "configuration: control_users: 'no.such.user' is neither a user "
+              "nor the number of one");
+    EXPECT_EQ(refusal(R"({"owners": "root"})"),
+              "configuration: owners: not an array");
+    EXPECT_EQ(refusal(R"({"max_samples": -1})"),
+              "configuration: max_samples: not a number from 0 to 10000000");
     EXPECT_EQ(refusal(R"({"domains": {"w": {"user": "yes"}}})"),
               "configuration: domains.w: user: 'yes' is neither on nor off");
     EXPECT_EQ(refusal(R"({"domains": {"w": {"enabled": "yes"}}})"),

@@ -35,12 +35,11 @@ bool read_peer(stream::socket& socket, Peer& peer)
 }
 
 asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
-                                       Place place, Answer answer)
+                                       Peer peer, Place place, Answer answer)
 {
-    Peer peer{};
     std::string buffer;
     asio::steady_timer limit{socket->get_executor()};
-    while (read_peer(*socket, peer)) {
+    for (;;) {
         limit.expires_after(kControlPatience);
         limit.async_wait([weak = std::weak_ptr{socket}](
                              const boost::system::error_code& error) {
@@ -64,13 +63,27 @@ asio::awaitable<void> serve_connection(std::shared_ptr<stream::socket> socket,
 
 }  // namespace
 
-asio::awaitable<void> serve_control(stream::acceptor& acceptor, Answer answer)
+asio::awaitable<void> serve_control(stream::acceptor& acceptor, Refusal refusal,
+                                    Answer answer)
 {
     return accept_connections(
         acceptor, kMostControl,
+        [refusal = std::move(refusal)](stream::socket& socket) {
+            Peer peer{};
+            if (!read_peer(socket, peer)) return false;
+            const std::string why = refusal(peer);
+            if (why.empty()) return true;
+            // Into an empty buffer: does not wait.
+            boost::system::error_code ignored;
+            socket.non_blocking(true, ignored);
+            socket.write_some(asio::buffer(why + '\n'), ignored);
+            return false;
+        },
         [answer = std::move(answer)](stream::socket socket, Place place) {
+            Peer peer{};
+            (void)read_peer(socket, peer);
             return serve_connection(
-                std::make_shared<stream::socket>(std::move(socket)),
+                std::make_shared<stream::socket>(std::move(socket)), peer,
                 std::move(place), answer);
         });
 }

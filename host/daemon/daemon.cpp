@@ -3,6 +3,7 @@
 
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
@@ -44,7 +45,8 @@ using local = asio::local::stream_protocol;
 
 /// For what inotify does not tell: VMMs that die, policies that others change.
 constexpr auto kSweep = std::chrono::seconds{1};
-constexpr mode_t kControlMode = 0660;
+/// Everybody may connect: who it is decides what is answered (control.hpp).
+constexpr mode_t kControlMode = 0666;
 
 class Daemon {
   public:
@@ -78,7 +80,8 @@ class Daemon {
         if (http_) spawn(serve_http(*http_, [this] { return metrics(); }));
         if (control_)
             spawn(serve_control(
-                *control_, [this](const std::string& line, const Peer& peer) {
+                *control_, [this](const Peer& peer) { return refusal(peer); },
+                [this](const std::string& line, const Peer& peer) {
                     return answer(line, peer);
                 }));
         follow_libvirt();
@@ -143,7 +146,8 @@ class Daemon {
             if (!missing_.contains(vm))
                 Audit::note("metrics of VM '" + vm + "' are " + why);
         missing_ = scrape.missing();
-        return scrape.text(fleet_.broken().size(), fleet_.left_out());
+        return scrape.text({fleet_.broken().size(), fleet_.left_out(),
+                            audit_.kept(), audit_.lost()});
     }
 
     void listen()
@@ -235,6 +239,7 @@ class Daemon {
             if (const auto [error] = co_await timer.async_wait(kAwait); error)
                 co_return;
             look();
+            audit_.flush();
         }
     }
 
@@ -245,6 +250,7 @@ class Daemon {
                     co_await reload_.async_wait(kAwait);
                 error)
                 co_return;
+            audit_.reopen();
             try {
                 reload();
             } catch (const Failure& failure) {
@@ -260,8 +266,22 @@ class Daemon {
         Config next = read_config(file_);
         config_.domains = std::move(next.domains);
         config_.control_users = std::move(next.control_users);
+        config_.status_users = std::move(next.status_users);
         fleet_.apply_all(config_);
         Audit::note("read the configuration again");
+    }
+
+    /// Why a user may not even ask; empty: may. Root, and whoever we are, can
+    /// see it all anyway.
+    std::string refusal(const Peer& peer)
+    {
+        if (peer.uid == 0 || peer.uid == ::geteuid() ||
+            config_.control_users.contains(peer.uid) ||
+            config_.status_users.contains(peer.uid))
+            return "";
+        return segment::dump(
+            {{"error", "user " + std::to_string(peer.uid) +
+                           " is in neither control_users nor status_users"}});
     }
 
     std::string answer(const std::string& line, const Peer& peer)

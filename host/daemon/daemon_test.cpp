@@ -3,9 +3,12 @@
 // Everything is waited for by its effect, within a minute.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
@@ -19,6 +22,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -113,13 +117,15 @@ class DaemonTest : public ::testing::Test {
     }
 
     void configure(const json& domains,
-                   const std::vector<uid_t>& users = {::geteuid()})
+                   const std::vector<uid_t>& users = {::geteuid()},
+                   const std::vector<uid_t>& may_ask = {})
     {
         std::ofstream{file_} << json{{"listen", "127.0.0.1:0"},
                                      {"control", socket_.string()},
                                      {"shm_dir", folder_.path().string()},
                                      {"audit_log", audit_.string()},
                                      {"control_users", users},
+                                     {"status_users", may_ask},
                                      {"libvirt_uri", uri_},
                                      {"domains", domains}};
     }
@@ -152,6 +158,40 @@ class DaemonTest : public ::testing::Test {
         std::string answer;
         asio::read_until(socket, asio::dynamic_buffer(answer), '\n');
         return json::parse(answer);
+    }
+
+    /// Asked by another user. "" when there is no answer.
+    std::string ask_as(uid_t user, const std::string& request)
+    {
+        int ends[2];
+        if (::pipe(ends) != 0) return "";
+        const pid_t child = ::fork();
+        if (child == 0) {
+            sockaddr_un at{};
+            at.sun_family = AF_UNIX;
+            std::snprintf(at.sun_path, sizeof at.sun_path, "%s",
+                          socket_.c_str());
+            const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+            ::signal(SIGPIPE, SIG_IGN);
+            char text[4096];
+            if (::setuid(user) != 0 ||
+                ::connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0)
+                ::_exit(1);
+            // Refused at once, it may be too late to write.
+            (void)!::write(fd, request.data(), request.size());
+            (void)!::write(fd, "\n", 1);
+            const ssize_t got = ::read(fd, text, sizeof text);
+            if (got > 0) (void)!::write(ends[1], text, std::size_t(got));
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        std::string answer;
+        char text[4096];
+        for (ssize_t got; (got = ::read(ends[0], text, sizeof text)) > 0;)
+            answer.append(text, static_cast<std::size_t>(got));
+        ::close(ends[0]);
+        ::waitpid(child, nullptr, 0);
+        return answer;
     }
 
     /// Until it holds; a test that waits in vain fails by what it then checks.
@@ -192,6 +232,101 @@ TEST_F(DaemonTest, ScrapeShowsVmsThatComeAndGo)
               1);
     vm.reset();
     EXPECT_TRUE(eventually_sees(0));
+}
+
+TEST_F(DaemonTest, NameThatIsNotUtf8DoesNotSpoilTheScrape)
+{
+    const TestVm bad{folder_.path(),
+                     "b\xff"
+                     "d"};
+    const TestVm good{folder_.path(), "web"};
+    EXPECT_TRUE(eventually_sees(2));
+    EXPECT_TRUE(scrape().has("ipidefer_domain_enabled{domain=\"b%FFd\"}"));
+    const auto answer = ask({{"command", "policy"},
+                             {"vm", "b%FFd"},
+                             {"policy", {{"enabled", "off"}}}});
+    EXPECT_EQ(answer["changes"], (std::vector<json>{"enabled on -> off"}));
+    EXPECT_FALSE(ipidefer_enabled(bad.vm()));
+}
+
+TEST_F(DaemonTest, SegmentThatIsTruncatedMeanwhileDoesNotEndIt)
+{
+    const TestVm good{folder_.path(), "web"};
+    ASSERT_EQ(ipidefer_shm_guard(nullptr), 0);
+    const TestVm vm{folder_.path(), "cut"};
+    EXPECT_TRUE(eventually_sees(2));
+    std::filesystem::resize_file(folder_.path() / vm.file(), 0);
+    EXPECT_TRUE(eventually_sees(1));
+    EXPECT_EQ(scrape().value("ipidefer_broken_segments"), 1);
+    EXPECT_EQ(get("/healthz").body(), "ok\n");
+}
+
+TEST_F(DaemonTest, AnotherUsersFileIsNoVm)
+{
+    if (::geteuid() != 0)
+        GTEST_SKIP() << "only root can make another user's file";
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms{01777});
+    const TestVm vm{folder_.path(), "web"};
+    const auto file = folder_.path() / "ipidefer.evil~00000001";
+    std::filesystem::copy_file(folder_.path() / vm.file(), file);
+    ASSERT_EQ(::chown(file.c_str(), 65534, 65534), 0);
+    EXPECT_TRUE(eventually([&] {
+        const auto now = scrape();
+        return now.value("ipidefer_domains") == 1 &&
+               now.value("ipidefer_segments_left_out") == 1;
+    }));
+}
+
+TEST_F(DaemonTest, UsersOutsideRootsGroupMayDoWhatTheConfigurationSays)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can ask as another user";
+    constexpr uid_t kUser = 65534;
+    std::filesystem::permissions(own_.path(), std::filesystem::perms{0755});
+    const TestVm vm{folder_.path(), "web"};
+    EXPECT_TRUE(eventually_sees(1));
+    const std::string off =
+        R"({"command":"policy","vm":"web","policy":{"enabled":"off"}})";
+    const std::string status = R"({"command":"status"})";
+    EXPECT_EQ(ask_as(kUser, status),
+              "{\"error\":\"user 65534 is in neither control_users nor "
+              "status_users\"}\n");
+    configure(json::object(), {0}, {kUser});
+    daemon_->signal(SIGHUP);
+    EXPECT_TRUE(eventually(
+        [&] { return ask_as(kUser, status).starts_with("{\"vms\":"); }));
+    EXPECT_EQ(ask_as(kUser, off),
+              "{\"error\":\"user 65534 may not change anything\"}\n");
+    EXPECT_TRUE(ipidefer_enabled(vm.vm()));
+    configure(json::object(), {0, kUser});
+    daemon_->signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] {
+        return ask_as(kUser, off) == "{\"changes\":[\"enabled on -> off\"]}\n";
+    }));
+    EXPECT_FALSE(ipidefer_enabled(vm.vm()));
+}
+
+TEST_F(DaemonTest, AuditLogThatWasRotatedIsMadeAnew)
+{
+    const TestVm vm{folder_.path(), "web"};
+    EXPECT_TRUE(eventually_sees(1));
+    const auto off_and_on = [&] {
+        for (const char* state : {"off", "on"})
+            (void)ask({{"command", "policy"},
+                       {"vm", "web"},
+                       {"policy", {{"enabled", state}}}});
+    };
+    off_and_on();
+    const auto lines = [](const std::filesystem::path& file) {
+        std::ifstream in{file};
+        return std::count(std::istreambuf_iterator<char>{in}, {}, '\n');
+    };
+    const auto moved = own_.path() / "audit.1";
+    std::filesystem::rename(audit_, moved);
+    daemon_->signal(SIGHUP);
+    EXPECT_TRUE(eventually([&] { return std::filesystem::exists(audit_); }));
+    off_and_on();
+    EXPECT_EQ(lines(moved), 2);
+    EXPECT_EQ(lines(audit_), 2);
 }
 
 TEST_F(DaemonTest, VmThatIsKilledIsForgotten)

@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -17,6 +18,8 @@ class Exposition final {
     explicit Exposition(const std::string& text)
     {
         if (text.empty() || text.back() != '\n') fail("no end of line", text);
+        // One label that is not makes Prometheus refuse all of it.
+        if (!is_utf8(text)) fail("not UTF-8", "");
         std::istringstream in{text};
         for (std::string line; std::getline(in, line);) read(line);
     }
@@ -46,6 +49,16 @@ class Exposition final {
                                   const std::string& where)
     {
         throw std::runtime_error{why + ": " + where};
+    }
+
+    static bool is_utf8(const std::string& text)
+    {
+        try {
+            (void)nlohmann::json(text).dump();
+            return true;
+        } catch (const nlohmann::json::type_error&) {
+            return false;
+        }
     }
 
     static bool name_character(char c, bool first)

@@ -2,6 +2,7 @@
 #include "fleet.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -145,6 +146,76 @@ TEST_F(FleetTest, SegmentThatIsTruncatedMeanwhileIsBrokenNotFatal)
     fleet_.refresh(config_);
     EXPECT_EQ(names(), Names{});
     EXPECT_TRUE(fleet_.broken().contains(vm.id()));
+}
+
+// Once broken is not for ever.
+TEST_F(FleetTest, SegmentThatCanBeReadAgainIsNotBroken)
+{
+    const TestVm vm{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    segment::OpenVm open{folder_.path(), "a", true};
+    // As if a writer stood still in the middle of it.
+    auto& seq = const_cast<std::uint32_t&>(
+        reinterpret_cast<const ipidefer_segment*>(
+            reinterpret_cast<const char*>(&open.segment().policy()) - 4096)
+            ->clock_seq);
+    ++seq;
+    EXPECT_EQ(names(), Names{});
+    EXPECT_EQ(fleet_.broken().at(vm.id()),
+              "its clock is being written all the time");
+    ++seq;
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{"a"});
+    EXPECT_TRUE(fleet_.broken().empty());
+}
+
+TEST_F(FleetTest, VmsOfOneNameAreToldApartAndTheOldestHasTheName)
+{
+    std::optional<TestVm> old{std::in_place, folder_.path(), "a"};
+    const TestVm next{folder_.path(), "a"};
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), (Names{"a", next.id()}));
+    RawPolicy off;
+    off.off = true;
+    (void)fleet_.change(next.id(), off, "x");
+    EXPECT_TRUE(ipidefer_enabled(old->vm()));
+    EXPECT_FALSE(ipidefer_enabled(next.vm()));
+    old.reset();
+    fleet_.refresh(config_);
+    EXPECT_EQ(names(), Names{"a"});
+}
+
+TEST_F(FleetTest, NoMoreVmsThanTheLimitTheOldestStayAndTheRestIsCounted)
+{
+    Fleet two{folder_.path(), {.vms = 2}, audit_};
+    const TestVm z{folder_.path(), "z"};
+    const TestVm y{folder_.path(), "y"};
+    const TestVm a{folder_.path(), "a"};
+    two.refresh(config_);
+    Names watched;
+    two.each_status([&](const auto& vm) { watched.push_back(vm.name); });
+    EXPECT_EQ(watched, (Names{"z", "y"}));
+    EXPECT_EQ(two.left_out(), 1u);
+}
+
+TEST_F(FleetTest, SegmentThatMayOnlyBeReadIsWatchedAndNotSteered)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+    const TestVm vm{folder_.path(), "a"};
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms{0755});
+    std::filesystem::permissions(folder_.path() / vm.file(),
+                                 std::filesystem::perms{0644});
+    ASSERT_EQ(::seteuid(65534), 0);
+    config_.domains["a"].isolated = "1";
+    fleet_.refresh(config_);
+    const Names seen = names();
+    RawPolicy off;
+    off.off = true;
+    EXPECT_THROW((void)fleet_.change("a", off, "x"), Failure);
+    ASSERT_EQ(::seteuid(0), 0);
+    EXPECT_EQ(seen, Names{"a"});
+    EXPECT_TRUE(ipidefer_enabled(vm.vm()));
+    EXPECT_FALSE(ipidefer_isolated(vm.vm(), 1));
 }
 
 TEST_F(FleetTest, FolderThatIsMissingIsNotFatal)

@@ -86,7 +86,7 @@ asio::awaitable<void> serve_connection(tcp::socket socket, Place place,
 asio::awaitable<void> serve_http(tcp::acceptor& acceptor, RenderMetrics render)
 {
     return accept_connections(
-        acceptor, kMostHttp,
+        acceptor, kMostHttp, [](tcp::socket&) { return true; },
         [render = std::move(render)](tcp::socket socket, Place place) {
             return serve_connection(std::move(socket), std::move(place),
                                     render);

@@ -197,7 +197,7 @@ void Scrape::counters(const std::string& domain, const std::string& vcpu,
     }
 }
 
-std::string Scrape::text(std::size_t broken, std::size_t left_out)
+std::string Scrape::text(const DaemonState& state)
 {
     Family build = family("ipidefer_build_info", "The daemon's version.",
                           MetricType::Gauge);
@@ -208,13 +208,22 @@ std::string Scrape::text(std::size_t broken, std::size_t left_out)
     Family unreadable =
         family("ipidefer_broken_segments", "Segments that cannot be read.",
                MetricType::Gauge);
-    add_sample(unreadable, {}, static_cast<double>(broken));
+    add_sample(unreadable, {}, static_cast<double>(state.broken));
     Family unwatched =
         family("ipidefer_segments_left_out",
                "Segments that are not watched: other users' files, or more "
                "than the configuration allows.",
                MetricType::Gauge);
-    add_sample(unwatched, {}, static_cast<double>(left_out));
+    add_sample(unwatched, {}, static_cast<double>(state.left_out));
+    Family kept = family("ipidefer_audit_pending",
+                         "Entries that the audit log has not taken yet.",
+                         MetricType::Gauge);
+    add_sample(kept, {}, static_cast<double>(state.audit_kept));
+    Family lost = family("ipidefer_audit_lost_total",
+                         "Entries that are not in the audit log, since it did "
+                         "not take so many.",
+                         MetricType::Counter);
+    add_sample(lost, {}, static_cast<double>(state.audit_lost));
     Family connected =
         family("ipidefer_libvirt_connected",
                "Whether libvirt tells of its domains; absent when it is not "
@@ -223,8 +232,9 @@ std::string Scrape::text(std::size_t broken, std::size_t left_out)
     if (libvirt_.connected)
         add_sample(connected, {}, *libvirt_.connected ? 1 : 0);
     return prometheus::TextSerializer{}.Serialize(
-        {build, domains, unreadable, unwatched, connected, info_, enabled_,
-         isolated_, ipis_, expired_, oldest_, dropped_, samples_missing_});
+        {build, domains, unreadable, unwatched, kept, lost, connected, info_,
+         enabled_, isolated_, ipis_, expired_, oldest_, dropped_,
+         samples_missing_});
 }
 
 }  // namespace ipidefer::daemon

@@ -14,6 +14,14 @@
 
 namespace ipidefer::daemon {
 
+/// What is not about one VM.
+struct DaemonState {
+    std::size_t broken = 0;        // segments that cannot be read
+    std::size_t left_out = 0;      // segments that are not watched
+    std::size_t audit_kept = 0;    // entries that the audit log lacks yet
+    std::uint64_t audit_lost = 0;  // and those that it will lack
+};
+
 /// One scrape. Bounded, whatever VMs show of themselves: a VM with more samples
 /// than a VM may have is summed up over its vCPUs (vcpu="all"), and so is one
 /// that comes when there are nearly as many samples as there may be; when there
@@ -33,9 +41,7 @@ class Scrape final {
         return missing_;
     }
 
-    /// @param broken   segments that cannot be read
-    /// @param left_out segments that are not watched
-    [[nodiscard]] std::string text(std::size_t broken, std::size_t left_out);
+    [[nodiscard]] std::string text(const DaemonState& state);
 
   private:
     using Family = prometheus::MetricFamily;

@@ -19,7 +19,7 @@ std::string text_of(const std::vector<segment::VmStatus>& vms,
 {
     Scrape scrape{limits, libvirt};
     for (const segment::VmStatus& vm : vms) scrape.add(vm);
-    return scrape.text(2, 3);
+    return scrape.text({.broken = 2, .left_out = 3});
 }
 
 class MetricsTest : public ::testing::Test {
@@ -120,7 +120,7 @@ TEST_F(MetricsTest, VmWithTooManySamplesIsSummedUpAndNothingIsUncounted)
     EXPECT_TRUE(scrape.missing().at(name_).starts_with(
         "summed up over its vCPUs: it has 38 samples, limit 30 a VM"))
         << scrape.missing().at(name_);
-    const Exposition now{scrape.text(0, 0)};
+    const Exposition now{scrape.text({})};
     EXPECT_EQ(now.sum("ipidefer_ipis_total{"), 4);  // I1
     EXPECT_EQ(now.sum("ipidefer_ipis_total{" + domain_ + ",vcpu=\"all\""), 4);
     EXPECT_EQ(now.value("ipidefer_samples_missing{" + domain_ + "}"),
@@ -131,7 +131,7 @@ TEST_F(MetricsTest, VmsAboveTheLimitOfAllAreSummedThenLeftOutTheFirstStay)
 {
     vm_.send(0, kSyncCore, {2});
     Limits limits;
-    limits.samples = 40;  // one in full, one summed up, and no third one
+    limits.samples = 34;  // one in full, one summed up, and no third one
     Scrape scrape{limits, {}};
     for (const char* name : {"a", "b", "c"}) {
         auto vm = status();
@@ -139,7 +139,7 @@ TEST_F(MetricsTest, VmsAboveTheLimitOfAllAreSummedThenLeftOutTheFirstStay)
         scrape.add(vm);
     }
     EXPECT_EQ(scrape.missing().size(), 2u);
-    const Exposition now{scrape.text(0, 0)};
+    const Exposition now{scrape.text({})};
     EXPECT_TRUE(now.has("ipidefer_domain_enabled{domain=\"a\"}"));
     EXPECT_FALSE(now.has("ipidefer_samples_missing{domain=\"a\"}"));
     EXPECT_EQ(now.sum("ipidefer_ipis_total{domain=\"b\",vcpu=\"all\""), 1);

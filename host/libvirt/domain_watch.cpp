@@ -2,7 +2,6 @@
 #include "domain_watch.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -10,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -32,7 +32,7 @@ constexpr auto kPatience = std::chrono::seconds{2};
 
 }  // namespace
 
-/// All but `quiet` and `stop()` belongs to the thread.
+/// All but `stop()`, and what is under the lock, belongs to the thread.
 struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     Worker(asio::any_io_executor to, std::string at, Listener l, Pauses p)
         : executor{std::move(to)},
@@ -43,13 +43,16 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     {
     }
 
-    asio::any_io_executor executor;
+    /// Held while something is posted to the executor, whose io_context may be
+    /// gone as soon as we are quiet.
+    std::mutex lock;
+    std::optional<asio::any_io_executor> executor;  // nothing: quiet
+
     std::string uri;
     Listener listener;
     Pauses pauses;
     asio::io_context& io;
 
-    std::atomic<bool> quiet{false};
     std::promise<void> ended;
 
     asio::steady_timer pause{io};
@@ -81,20 +84,31 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
 
     void stop()
     {
-        quiet.store(true);
+        {
+            const std::lock_guard guard{lock};
+            executor.reset();
+        }
         asio::post(io, [self = shared_from_this()] {
             self->stopping = true;
             self->pause.cancel();
         });
     }
 
+    bool is_quiet()
+    {
+        const std::lock_guard guard{lock};
+        return !executor;
+    }
+
     template <class Function, class... Arguments>
     void tell(Function Listener::*function, Arguments... arguments)
     {
-        asio::post(executor, [self = shared_from_this(), function,
-                              ... a = std::move(arguments)]() mutable {
+        const std::lock_guard guard{lock};
+        if (!executor) return;
+        asio::post(*executor, [self = shared_from_this(), function,
+                               ... a = std::move(arguments)]() mutable {
             const auto& call = self->listener.*function;
-            if (!self->quiet.load() && call) call(std::move(a)...);
+            if (!self->is_quiet() && call) call(std::move(a)...);
         });
     }
     void say(std::string text) { tell(&Listener::note, std::move(text)); }

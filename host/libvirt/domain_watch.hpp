@@ -43,7 +43,9 @@ class DomainWatch final {
     /// Throws Failure when libvirt is not installed.
     DomainWatch(boost::asio::any_io_executor executor, std::string uri,
                 Listener listener, Pauses pauses);
-    /// Nothing is called any more. Waits for libvirt, but not for long.
+    /// Nothing is called or posted any more: the executor's context may go.
+    /// Waits for libvirt, but not for long; a call that libvirtd does not
+    /// answer goes on in its thread, and finds nobody to tell.
     ~DomainWatch();
     DomainWatch(const DomainWatch&) = delete;
     DomainWatch& operator=(const DomainWatch&) = delete;

@@ -4,13 +4,20 @@
 #include "domain_watch.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <thread>
 
 #include "connection.hpp"
 #include "loop_testing.hpp"
+#include "temporary_folder.hpp"
 
 namespace ipidefer::libvirt {
 namespace {
@@ -72,6 +79,47 @@ TEST_F(DomainWatchTest, TriesAgainAndSaysWhyOnce)
               std::string::npos)
         << notes_[0];
     EXPECT_TRUE(connected_.empty());
+}
+
+/// Threads of this process.
+std::ptrdiff_t threads()
+{
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/task"},
+                         {});
+}
+
+// Its thread is in a call that libvirtd does not answer for longer than the end
+// waits. What it then wants to tell finds nobody, and posts nothing.
+TEST_F(DomainWatchTest, LibvirtdThatHangsUntilAfterTheEndIsHarmless)
+{
+    const shm::test::TemporaryFolder folder;
+    const std::string path = folder.path() / "socket";
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    std::snprintf(at.sun_path, sizeof at.sun_path, "%s", path.c_str());
+    const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+    ASSERT_EQ(::listen(listener, 1), 0);
+
+    const auto before = threads();
+    watch("qemu+unix:///system?socket=" + path);
+    const int hanging = ::accept(listener, nullptr, nullptr);
+    ASSERT_GE(hanging, 0);
+    watch_.reset();
+    io_.restart();
+    io_.poll();
+    EXPECT_GT(threads(), before);  // it hangs
+    ::close(hanging);
+    ::close(listener);
+    const auto limit =
+        std::chrono::steady_clock::now() + std::chrono::minutes{1};
+    while (threads() > before) {
+        ASSERT_LT(std::chrono::steady_clock::now(), limit);
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+    io_.restart();
+    EXPECT_EQ(io_.poll(), 0u);
+    EXPECT_TRUE(notes_.empty());
 }
 
 TEST_F(DomainWatchTest, NothingIsToldAfterTheEnd)

@@ -75,13 +75,15 @@ TEST_F(SegmentCheck, ZeroedMemoryIsNone)
 TEST_F(SegmentCheck, OtherVersionIsNamed)
 {
     header_.version = 3;
-    EXPECT_EQ(refusal(),
-              "not a segment: its version is 3, this program knows 2: its VMM is "
-              "newer, use the tools that came with it");
+    EXPECT_EQ(
+        refusal(),
+        "not a segment: its version is 3, this program knows 2: its VMM is "
+        "newer, use the tools that came with it");
     header_.version = 1;
-    EXPECT_EQ(refusal(),
-              "not a segment: its version is 1, this program knows 2: its VMM is "
-              "older, use the tools that came with it");
+    EXPECT_EQ(
+        refusal(),
+        "not a segment: its version is 1, this program knows 2: its VMM is "
+        "older, use the tools that came with it");
 }
 
 TEST_F(SegmentCheck, PartOutsideTheMemoryIsRefused)

@@ -21,7 +21,7 @@ constexpr std::uint64_t complete(std::uint64_t number) noexcept
 TraceReader::TraceReader(const Segment& segment, From from)
     : segment_{&segment}, entries_{segment.ring_entries()}
 {
-    const std::uint64_t newest = end();
+    const std::uint64_t newest = segment.trace_next();
     next_ = from == From::kNow  ? newest
             : newest > entries_ ? newest - entries_
                                 : 0;
@@ -31,7 +31,11 @@ std::vector<Event> TraceReader::read(std::uint64_t& lost)
 {
     std::vector<Event> events;
     // Bounded, whatever the ring says: a ring full of events or of gaps.
+    std::uint64_t end = 0;
     for (std::uint64_t steps = 0; steps < entries_; ++steps) {
+        // This one word, when there is nothing new.
+        if (next_ >= end) end = segment_->trace_next();
+        if (next_ >= end) return events;
         Event event;
         switch (try_read(event)) {
             case Fate::kRead:
@@ -40,18 +44,17 @@ std::vector<Event> TraceReader::read(std::uint64_t& lost)
                 waited_ = 0;
                 continue;
             case Fate::kNotYet:
-                if (end() <= next_) return events;
-                if (++waited_ < kPatience) return events;
+                if (!later_event(end) || ++waited_ < kPatience) return events;
                 ++lost;
                 ++next_;
                 waited_ = 0;
                 continue;
             case Fate::kMissed: {
                 // Some way ahead of the writers, or the next is missed too.
-                const std::uint64_t newest = end();
+                end = segment_->trace_next();
                 const std::uint64_t ahead = entries_ - entries_ / 4;
                 const std::uint64_t to =
-                    std::max(next_ + 1, newest > ahead ? newest - ahead : 0);
+                    std::max(next_ + 1, end > ahead ? end - ahead : 0);
                 lost += to - next_;
                 next_ = to;
                 waited_ = 0;
@@ -82,16 +85,12 @@ TraceReader::Fate TraceReader::try_read(Event& event) const
     return whole ? Fate::kRead : Fate::kMissed;
 }
 
-std::uint64_t TraceReader::end() const
+bool TraceReader::later_event(std::uint64_t end) const
 {
-    std::uint64_t newest = 0;
-    for (std::uint64_t i = 0; i < entries_; ++i) {
-        const std::uint64_t seq = load(segment_->ring_entry(i).seq);
-        const std::uint64_t number = seq / 2 - 1;
-        if (seq >= 2 && (seq & 1) == 0 && number % entries_ == i)
-            newest = std::max(newest, number + 1);
-    }
-    return newest;
+    // Mostly a few; a ring full at most, whatever the VM says.
+    for (std::uint64_t i = 1; i < entries_ && next_ + i < end; ++i)
+        if (load(seq_of(next_ + i)) >= complete(next_ + i)) return true;
+    return false;
 }
 
 const std::uint64_t& TraceReader::seq_of(std::uint64_t number) const noexcept

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Trace reader: events from the ring of a running VM, in order, each once, and
-// how many were missed. It never writes, so any number of readers may look,
-// and none disturbs the VM. Torn entries are told by their sequence numbers.
+// how many were missed. Without new events it reads one word. It never writes,
+// so any number of readers may look, and none disturbs the VM. Torn entries are
+// told by their sequence numbers.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,8 @@ class TraceReader final {
     static constexpr int kPatience = 3;
 
     [[nodiscard]] Fate try_read(Event& event) const;
-    /// One above the newest complete event; 0: none.
-    [[nodiscard]] std::uint64_t end() const;
+    /// Is any event behind the next one complete, below `end`?
+    [[nodiscard]] bool later_event(std::uint64_t end) const;
     [[nodiscard]] const std::uint64_t& seq_of(
         std::uint64_t number) const noexcept;
 

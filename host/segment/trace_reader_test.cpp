@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
+#include <sys/mman.h>
 
 #include "open.hpp"
 #include "temporary_folder.hpp"
@@ -105,6 +106,39 @@ TEST_F(TraceReaderTest, GapWithLaterEventsBehindItIsGivenUpAndCounted)
     EXPECT_TRUE(reader.read(lost_).empty());
     EXPECT_EQ(senders(reader.read(lost_)), (Senders{1}));
     EXPECT_EQ(lost_, 1u);
+}
+
+// On a host that is to be quiet the ring, up to 64 MiB, must not be walked.
+TEST_F(TraceReaderTest, IdleReaderDoesNotTouchTheRing)
+{
+    TraceReader reader{open_.segment(), TraceReader::From::kOldest};
+    write(3);
+    EXPECT_EQ(reader.read(lost_).size(), 3u);
+    auto* const ring =
+        const_cast<ipidefer_trace_entry*>(&open_.segment().ring_entry(0));
+    ASSERT_EQ(::mprotect(ring, 4096, PROT_NONE), 0);
+    EXPECT_TRUE(reader.read(lost_).empty());
+    const TraceReader now{open_.segment(), TraceReader::From::kNow};
+    ASSERT_EQ(::mprotect(ring, 4096, PROT_READ | PROT_WRITE), 0);
+    write(1);
+    EXPECT_EQ(senders(reader.read(lost_)), (Senders{3}));
+    EXPECT_EQ(lost_, 0u);
+}
+
+TEST_F(TraceReaderTest, NonsenseAboutTheNextEventEndsEveryCall)
+{
+    const auto* header = reinterpret_cast<const ipidefer_segment*>(
+        reinterpret_cast<const char*>(&open_.policy()) - 4096);
+    ASSERT_EQ(header->magic, IPIDEFER_SEGMENT_MAGIC);
+    auto& next = const_cast<std::uint64_t&>(header->trace_next);
+    write(2);
+    for (const std::uint64_t value :
+         {~std::uint64_t{0}, std::uint64_t{1} << 63, std::uint64_t{1}}) {
+        next = value;
+        TraceReader reader{open_.segment(), TraceReader::From::kOldest};
+        for (int i = 0; i < 20; ++i)
+            EXPECT_LE(reader.read(lost_).size(), kEntries);
+    }
 }
 
 TEST_F(TraceReaderTest, NonsenseInTheRingEndsEveryCall)

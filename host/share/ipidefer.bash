@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bash completion for ipidefer(1).
 
+# Of the folder and the owners that this command line is about.
 _ipidefer_vms() {
-    local file
-    for file in "${IPIDEFER_SHM_DIR:-/dev/shm}"/ipidefer.*; do
-        [[ -e $file ]] && printf '%s\n' "${file##*/ipidefer.}"
+    local -a place=()
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --shm-dir | --owner) place+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+        esac
     done
+    "${COMP_WORDS[0]}" "${place[@]}" list --names 2>/dev/null
 }
 
 _ipidefer() {
@@ -19,20 +24,21 @@ _ipidefer() {
             ;;
         esac
     done
-    local options= words=
+    # Names of VMs are lines: they may have blanks in them.
+    local options= words= vms=
     case $command in
-    '') options='--help --version --shm-dir' words='list stat top policy trace check domain lab bench' ;;
-    list) options='--json --clean --help' ;;
-    stat) options='--interval --count --json --help' words=$(_ipidefer_vms) ;;
+    '') options='--help --version --shm-dir --owner' words='list stat top policy trace check domain lab bench' ;;
+    list) options='--json --clean --names --help' ;;
+    stat) options='--interval --count --json --help' vms=yes ;;
     top) options='-1 -d --delay -i --isolated -p --vm --json --help' ;;
     policy)
         options='--isolated --user --guest --idle --vector --max-age --off --on --json --help'
-        words=$(_ipidefer_vms)
+        vms=yes
         ;;
     trace)
         options='-e --event -f --filter --format --json -o --output --duration --count
             --buffered --backlog --read-only --guest-trace --tsc-offset --help'
-        words=$(_ipidefer_vms)
+        vms=yes
         ;;
     check) options='--domain --domain-xml --connect --no-probe --json --help' ;;
     domain)
@@ -40,23 +46,34 @@ _ipidefer() {
             --segment --replace --no-probe --check -o --output --json --help'
         ;;
     lab) words=run ;;
-    bench) words=core ;;
+    bench) words='core kvm' ;;
     esac
+    [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" kvm "* ]] &&
+        options='--rounds --window --pin --json --help' words=
+    [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" core "* ]] &&
+        options='--help' words=
     case $previous in
-    --user | --guest | --idle | --segment) options= words='on off' ;;
+    --user | --guest | --idle | --segment) options= vms= words='on off' ;;
     --mode) options= words='hv guest off' ;;
     --domain) options= words=$(virsh list --all --name 2>/dev/null) ;;
-    --format) options= words='text json perfetto' ;;
-    -e | --event) options= words='ipi_send ipi_verdict' ;;
-    --vector) options= words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
-    -p | --vm) options= words=$(_ipidefer_vms) ;;
+    --format) options= vms= words='text json perfetto' ;;
+    -e | --event) options= vms= words='ipi_send ipi_verdict' ;;
+    --vector) options= vms= words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
+    -p | --vm) options= vms=yes ;;
+    --owner) options= words= vms= ;;
     --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --emulator)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
     esac
-    [[ $current == -* ]] && words=$options
+    [[ $current == -* ]] && words=$options vms=
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    [[ $vms ]] || return
+    # What was typed may be quoted; what is filled in has to be.
+    local name typed=${current//\\/}
+    while IFS= read -r name; do
+        [[ $name == "$typed"* ]] && COMPREPLY+=("$(printf %q "$name")")
+    done < <(_ipidefer_vms)
 }
 
 complete -F _ipidefer ipidefer

@@ -46,10 +46,17 @@ complete_words() {
     _ipidefer
     echo "${COMPREPLY[*]}"
 }
-touch "$work/ipidefer.web1"
+touch "$work/ipidefer.web1~00000001" "$work/ipidefer.a%20b%FF~00000001" "$work/ipidefer.other"
 export IPIDEFER_SHM_DIR=$work
 [[ $(complete_words ipidefer po) == policy ]] || fail "completion: po"
-[[ $(complete_words ipidefer policy w) == web1 ]] || fail "completion: VM"
+[[ $(complete_words "$ipidefer" policy w) == web1 ]] || fail "completion: VM"
+[[ $(complete_words "$ipidefer" policy a) == 'a\ b%FF' ]] || fail "completion: VM with a blank"
+[[ $(complete_words "$ipidefer" policy 'a\ ') == 'a\ b%FF' ]] || fail "completion: half a VM"
+[[ $(complete_words "$ipidefer" stat '') == 'a\ b%FF web1' ]] || fail "completion: all VMs"
+mkdir "$work/empty"
+[[ -z $(complete_words "$ipidefer" --shm-dir "$work/empty" stat '') ]] || fail "completion: --shm-dir"
+[[ $(complete_words ipidefer bench k) == kvm ]] || fail "completion: bench"
+[[ $(complete_words ipidefer bench kvm --r) == --rounds ]] || fail "completion: bench kvm"
 [[ $(complete_words ipidefer policy web1 --id) == --idle ]] || fail "completion: --id"
 [[ $(complete_words ipidefer policy web1 --idle o) == 'on off' ]] || fail "completion: on"
 [[ $(complete_words ipidefer trace web1 -e ipi_s) == ipi_send ]] || fail "completion: event"

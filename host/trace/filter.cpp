@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "filter.hpp"
 
-#include <fnmatch.h>
-
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -11,6 +9,7 @@
 
 #include "cpulist.hpp"
 #include "failure.hpp"
+#include "glob.hpp"
 
 namespace ipidefer::trace {
 namespace {
@@ -134,8 +133,7 @@ bool run(const Event& event, const MaskCpuTest& test)
 bool run(const Event& event, const StringTest& test)
 {
     const std::string_view text = test.field->text(event);
-    if (test.op == Op::kGlob)
-        return ::fnmatch(test.value.c_str(), std::string{text}.c_str(), 0) == 0;
+    if (test.op == Op::kGlob) return glob_matches(test.value, text);
     return (text == test.value) == (test.op == Op::kEq);
 }
 
@@ -357,9 +355,12 @@ class Parser {
         const char* end = digits.data() + digits.size();
         const auto result = std::from_chars(digits.data(), end, value, base);
         // No field is signed; the kernel refuses signs for those.
-        if (digits.empty() || negative || result.ec != std::errc{} ||
-            result.ptr != end)
-            fail("expected a number that is not negative", begin);
+        if (negative) fail("expected a number that is not negative", begin);
+        if (result.ec == std::errc::result_out_of_range)
+            fail("the number is larger than " + std::to_string(UINT64_MAX),
+                 begin);
+        if (digits.empty() || result.ec != std::errc{} || result.ptr != end)
+            fail("expected a number", begin);
         return value;
     }
 
@@ -437,6 +438,11 @@ std::string FilterError::show(std::string_view filter) const
 
 Filter::Filter(std::string_view text, std::uint32_t vcpus)
 {
+    if (text.size() > kLongest)
+        throw FilterError{"a filter has at most " + std::to_string(kLongest) +
+                              " bytes, this one has " +
+                              std::to_string(text.size()),
+                          kLongest};
     Parser parser{text, vcpus};
     root_ = parser.parse();
     kinds_ = parser.kinds();

@@ -16,7 +16,7 @@
 //     never true, and != always, but for a number that is no CPU of the VM.
 //   - a number takes all but ~; & is true when any bit is in both. A CPU takes
 //     no & with a number, which the kernel lets pass and never finds true.
-//   - a string takes == and !=, and ~ with the wildcards * ? [set].
+//   - a string takes == and !=, and ~ with a pattern (glob.hpp).
 // Beyond the kernel's, strings need no quotes, and CPU lists know ^.
 //
 // Not handled: .function, .ustring.
@@ -50,6 +50,9 @@ class FilterError : public std::runtime_error {
 
 class Filter final {
   public:
+    /// Bytes; longer ones are nobody's intent.
+    static constexpr std::size_t kLongest = 64 * 1024;
+
     /// @param vcpus of the VM: a CPU list names none from there on
     /// Throws FilterError.
     Filter(std::string_view text, std::uint32_t vcpus);

@@ -503,7 +503,7 @@ class SegmentLifetime(SegmentBase):
         self.register(3)
         self.recorded()
         first = self.tool.stat("web1")["id"]
-        self.boot(options=self.named("web1"))
+        other = self.boot(options=self.named("web1"))
         self.assertEqual(self.files(), ["ipidefer.web1~", "ipidefer.web1~"])
         self.assertIn("there are 2 VMs 'web1', give the ID of one:",
                       self.tool.run("stat", "web1", status=1))
@@ -511,7 +511,8 @@ class SegmentLifetime(SegmentBase):
         self.assertEqual(self.tool.stat(second)["out_of_range"], [])
         # Each has a policy of its own.
         self.tool.run("policy", second, "--off")
-        self.assertFalse(self.m.get("enabled"))
+        self.assertFalse(other.get("enabled"))
+        self.assertTrue(self.m.get("enabled"))
         self.assertTrue(self.tool.policy(first)["enabled"])
 
     def test_default_folder_is_the_users_own(self):

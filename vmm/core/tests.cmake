@@ -29,10 +29,12 @@ ipidefer_gtest(ipidefer-core-unit-test unit
 ipidefer_gtest(ipidefer-core-property-test property
     SOURCES ${property_tests} LIBRARIES ipidefer-static INCLUDES ${includes})
 ipidefer_gtest(ipidefer-core-race-test race
-    SOURCES src/vm_race_test.cpp LIBRARIES ipidefer-static INCLUDES ${includes})
+    SOURCES src/trace_leases_race_test.cpp src/vm_race_test.cpp
+    LIBRARIES ipidefer-static INCLUDES ${includes})
 
 ipidefer_sanitized_gtest(ipidefer-core-race-tsan race thread
-    SOURCES src/vm_race_test.cpp ${IPIDEFER_CORE_SOURCES}
+    SOURCES src/trace_leases_race_test.cpp src/vm_race_test.cpp
+        ${IPIDEFER_CORE_SOURCES}
     INCLUDES ${all_includes})
 ipidefer_sanitized_gtest(ipidefer-core-asan-ubsan sanitizer address,undefined
     SOURCES ${unit_tests} ${property_tests} ${IPIDEFER_CORE_SOURCES}
@@ -136,6 +138,22 @@ core_mutant(i7-ticks-as-fast-as-told vm.cpp segment_test.cpp
 core_mutant(i7-writes-over-a-writer trace_ring.cpp segment_test.cpp
     SegmentTest.EntryThatIsStillBeingWrittenIsDroppedAndCounted
     "(seen & 1) != 0 || seen > busy" "seen > busy")
+core_mutant(trace-outlives-its-reader trace_leases.cpp trace_leases_test.cpp
+    TraceLeasesTest.LeaseOfADeadReaderIsEndedByTheTick
+    "now - seen.since >= limit" "false")
+core_mutant(trace-blinds-the-second-reader trace_leases.cpp
+    trace_leases_test.cpp
+    TraceLeasesTest.FirstReaderThatEndsFirstDoesNotBlindTheSecond
+    "const std::uint32_t want = wanted(words)" "const std::uint32_t want = 0")
+core_mutant(trace-lease-of-another-is-ended trace_leases.cpp
+    trace_leases_test.cpp
+    TraceLeasesTest.WhoSleptTooLongIsToldAndTouchesNobodysLease
+    "replace(words.lease[lease.slot], lease.word, 0)"
+    "replace(words.lease[lease.slot], words.lease[lease.slot], 0)")
+core_mutant(trace-does-not-look-again trace_leases.cpp
+    trace_leases_race_test.cpp
+    TraceLeasesRace.WhoTakesOneIsTracedWhateverAnotherEnds
+    "seen = want;" "return;")
 core_mutant(i4-drops-the-gate-early typed_vectors.cpp vm_test.cpp
     VmTest.GateStaysOpenWhileAnyVcpuHasTheVectorBound
     "if (--vcpus_[vector] != 0) return" "--vcpus_[vector]")

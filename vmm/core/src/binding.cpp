@@ -93,7 +93,8 @@ ipidefer_error decode_register(std::uint64_t value, ipidefer_registration& out,
     }
     const std::uint64_t reserved = value & IPI_DEFER_REG_RESERVED;
     if (reserved != 0)
-        return refuse(fault, IPIDEFER_E_RESERVED, 0, reserved, 0);
+        return refuse(fault, IPIDEFER_E_REGISTER_RESERVED, 0, reserved,
+                      IPI_DEFER_REG_RESERVED);
     if ((value & IPI_DEFER_REG_ENABLE) == 0)
         return refuse(fault, IPIDEFER_E_NOT_ENABLED, 0, value, 0);
     const auto count = static_cast<std::uint32_t>(

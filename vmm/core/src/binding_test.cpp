@@ -44,14 +44,14 @@ TEST_P(DecodeRegister, FaultyValueIsRefusedAndLeavesTheOutput)
 
 INSTANTIATE_TEST_SUITE_P(
     EachFault, DecodeRegister,
-    testing::Values(RegisterCase{"Reserved1", 0x1013, IPIDEFER_E_RESERVED, 0x2},
-                    RegisterCase{"Reserved2", 0x1015, IPIDEFER_E_RESERVED, 0x4},
-                    RegisterCase{"Reserved3", 0x1019, IPIDEFER_E_RESERVED, 0x8},
-                    RegisterCase{"NotEnabled", 0x1010, IPIDEFER_E_NOT_ENABLED,
-                                 0x1010},
-                    RegisterCase{"CountZero", 0x1001, IPIDEFER_E_COUNT, 0},
-                    RegisterCase{"CountNine", 0x1091, IPIDEFER_E_COUNT, 9},
-                    RegisterCase{"CountFifteen", 0x10f1, IPIDEFER_E_COUNT, 15}),
+    testing::Values(
+        RegisterCase{"Reserved1", 0x1013, IPIDEFER_E_REGISTER_RESERVED, 0x2},
+        RegisterCase{"Reserved2", 0x1015, IPIDEFER_E_REGISTER_RESERVED, 0x4},
+        RegisterCase{"Reserved3", 0x1019, IPIDEFER_E_REGISTER_RESERVED, 0x8},
+        RegisterCase{"NotEnabled", 0x1010, IPIDEFER_E_NOT_ENABLED, 0x1010},
+        RegisterCase{"CountZero", 0x1001, IPIDEFER_E_COUNT, 0},
+        RegisterCase{"CountNine", 0x1091, IPIDEFER_E_COUNT, 9},
+        RegisterCase{"CountFifteen", 0x10f1, IPIDEFER_E_COUNT, 15}),
     [](const auto& info) { return info.param.name; });
 
 TEST(DecodeRegister, ZeroUnregisters)

@@ -24,6 +24,7 @@ bool names_binding(ipidefer_error error) noexcept
         case IPIDEFER_E_MULTI_SIZE:
         case IPIDEFER_E_MULTI_ALIGNMENT:
         case IPIDEFER_E_MULTI_ID:
+        case IPIDEFER_E_REGISTER_RESERVED:
         case IPIDEFER_ERRORS:
             return false;
         case IPIDEFER_E_RESERVED:
@@ -41,6 +42,12 @@ bool names_binding(ipidefer_error error) noexcept
     return false;
 }
 
+/// Is the limit a mask that the value has bits of?
+bool is_mask(ipidefer_error error) noexcept
+{
+    return error == IPIDEFER_E_REGISTER_RESERVED;
+}
+
 const char* phrase(ipidefer_error error) noexcept
 {
     switch (error) {
@@ -49,13 +56,13 @@ const char* phrase(ipidefer_error error) noexcept
         case IPIDEFER_E_VCPU:
             return "vCPU index out of range";
         case IPIDEFER_E_RESERVED:
-            return "reserved bits are not zero";
+            return "reserved bytes are not zero";
         case IPIDEFER_E_NOT_ENABLED:
             return "value is not zero but lacks the enable bit";
         case IPIDEFER_E_COUNT:
             return "number of bindings out of range";
         case IPIDEFER_E_TABLE_SIZE:
-            return "table is shorter than its bindings";
+            return "table is not wholly in memory";
         case IPIDEFER_E_ALIGNMENT:
             return "word address is not aligned";
         case IPIDEFER_E_VECTOR:
@@ -91,6 +98,8 @@ const char* phrase(ipidefer_error error) noexcept
             return "address of the multicast request is not aligned";
         case IPIDEFER_E_MULTI_ID:
             return "multicast request names an APIC ID that cannot exist";
+        case IPIDEFER_E_REGISTER_RESERVED:
+            return "reserved bits of the registration are not zero";
         case IPIDEFER_ERRORS:
             break;
     }
@@ -108,7 +117,8 @@ void describe(const ipidefer_fault& fault, char* buf, std::size_t size) noexcept
                       fault.binding);
     char limit[40] = "";
     if (fault.limit != 0)
-        std::snprintf(limit, sizeof limit, ", limit 0x%" PRIx64, fault.limit);
+        std::snprintf(limit, sizeof limit, ", %s 0x%" PRIx64,
+                      is_mask(fault.error) ? "of" : "limit", fault.limit);
     std::snprintf(buf, size, "%s%s (value 0x%" PRIx64 "%s)", where,
                   phrase(fault.error), fault.value, limit);
 }

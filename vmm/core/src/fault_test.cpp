@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "binding.hpp"
+
 namespace ipidefer {
 namespace {
 
@@ -26,6 +28,16 @@ TEST(Fault, RegisterFaultNamesNoBinding)
 {
     EXPECT_EQ(text({IPIDEFER_E_COUNT, 0, 9, 8}),
               "number of bindings out of range (value 0x9, limit 0x8)");
+}
+
+TEST(Fault, ReservedBitsOfTheRegistrationAreNoBindings)
+{
+    ipidefer_registration out{};
+    ipidefer_fault fault{};
+    (void)decode_register(0x1005, out, &fault);
+    EXPECT_EQ(text(fault),
+              "reserved bits of the registration are not zero (value 0x4, of "
+              "0xe)");
 }
 
 TEST(Fault, EveryErrorHasItsOwnText)

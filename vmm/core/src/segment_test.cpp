@@ -430,6 +430,8 @@ TEST_F(SegmentTest, EntryThatIsStillBeingWrittenIsDroppedAndCounted)
     (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     EXPECT_EQ(std::memcmp(&before, &entry(0), sizeof before), 0);
     EXPECT_EQ(header().trace_dropped, 1u);
+    // Dropped or not, each has a number.
+    EXPECT_EQ(header().trace_next, 9u);
 }
 
 TEST_F(SegmentTest, WriterThatWasOvertakenByARoundIsDroppedAndCounted)

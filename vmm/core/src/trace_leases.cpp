@@ -3,6 +3,8 @@
 
 #include <atomic>
 
+#include "tsc.hpp"
+
 namespace ipidefer {
 namespace {
 
@@ -12,9 +14,6 @@ constexpr std::uint64_t kBeatMask = 0xffff'ff00;
 constexpr std::uint64_t kKindsMask = 0xff;
 /// Others that change `trace` while we do; the next tick does what is left.
 constexpr int kRounds = 8;
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-/// In place of a frequency that is not known: leases then last longer.
-constexpr std::uint64_t kFastestTsc = 10'000'000'000;
 
 std::uint32_t wanted(ipidefer_segment_policy& words) noexcept
 {
@@ -59,6 +58,7 @@ void settle_trace(ipidefer_segment_policy& words) noexcept
 void TraceLeases::tick(ipidefer_segment_policy& words, std::uint64_t now,
                        std::uint64_t hz) noexcept
 {
+    // The fastest in place of one that is not known: leases then last longer.
     const std::uint64_t limit =
         IPIDEFER_LEASE_NS / kNsPerSecond * (hz == 0 ? kFastestTsc : hz);
     static_assert(IPIDEFER_LEASE_NS % kNsPerSecond == 0);

@@ -5,17 +5,16 @@
 
 #include "context_word.hpp"
 #include "fault.hpp"
+#include "tsc.hpp"
 
 namespace ipidefer {
 
 namespace {
 
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kFastestTick = 1'000'000;
 constexpr std::uint64_t kSlowestTick = 100'000'000;
 /// Ticks within one max_age: what is overdue waits at most a quarter longer.
 constexpr std::uint64_t kTicksPerAge = 4;
-constexpr std::uint64_t kFastestTsc = 10'000'000'000;
 
 std::uint64_t read_tsc() noexcept { return __builtin_ia32_rdtsc(); }
 
@@ -243,8 +242,7 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
                        void* opaque) noexcept
 {
     // Ordering: RELAXED: see set_tsc_hz().
-    leases_.tick(policy_.words(), now,
-                 tsc_hz_.load(std::memory_order_relaxed));
+    leases_.tick(policy_.words(), now, tsc_hz_.load(std::memory_order_relaxed));
     // Read once: it may change, also to nonsense (I7).
     const std::uint64_t limit = policy_.max_age();
     for (std::uint32_t target = 0; target < count_; ++target) {

@@ -76,7 +76,7 @@ bool Interceptor::write_register(unsigned vcpu, std::uint64_t value)
         raw{};
     const auto table = std::span{raw}.first(registration.table_bytes);
     if (!memory_.copy_from(registration.table_gpa, table)) {
-        fault = {IPIDEFER_E_WORD, 0, registration.table_gpa,
+        fault = {IPIDEFER_E_TABLE_SIZE, 0, registration.table_gpa,
                  memory_.ram().size()};
         return refuse(fault);
     }

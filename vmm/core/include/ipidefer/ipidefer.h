@@ -93,7 +93,7 @@ enum ipidefer_context {
 enum ipidefer_error {
     IPIDEFER_OK = 0,
     IPIDEFER_E_VCPU,          /**< vCPU index out of range */
-    IPIDEFER_E_RESERVED,      /**< reserved bits or bytes not zero */
+    IPIDEFER_E_RESERVED,      /**< binding: reserved bytes not zero */
     IPIDEFER_E_NOT_ENABLED,   /**< nonzero value without the enable bit */
     IPIDEFER_E_COUNT,         /**< count 0 or above IPI_DEFER_MAX_BINDINGS */
     IPIDEFER_E_TABLE_SIZE,    /**< fewer bytes copied than count needs */
@@ -114,6 +114,7 @@ enum ipidefer_error {
     IPIDEFER_E_MULTI_SIZE,    /**< multicast: request not wholly copied */
     IPIDEFER_E_MULTI_ALIGNMENT, /**< multicast: address not 64-byte aligned */
     IPIDEFER_E_MULTI_ID,      /**< multicast: names an ID that cannot exist */
+    IPIDEFER_E_REGISTER_RESERVED, /**< MSR_REGISTER: reserved bits not zero */
     IPIDEFER_ERRORS           /**< number of error codes */
 };
 
