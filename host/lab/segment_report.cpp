@@ -10,7 +10,8 @@ SegmentReport read_segment(const segment::OpenVm& vm)
     const auto typed = segment.typed();
     for (std::size_t i = 0; i < typed.size(); ++i)
         for (unsigned vcpu = 0; vcpu < segment.vcpus(); ++vcpu) {
-            const segment::Counters counters = segment.counters(i, vcpu);
+            const segment::Counters counters =
+                segment.counters(i, typed[i], vcpu);
             if (counters.sum() == 0) continue;
             Verdicts& verdicts = report[{vcpu, typed[i]}];
             for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)

@@ -214,16 +214,23 @@ std::vector<std::uint8_t> Segment::typed() const
     return vectors;
 }
 
-Counters Segment::counters(std::size_t typed, std::uint32_t target) const
+Counters Segment::counters(std::size_t typed, std::uint8_t vector,
+                           std::uint32_t target) const
 {
     if (typed >= IPIDEFER_SEGMENT_TYPED || target > at_.vcpus) return {};
+    // Ordering: ACQUIRE: the looks at the vector come before and after those at
+    //   its counters; pairs with Vm::give_index() and Counters::clear().
+    const auto still = [this, typed, vector] {
+        return load(header().typed_vector[typed]) == vector;
+    };
+    if (vector == 0 || !still()) return {};
     const auto& line = part<ipidefer_segment_counters>(
         at_.counters)[typed * (std::size_t{at_.vcpus} + 1) + target];
     Counters counters;
     for (std::size_t i = 0; i < counters.verdict.size(); ++i)
         counters.verdict[i] = load(line.verdict[i]);
     counters.max_age = load(line.max_age);
-    return counters;
+    return still() ? counters : Counters{};
 }
 
 std::vector<ipidefer_segment_slot> Segment::view(std::uint32_t vcpu) const

@@ -71,11 +71,13 @@ class Segment final {
     /// Throws Failure when it is rewritten all the time.
     [[nodiscard]] Clock clock() const;
 
-    /// Vectors that were ever bound, in the order of their counters.
+    /// Vectors that have counters, in the order of these; 0: none just now.
     [[nodiscard]] std::vector<std::uint8_t> typed() const;
+    /// Zeroes when the counters are those of another vector by now.
     /// @param typed  index, below typed().size()
+    /// @param vector typed()[typed]
     /// @param target 0..vcpus(); the last stands for all that are out of range
-    [[nodiscard]] Counters counters(std::size_t typed,
+    [[nodiscard]] Counters counters(std::size_t typed, std::uint8_t vector,
                                     std::uint32_t target) const;
     /// The bound words of a vCPU. Throws Failure when it is rewritten all the
     /// time.

@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
             const auto typed = segment.typed();
             for (std::size_t i = 0; i <= typed.size(); ++i)
                 for (std::uint32_t cpu = 0; cpu <= segment.vcpus(); ++cpu)
-                    (void)segment.counters(i, cpu);
+                    (void)segment.counters(i, typed[i], cpu);
             for (std::uint32_t cpu = 0; cpu < segment.vcpus(); ++cpu)
                 if (segment.view(cpu).size() > IPIDEFER_SEGMENT_SLOTS)
                     std::abort();

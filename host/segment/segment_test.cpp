@@ -142,6 +142,21 @@ TEST_F(SegmentCheck, LaterChangesOfTheHeaderMoveNothing)
               std::size_t{IPIDEFER_SEGMENT_NAME});
 }
 
+TEST_F(SegmentCheck, CountersOfAVectorThatHasGivenWayAreNotThoseOfAnother)
+{
+    const Segment segment{memory_, bytes_};
+    header_.typed_used = 1;
+    header_.typed_vector[0] = 0xf5;
+    auto& line = *reinterpret_cast<ipidefer_segment_counters*>(
+        static_cast<std::byte*>(memory_) + header_.counters_offset);
+    line.verdict[0] = 7;
+    EXPECT_EQ(segment.counters(0, 0xf5, 0).sum(), 7u);
+    EXPECT_EQ(segment.counters(0, 0xea, 0).sum(), 0u);
+    header_.typed_vector[0] = 0;  // it is being cleared
+    EXPECT_EQ(segment.counters(0, 0xf5, 0).sum(), 0u);
+    EXPECT_EQ(segment.counters(0, 0, 0).sum(), 0u);
+}
+
 TEST_F(SegmentCheck, SequenceThatStaysOddIsAFailureNotAHang)
 {
     const Segment segment{memory_, bytes_};

@@ -31,7 +31,7 @@ std::map<std::uint8_t, Counters> counters_of(
 {
     std::map<std::uint8_t, Counters> counters;
     for (std::size_t i = 0; i < typed.size(); ++i) {
-        const Counters c = segment.counters(i, target);
+        const Counters c = segment.counters(i, typed[i], target);
         if (c.sum() != 0 || c.max_age != 0) counters[typed[i]] += c;
     }
     return counters;

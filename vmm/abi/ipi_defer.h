@@ -77,10 +77,10 @@
  * previous registration. The table is 256-byte aligned, thus never crosses a
  * page. Any fault in the value or in the table is #GP(0), and leaves the
  * previous registration as it was. Reading gives the value last accepted,
- * 0 when there is no registration. Reset, INIT, and removal of the RAM behind
- * a word or of the vCPU end a registration; but without F_ICR, INIT may not:
- * that VMM need not see it. So a vCPU that starts writes 0 before typed
- * vectors can be sent to it.
+ * 0 when there is no registration. Reset, INIT and removal of the vCPU end a
+ * registration; but without F_ICR, INIT may not: that VMM need not see it. So
+ * a vCPU that starts writes 0 before typed vectors can be sent to it. When the
+ * RAM behind a word goes, its vector is delivered until the next registration.
  */
 #define IPI_DEFER_MSR_REGISTER		0x49504900u
 #define IPI_DEFER_REG_ENABLE		(1u << 0)
