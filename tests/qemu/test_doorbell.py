@@ -106,7 +106,7 @@ class TwoAtOnceKvm(Kvm):
             self.assertGreater(self.m.taken(cpu, VECTOR), 0)
 
 
-class RaceBase(Base):
+class Race(Base):
     """Rings beside all that changes what they look at.
 
     Each ring has exactly one verdict, whatever happens (I1): CPU 0 stays
@@ -173,16 +173,12 @@ class RaceBase(Base):
         self.assertEqual(self.m.r32(word(3)), ACCEPT | BIT)
 
 
-class Race(RaceBase):
-    """Under TCG, with a doorbell."""
-
-
-class RaceKvm(Kvm, RaceBase):
+class RaceKvm(Kvm, Race):
     options = Base.options
     shared = False
 
 
-class EndedRegistrationBase(Base):
+class EndedRegistration(Base):
     """When the WRMSR that ends a registration has returned, nobody records in
     its word any more (I2)."""
 
@@ -203,11 +199,7 @@ class EndedRegistrationBase(Base):
             self.assertEqual(self.m.r32(word(3), cpu=3), ACCEPT, f"round {n}")
 
 
-class EndedRegistration(EndedRegistrationBase):
-    pass
-
-
-class EndedRegistrationKvm(Kvm, EndedRegistrationBase):
+class EndedRegistrationKvm(Kvm, EndedRegistration):
     options = Base.options
     shared = False
 
