@@ -19,6 +19,14 @@ namespace {
 
 constexpr mode_t kMode = 0640;
 
+/// To standard error; one write that failed, as while the journal restarts,
+/// does not end all later ones.
+void say(const std::string& text)
+{
+    std::cerr.clear();
+    std::cerr << text << std::flush;
+}
+
 }  // namespace
 
 Audit::Audit(const std::filesystem::path& file) : path_{file}
@@ -63,7 +71,7 @@ void Audit::policy(const std::string& vm, const std::string& by,
         {"by", by},
         {"changes", changes}};
     const std::string line = segment::dump(entry) + '\n';
-    std::cerr << line << std::flush;
+    say(line);
     if (path_.empty()) return;
     if (kept_.size() == kMostKept) {
         if (lost_++ == 0)
@@ -107,7 +115,7 @@ void Audit::reopen()
 
 void Audit::note(const std::string& text)
 {
-    std::cerr << "ipideferd: " << printable(text) << std::endl;
+    say("ipideferd: " + printable(text) + '\n');
 }
 
 }  // namespace ipidefer::daemon

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -104,6 +105,20 @@ TEST_F(AuditTest, WhatIsTooMuchToKeepIsCounted)
         audit.policy("vm", "x", {std::to_string(i)});
     EXPECT_EQ(audit.kept(), Audit::kMostKept);
     EXPECT_EQ(audit.lost(), 3u);
+}
+
+// As after the journal was away for a moment.
+TEST_F(AuditTest, StandardErrorThatFailedOnceIsTriedAgain)
+{
+    testing::internal::CaptureStderr();
+    std::cerr.setstate(std::ios::badbit);
+    Audit audit{{}};
+    audit.policy("vm", "x", {"one"});
+    std::cerr.setstate(std::ios::badbit);
+    Audit::note("two");
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find("\"one\""), std::string::npos) << said;
+    EXPECT_NE(said.find("ipideferd: two\n"), std::string::npos) << said;
 }
 
 TEST_F(AuditTest, FileThatCannotBeOpenedAtFirstIsAFailure)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ipideferd: watches the VMs of a host, for Prometheus and for policies.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -40,6 +41,8 @@ int run(int argc, char** argv)
 
 int main(int argc, char** argv)
 {
+    // Whoever reads what we print may go, as the journal does when it restarts.
+    (void)std::signal(SIGPIPE, SIG_IGN);
     try {
         return run(argc, argv);
     } catch (const std::exception& error) {

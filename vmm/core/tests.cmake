@@ -150,10 +150,6 @@ core_mutant(trace-lease-of-another-is-ended trace_leases.cpp
     TraceLeasesTest.WhoSleptTooLongIsToldAndTouchesNobodysLease
     "replace(words.lease[lease.slot], lease.word, 0)"
     "replace(words.lease[lease.slot], words.lease[lease.slot], 0)")
-core_mutant(trace-does-not-look-again trace_leases.cpp
-    trace_leases_race_test.cpp
-    TraceLeasesRace.WhoTakesOneIsTracedWhateverAnotherEnds
-    "seen = want;" "return;")
 core_mutant(i4-drops-the-gate-early typed_vectors.cpp vm_test.cpp
     VmTest.GateStaysOpenWhileAnyVcpuHasTheVectorBound
     "if (--vcpus_[vector] != 0) return" "--vcpus_[vector]")

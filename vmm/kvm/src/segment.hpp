@@ -30,7 +30,7 @@ class CoreVm {
     CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment);
 
     /// Let others find the segment, if there is one: the first policy is there.
-    /// Throws a Failure when another VM has the name.
+    /// Throws a Failure.
     void publish();
 
     [[nodiscard]] ipidefer_vm* get() const noexcept { return vm_; }
