@@ -582,8 +582,10 @@ class SegmentLifetime(SegmentBase):
         self.recorded()
         taken = self.m.taken(3, VECTOR)
         self.truncate()
-        for sender in range(3):
+        for n, sender in enumerate(range(3), 1):
             self.ipi(3, cpu=sender)
+            # Asked each time: two that wait are one interrupt.
+            self.assertEqual(self.m.taken(3, VECTOR), taken + n)
         self.register(2)
         # None of them was recorded, and none was lost (I4).
         self.assertEqual(self.m.taken(3, VECTOR), taken + 3)
