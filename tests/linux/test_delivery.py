@@ -36,6 +36,12 @@ class DeliveryCase(GuestCase):
                 lines.append(found[2])
         return lines
 
+    def of_the_doorbell(self):
+        """Warnings that the hypervisor did this or that to the doorbell. A guest
+        whose host is busy may rightly have other ones."""
+        return [line for line in self.log(WARNING)
+                if line.startswith("the hypervisor ")]
+
     def file(self, name):
         [line] = self.m.lines_of(f"cat {DIRECTORY}/{name}")
         return line
@@ -101,7 +107,7 @@ class LostLater(DeliveryCase):
         self.assertEqual(self.resent(), len(ISOLATED))
         self.assertEqual(after["done"], after["seq"])
         self.assertGreaterEqual(after["delivered"] - before["delivered"], 20)
-        self.assertEqual(self.log(WARNING)[1:], [
+        self.assertEqual(self.of_the_doorbell(), [
             "the hypervisor ignores the doorbell, interrupting from now on"])
 
     def test_interrupts_that_are_lost(self):
@@ -133,7 +139,7 @@ class Starved(DeliveryCase):
                    f"echo request sync_core 1 >{TEST}'")
         self.assertGreaterEqual(self.resent(), 1)
         self.assertEqual(self.file("way"), way)
-        self.assertEqual(self.log(WARNING), [])
+        self.assertEqual(self.of_the_doorbell(), [])
         stats = self.m.work_stats("sync_core")
         self.assertEqual(stats["done"], stats["seq"])
 
