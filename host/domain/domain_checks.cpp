@@ -106,7 +106,7 @@ class Checks {
                                      : printable(domain_.emulator);
         if (!in_.emulator)
             return add("emulator", Grade::kWarn, path + " was not asked",
-                       "run it with -object ipi-defer,help");
+                       "--probe runs it, if it may be trusted");
         if (!in_.emulator->runs)
             return add("emulator", Grade::kFail,
                        path + " cannot be run" +
