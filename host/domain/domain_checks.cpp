@@ -32,7 +32,7 @@ class Checks {
         others("emulatorpin", Seat::Who::kEmulator, "the emulator");
         others("vcpupin-others", Seat::Who::kVcpu,
                "vCPUs that are not isolated");
-        if (domain_.iothreads != 0)
+        if (!domain_.iothreads.empty())
             others("iothreadpin", Seat::Who::kIothread, "iothreads");
         host_isolation();
         siblings();
