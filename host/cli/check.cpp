@@ -31,7 +31,7 @@ struct CheckOptions {
     std::string xml;     // file
     std::string domain;  // of libvirt
     std::string connect;
-    bool no_probe = false;
+    bool probe = false;
     bool json = false;
 };
 
@@ -87,13 +87,19 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     }
     input.host = check::read_host_cpus(kRoot);
     input.ipis_bypass_kvm = check::ipis_bypass_kvm(kRoot);
-    if (!options.no_probe)
+    // A domain XML is data: who wrote it does not choose what runs here, which
+    // is as root when libvirt's hook asks.
+    if (options.probe)
         input.emulator = probe_emulator(input.domain.emulator);
     return domain::domain_findings(input);
 }
 
 int run_check(const CheckOptions& options, const segment::Place& place)
 {
+    if (options.probe && options.xml.empty() && options.domain.empty())
+        throw Failure{Exit::kCannotRun,
+                      "--probe needs --domain or --domain-xml: a host has no "
+                      "emulator to ask"};
     const auto findings =
         options.xml.empty() && options.domain.empty()
             ? check::host_findings(kRoot, place.directory.empty()
@@ -157,9 +163,10 @@ Run add_check(CLI::App& app, const segment::Place& place)
         ->add_option("--connect", options->connect,
                      "libvirt URI; default: as virsh")
         ->needs(domain);
-    command->add_flag("--no-probe", options->no_probe,
-                      "do not run the domain's emulator to ask it for the "
-                      "ipi-defer object");
+    command->add_flag("--probe", options->probe,
+                      "run the emulator that the domain names, with the rights "
+                      "of the caller, to ask it for the ipi-defer object; "
+                      "without it, nothing that a domain names is run");
     command->add_flag("--json", options->json, "as JSON");
     command->footer(
         "One line for each finding: pass, warn or fail, and the remedy.\n"

@@ -35,6 +35,7 @@ struct DomainOptions {
     std::string emulator;
     std::string mode = "hv";
     std::string segment = "on";
+    bool probe = false;
     bool no_probe = false;
     bool replace = false;
     bool check = false;
@@ -130,6 +131,17 @@ void write_file(const std::string& file, const std::string& text)
     }
 }
 
+/// The caller's emulator unless forbidden; the XML's only when told to. A domain
+/// XML is data: who wrote it does not choose what runs here.
+std::optional<domain::Emulator> ask_emulator(const DomainOptions& options,
+                                             const std::string& xml)
+{
+    if (options.no_probe) return std::nullopt;
+    if (!options.emulator.empty()) return probe_emulator(options.emulator);
+    if (!options.probe) return std::nullopt;
+    return probe_emulator(domain::read_domain(xml).emulator);
+}
+
 int run_domain(const DomainOptions& options)
 {
     if (options.json && !options.check && options.output.empty())
@@ -138,13 +150,8 @@ int run_domain(const DomainOptions& options)
                       "standard output"};
     const std::string xml = read_input(options.from);
     const PlanOptions wanted = plan_options(options);
-    const std::string emulator = wanted.emulator.empty()
-                                     ? domain::read_domain(xml).emulator
-                                     : wanted.emulator;
-    const auto probed =
-        options.no_probe ? std::nullopt : probe_emulator(emulator);
-    const Plan plan =
-        domain::make_plan(xml, wanted, check::read_host_cpus("/"), probed);
+    const Plan plan = domain::make_plan(
+        xml, wanted, check::read_host_cpus("/"), ask_emulator(options, xml));
     const bool conflict = plan.has(Change::Kind::kConflict);
     const bool listing = options.check || options.json;
     show(plan, options.json, listing ? std::cout : std::cerr);
@@ -200,8 +207,14 @@ Run add_domain(CLI::App& app, const segment::Place&)
         ->capture_default_str();
     command->add_flag("--replace", options->replace,
                       "replace settings that are in conflict");
-    command->add_flag("--no-probe", options->no_probe,
-                      "do not run the emulator to ask it for the object");
+    auto* probe = command->add_flag(
+        "--probe", options->probe,
+        "run also the XML's own emulator, with the rights of the caller, to "
+        "ask it for the object; without it, nothing that the XML names is run");
+    command
+        ->add_flag("--no-probe", options->no_probe,
+                   "do not run the --emulator to ask it for the object")
+        ->excludes(probe);
     auto* check = command->add_flag("--check", options->check,
                                     "write nothing, list what is needed");
     command

@@ -3,12 +3,14 @@
 
 #include "failure.hpp"
 #include "text.hpp"
+#include "xml_names.hpp"
 #include "xml_text.hpp"
 
 namespace ipidefer::domain {
 namespace {
 
-constexpr std::string_view kXmlns = "xmlns:";
+/// More than a machine has, so that a number in a file is no load.
+constexpr unsigned kMostIothreads = 65536;
 
 [[noreturn]] void refuse_domain(const std::string& why)
 {
@@ -42,36 +44,54 @@ CpuSet cpus_in(pugi::xml_node node)
     }
 }
 
-/// Declared on this element.
-std::string prefix_here(pugi::xml_node node)
+void read_iothreads(Domain& domain, pugi::xml_node root)
 {
-    for (const pugi::xml_attribute a : node.attributes())
-        if (std::string_view{a.name()}.starts_with(kXmlns) &&
-            a.value() == kQemuNamespace)
-            return a.name() + kXmlns.size();
-    return {};
+    for (const pugi::xml_node one :
+         root.child("iothreadids").children("iothread")) {
+        const unsigned id = number_in(one, "the id", one.attribute("id").value(),
+                                      kMostIothreads);
+        if (id == 0) refuse_domain("<iothread id='0'>: IDs begin with 1");
+        if (!domain.iothreads.insert(id).second)
+            refuse_domain("<iothread id='" + std::to_string(id) +
+                          "'> is there twice");
+    }
+    const pugi::xml_node all = root.child("iothreads");
+    if (!all) return;
+    const unsigned number =
+        number_in(all, "the number", all.text().get(), kMostIothreads);
+    for (unsigned id = 1; domain.iothreads.size() < number; ++id)
+        domain.iothreads.insert(id);
+}
+
+/// A pin of its own for each number: libvirt refuses a second one.
+void add_pin(std::map<unsigned, CpuSet>& pins, pugi::xml_node pin,
+             const char* key, unsigned limit)
+{
+    const unsigned number =
+        number_in(pin, key, pin.attribute(key).value(), limit);
+    if (!pins.emplace(number, cpus_in(pin)).second)
+        refuse_domain(std::string{"<"} + pin.name() + ' ' + key + "='" +
+                      std::to_string(number) + "'> is there twice");
 }
 
 void read_tuning(Domain& domain, pugi::xml_node cputune)
 {
     for (const pugi::xml_node pin : cputune.children("vcpupin"))
-        domain.vcpu_pins[number_in(pin, "vcpu", pin.attribute("vcpu").value(),
-                                   kMostVcpus)] = cpus_in(pin);
+        add_pin(domain.vcpu_pins, pin, "vcpu", kMostVcpus);
     for (const pugi::xml_node pin : cputune.children("iothreadpin"))
-        domain.iothread_pins[number_in(
-            pin, "iothread", pin.attribute("iothread").value(), kMostVcpus)] =
-            cpus_in(pin);
+        add_pin(domain.iothread_pins, pin, "iothread", kMostIothreads);
+    for (const auto& [id, cpus] : domain.iothread_pins)
+        if (!domain.iothreads.contains(id))
+            refuse_domain("<iothreadpin iothread='" + std::to_string(id) +
+                          "'>: the domain has no such iothread, which libvirt "
+                          "refuses");
     if (const auto pin = cputune.child("emulatorpin"))
         domain.emulator_pin = cpus_in(pin);
 }
 
-void read_arguments(Domain& domain, pugi::xml_node commandline)
+void read_arguments(Domain& domain, pugi::xml_node root)
 {
-    if (!commandline) return;
-    const std::string_view name{commandline.name()};
-    const std::string arg_name{std::string{name.substr(0, name.find(':') + 1)} +
-                               "arg"};
-    for (const pugi::xml_node arg : commandline.children(arg_name.c_str()))
+    for (const pugi::xml_node arg : qemu_arguments(root))
         domain.arguments.emplace_back(arg.attribute("value").value());
     const auto& all = domain.arguments;
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
@@ -118,15 +138,17 @@ std::string Domain::segment_name() const
 
 pugi::xml_node qemu_commandline(pugi::xml_node root)
 {
-    const std::string outer = prefix_here(root);
-    for (const pugi::xml_node child : root.children()) {
-        const std::string_view element{child.name()};
-        const std::string inner = prefix_here(child);
-        for (const std::string& prefix : {inner, outer})
-            if (!prefix.empty() && element == prefix + ":commandline")
-                return child;
-    }
-    return {};
+    const auto all = children_named(root, kQemuNamespace, "commandline");
+    return all.empty() ? pugi::xml_node{} : all.front();
+}
+
+std::vector<pugi::xml_node> qemu_arguments(pugi::xml_node root)
+{
+    std::vector<pugi::xml_node> all;
+    for (const auto line : children_named(root, kQemuNamespace, "commandline"))
+        for (const auto arg : children_named(line, kQemuNamespace, "arg"))
+            all.push_back(arg);
+    return all;
 }
 
 Domain read_domain(pugi::xml_node root)
@@ -134,6 +156,10 @@ Domain read_domain(pugi::xml_node root)
     if (std::string_view{root.name()} != "domain")
         refuse_domain("the outermost element is <" + printable(root.name()) +
                       ">, not <domain>");
+    // libvirt looks for a domain's elements without a namespace.
+    if (const auto uri = uri_of_prefix(root, ""); !uri.empty())
+        refuse_domain("its elements are in the namespace '" + printable(uri) +
+                      "', and libvirt's are in none");
     Domain domain;
     domain.type = root.attribute("type").value();
     domain.name = text_of(root.child("name"));
@@ -145,9 +171,7 @@ Domain read_domain(pugi::xml_node root)
     domain.vcpus = number_in(vcpu, "the number", vcpu.text().get(), kMostVcpus);
     if (domain.vcpus == 0) refuse_domain("<vcpu>: no vCPU");
     if (vcpu.attribute("cpuset")) domain.cpuset = cpus_in(vcpu);
-    if (const auto iothreads = root.child("iothreads"))
-        domain.iothreads = number_in(iothreads, "the number",
-                                     iothreads.text().get(), kMostVcpus);
+    read_iothreads(domain, root);
     domain.emulator = text_of(root.child("devices").child("emulator"));
     read_tuning(domain, root.child("cputune"));
 
@@ -161,8 +185,7 @@ Domain read_domain(pugi::xml_node root)
                                                  .value()} == "on";
     domain.ioapic = features.child("ioapic").attribute("driver").value();
 
-    domain.qemu_prefix = prefix_here(root);
-    read_arguments(domain, qemu_commandline(root));
+    read_arguments(domain, root);
     return domain;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <pugixml.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +29,9 @@ struct Domain {
 
     std::map<unsigned, CpuSet> vcpu_pins;
     std::optional<CpuSet> emulator_pin;
-    unsigned iothreads = 0;
+    /// IDs: those that <iothreadids> gives and, up to the number that
+    /// <iothreads> says, the lowest free ones from 1.
+    std::set<unsigned> iothreads;
     std::map<unsigned, CpuSet> iothread_pins;
 
     bool direct_kernel = false;
@@ -36,9 +39,7 @@ struct Domain {
     bool hint_dedicated = false;
     std::string ioapic;  // driver: kvm, qemu, or empty
 
-    /// Prefix of the qemu namespace; empty when none is declared.
-    std::string qemu_prefix;
-    std::vector<std::string> arguments;  // of qemu:commandline
+    std::vector<std::string> arguments;  // of QEMU's own command line
     struct Object {
         std::size_t argument;  // index of its value in `arguments`
         DeferObject object;
@@ -59,7 +60,9 @@ struct Domain {
 [[nodiscard]] Domain read_domain(pugi::xml_node root);
 [[nodiscard]] Domain read_domain(const std::string& xml);
 
-/// The qemu:commandline element; none when there is none.
+/// The first commandline element of QEMU's namespace; none when there is none.
 [[nodiscard]] pugi::xml_node qemu_commandline(pugi::xml_node root);
+/// The arg elements of all of them, as libvirt passes them on.
+[[nodiscard]] std::vector<pugi::xml_node> qemu_arguments(pugi::xml_node root);
 
 }  // namespace ipidefer::domain

@@ -32,7 +32,7 @@ class Checks {
         others("emulatorpin", Seat::Who::kEmulator, "the emulator");
         others("vcpupin-others", Seat::Who::kVcpu,
                "vCPUs that are not isolated");
-        if (domain_.iothreads != 0)
+        if (!domain_.iothreads.empty())
             others("iothreadpin", Seat::Who::kIothread, "iothreads");
         host_isolation();
         siblings();
@@ -106,7 +106,7 @@ class Checks {
                                      : printable(domain_.emulator);
         if (!in_.emulator)
             return add("emulator", Grade::kWarn, path + " was not asked",
-                       "run it with -object ipi-defer,help");
+                       "--probe runs it, if it may be trusted");
         if (!in_.emulator->runs)
             return add("emulator", Grade::kFail,
                        path + " cannot be run" +

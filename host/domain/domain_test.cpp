@@ -41,6 +41,25 @@ TEST(Domain, PinsAreReadAndTheRestIsWhereTheVcpusAre)
     EXPECT_EQ(domain.place_of_iothread(2), (CpuSet{0, 1, 2, 4, 5, 6, 7}));
 }
 
+TEST(Domain, IothreadsHaveTheIdsThatLibvirtGives)
+{
+    const auto ids = [](const std::string& xml) {
+        return read_domain(with(xml)).iothreads;
+    };
+    using Ids = std::set<unsigned>;
+    const std::string five_six =
+        "<iothreadids><iothread id='5'/><iothread id='6'/></iothreadids>";
+    EXPECT_EQ(ids(""), Ids{});
+    EXPECT_EQ(ids("<iothreads>2</iothreads>"), (Ids{1, 2}));
+    EXPECT_EQ(ids(five_six), (Ids{5, 6}));
+    EXPECT_EQ(ids("<iothreads>2</iothreads>" + five_six), (Ids{5, 6}));
+    EXPECT_EQ(ids("<iothreads>1</iothreads>" + five_six), (Ids{5, 6}));
+    EXPECT_EQ(ids("<iothreads>4</iothreads>" + five_six), (Ids{1, 2, 5, 6}));
+    EXPECT_EQ(ids("<iothreads>3</iothreads><iothreadids><iothread id='2'/>"
+                  "</iothreadids>"),
+              (Ids{1, 2, 3}));
+}
+
 TEST(Domain, ObjectIsFoundWhateverThePrefix)
 {
     const std::string ns{kQemuNamespace};
@@ -64,6 +83,18 @@ TEST(Domain, ObjectIsFoundWhateverThePrefix)
         EXPECT_EQ(domain.objects[0].argument, 3u);
         EXPECT_EQ(domain.segment_name(), "n");
     }
+    // Without a prefix, and in several elements.
+    EXPECT_EQ(read_domain(with("<commandline xmlns='" + ns +
+                               "'><arg value='-object'/></commandline>"
+                               "<q:commandline xmlns:q='" +
+                               ns + "'><q:arg value='ipi-defer,id=d'/>"
+                               "</q:commandline>"))
+                  .objects.size(),
+              1u);
+    // The inner declaration counts.
+    EXPECT_TRUE(read_domain(with(body("qemu", "xmlns:qemu='urn:x'"),
+                                 "xmlns:qemu='" + ns + "'"))
+                    .objects.empty());
     // Somebody else's.
     EXPECT_TRUE(read_domain(with(body("qemu", ""), "xmlns:qemu='urn:x'"))
                     .objects.empty());
@@ -79,7 +110,17 @@ TEST(Domain, WhatCannotBeOneIsRefused)
           std::string{"<domain><name>a</name><vcpu>70000</vcpu></domain>"},
           with("<cputune><vcpupin vcpu='x' cpuset='1'/></cputune>"),
           with("<cputune><vcpupin vcpu='1' cpuset='3-1'/></cputune>"),
-          with("<cputune><emulatorpin/></cputune>")})
+          with("<cputune><emulatorpin/></cputune>"),
+          with("<cputune><iothreadpin iothread='1' cpuset='1'/></cputune>"),
+          with("<iothreads>1</iothreads><iothreadids><iothread id='7'/>"
+               "</iothreadids><cputune><iothreadpin iothread='1' cpuset='1'/>"
+               "</cputune>"),
+          with("<iothreadids><iothread id='0'/></iothreadids>"),
+          with("<iothreadids><iothread id='2'/><iothread id='2'/>"
+               "</iothreadids>"),
+          with("<cputune><vcpupin vcpu='1' cpuset='1'/><vcpupin vcpu='1' "
+               "cpuset='2'/></cputune>"),
+          with("", "xmlns='urn:x'")})
         EXPECT_THROW((void)read_domain(wrong), Failure) << wrong;
 }
 

@@ -7,6 +7,7 @@
 #include "kernel_line.hpp"
 #include "seats.hpp"
 #include "text.hpp"
+#include "xml_names.hpp"
 #include "xml_text.hpp"
 
 namespace ipidefer::domain {
@@ -151,47 +152,54 @@ class Planner {
         DeferObject object = DeferObject::create("defer0");
         object.set_isolated(isolated_);
         if (can_have_segment()) object.set("segment", "on");
-        pugi::xml_node commandline = qemu_commandline(xml_.root());
-        const auto arg = [&](const std::string& prefix,
-                             const std::string& value) {
-            return Element{prefix + ":arg", {{"value", value}}, {}, ""};
-        };
-        if (commandline) {
-            const std::string_view name{commandline.name()};
-            const std::string prefix{name.substr(0, name.find(':'))};
-            xml_.append(commandline, arg(prefix, "-object"));
-            xml_.append(qemu_commandline(xml_.root()),
-                        arg(prefix, object.argument()));
+        const std::vector<std::string> values{"-object", object.argument()};
+        if (const auto commandline = qemu_commandline(xml_.root())) {
+            const std::string arg =
+                qualified(prefix_of(commandline.name()), "arg");
+            for (const std::string& value : values)
+                xml_.append(qemu_commandline(xml_.root()),
+                            {arg, {{"value", value}}, {}, ""});
         } else {
-            std::string prefix = domain_.qemu_prefix;
-            if (prefix.empty()) {
-                prefix = "qemu";
-                if (xml_.root().attribute("xmlns:qemu"))
-                    refuse(
-                        "domain XML: the prefix qemu stands for '" +
-                        printable(xml_.root().attribute("xmlns:qemu").value()) +
-                        "', not for '" + std::string{kQemuNamespace} + "'");
-                xml_.set_attribute(xml_.root(), "xmlns:qemu", kQemuNamespace);
-            }
-            xml_.append(xml_.root(), {prefix + ":commandline",
-                                      {},
-                                      {arg(prefix, "-object"),
-                                       arg(prefix, object.argument())},
-                                      ""});
+            append_commandline(values);
         }
         changed("object", object.argument());
     }
 
+    static std::string qualified(std::string_view prefix,
+                                 const std::string& name)
+    {
+        return prefix.empty() ? name : std::string{prefix} + ':' + name;
+    }
+
+    void append_commandline(const std::vector<std::string>& values)
+    {
+        std::string prefix;
+        for (const pugi::xml_attribute a : xml_.root().attributes())
+            if (prefix_of(a.name()) == "xmlns" && a.value() == kQemuNamespace)
+                prefix = local_name(a.name());
+        Element commandline;
+        if (prefix.empty()) {
+            prefix = "qemu";
+            // Where the prefix is another's, the declaration is the new
+            // element's own.
+            if (uri_of_prefix(xml_.root(), prefix).empty())
+                xml_.set_attribute(xml_.root(), "xmlns:qemu", kQemuNamespace);
+            else
+                commandline.attributes.emplace_back("xmlns:qemu",
+                                                    kQemuNamespace);
+        }
+        commandline.name = qualified(prefix, "commandline");
+        for (const std::string& value : values)
+            commandline.children.push_back(
+                {qualified(prefix, "arg"), {{"value", value}}, {}, ""});
+        xml_.append(xml_.root(), commandline);
+    }
+
     void put_object(const DeferObject& object)
     {
-        const pugi::xml_node commandline = qemu_commandline(xml_.root());
-        const std::string_view name{commandline.name()};
-        const std::string arg =
-            std::string{name.substr(0, name.find(':'))} + ":arg";
-        std::size_t index = 0;
-        for (const pugi::xml_node child : commandline.children(arg.c_str()))
-            if (index++ == domain_.objects[0].argument)
-                return xml_.set_attribute(child, "value", object.argument());
+        xml_.set_attribute(
+            qemu_arguments(xml_.root()).at(domain_.objects[0].argument),
+            "value", object.argument());
     }
 
     // ---- host CPUs ----------------------------------------------------------

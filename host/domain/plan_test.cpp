@@ -135,6 +135,18 @@ TEST(Plan, DirectlyBootedKernelIsTold)
     EXPECT_EQ(domain.iothread_pins.at(1), (CpuSet{0, 1, 2, 3}));
 }
 
+TEST(Plan, IothreadsArePinnedByTheirIds)
+{
+    const Domain domain = read_domain(
+        plan(replaced(kDirect, "<iothreads>1</iothreads>",
+                      "<iothreadids><iothread id=\"5\"/><iothread "
+                      "id=\"6\"/></iothreadids>"))
+            .xml);
+    EXPECT_EQ(domain.iothread_pins.size(), 2u);
+    EXPECT_EQ(domain.iothread_pins.at(5), (CpuSet{0, 1, 2, 3}));
+    EXPECT_EQ(domain.iothread_pins.at(6), (CpuSet{0, 1, 2, 3}));
+}
+
 TEST(Plan, QuotesAreTheDocumentsOwn)
 {
     EXPECT_NE(plan(kDirect).xml.find("<vcpupin vcpu=\"2\" cpuset=\"4\"/>"),
@@ -275,6 +287,41 @@ TEST(Plan, ObjectJoinsArgumentsThatAreThere)
                   "segment=on'/>\n  </q:commandline>\n"),
               std::string::npos)
         << plan(xml).xml;
+}
+
+TEST(Plan, NamespaceCountsAndNotItsPrefix)
+{
+    const std::string ns{kQemuNamespace};
+    const std::string xml =
+        replaced(kPlain, "</domain>",
+                 "  <commandline xmlns='" + ns +
+                     "'>\n    <arg value='-s'/>\n  </commandline>\n</domain>");
+    const std::string made = plan(xml).xml;
+    EXPECT_NE(made.find("    <arg value='-s'/>\n    <arg value='-object'/>\n"
+                        "    <arg value='ipi-defer,id=defer0,isolated-cpus=2-3,"
+                        "segment=on'/>\n  </commandline>\n"),
+              std::string::npos)
+        << made;
+    EXPECT_EQ(made.find("qemu:"), std::string::npos) << made;
+    EXPECT_EQ(plan(made).changes.size(), 1u);  // the note on the kernel
+    // The object that is there is changed, whatever its prefix.
+    PlanOptions replace = isolating({3});
+    replace.replace = true;
+    EXPECT_EQ(read_domain(plan(made, replace).xml).objects.at(0).object
+                  .isolated(),
+              CpuSet{3});
+}
+
+TEST(Plan, PrefixOfAnotherNamespaceStaysTheirs)
+{
+    const std::string xml =
+        replaced(kPlain, "<domain type='kvm'>",
+                 "<domain type='kvm' xmlns:qemu='urn:other'>");
+    const std::string made = plan(xml).xml;
+    EXPECT_NE(made.find("<domain type='kvm' xmlns:qemu='urn:other'>"),
+              std::string::npos);
+    EXPECT_EQ(read_domain(made).objects.size(), 1u) << made;
+    EXPECT_EQ(plan(made).xml, made);
 }
 
 TEST(Plan, SecondObjectIsAConflict)

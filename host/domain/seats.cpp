@@ -86,7 +86,7 @@ std::vector<Seat> seats(const Domain& domain, const CpuSet& isolated)
                       domain.place_of_vcpu(vcpu));
     elsewhere({Seat::Who::kEmulator, 0, false, Fit::kRight, ""},
               domain.emulator_pin.has_value(), domain.place_of_emulator());
-    for (unsigned id = 1; id <= domain.iothreads; ++id)
+    for (const unsigned id : domain.iothreads)
         elsewhere({Seat::Who::kIothread, id, false, Fit::kRight, ""},
                   domain.iothread_pins.contains(id),
                   domain.place_of_iothread(id));

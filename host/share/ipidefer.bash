@@ -40,10 +40,10 @@ _ipidefer() {
             --buffered --backlog --read-only --guest-trace --tsc-offset --help'
         vms=yes
         ;;
-    check) options='--domain --domain-xml --connect --no-probe --json --help' ;;
+    check) options='--domain --domain-xml --connect --probe --json --help' ;;
     domain)
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
-            --segment --replace --no-probe --check -o --output --json --help'
+            --segment --replace --probe --no-probe --check -o --output --json --help'
         ;;
     lab) words=run ;;
     bench) words='core kvm' ;;

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 IPIDEFER = os.environ.get("IPIDEFER_PROGRAM", "")
@@ -144,10 +145,46 @@ class DomainXml(unittest.TestCase):
                 self.assertEqual(result.returncode, 1)
                 self.assertIn(words, result.stderr)
 
+    def test_nothing_that_the_xml_names_is_run_unless_asked(self):
+        trace = os.path.join(self.folder, "it-ran")
+        emulator = self.write(f"#!/bin/sh\n: >'{trace}'\n", "emulator")
+        os.chmod(emulator, 0o755)
+        path = self.write(self.made(DOMAINS[-1]))
+        root = ElementTree.parse(path).getroot()
+        path = self.write(read(path).replace(
+            f">{root.findtext('devices/emulator')}<", f">{emulator}<"))
+        host = [o for o in HOST if o != "--no-probe"]
+        hook = os.path.join(HERE, "../../host/share/libvirt-hook-qemu")
+        for command in (["check", "--domain-xml", path],
+                        ["check", "--domain-xml", path, "--json"],
+                        ["domain", "--from", path, "--check", *host],
+                        ["domain", "--from", path, "--no-probe", "--emulator",
+                         emulator, "--check", *host],
+                        [hook, "web1", "prepare", "begin", "-"]):
+            with self.subTest(command):
+                if command[0] == hook:
+                    with open(path, encoding="utf-8") as xml:
+                        subprocess.run(
+                            command, stdin=xml, check=False,
+                            stderr=subprocess.DEVNULL,
+                            env=os.environ | {"IPIDEFER_PROGRAM": IPIDEFER})
+                else:
+                    result = run(*command)
+                    self.assertIn(result.returncode, (0, 2), result.stderr)
+                self.assertFalse(os.path.exists(trace), "the emulator ran")
+        for command in (["check", "--domain-xml", path, "--probe"],
+                        ["domain", "--from", path, "--probe", *host],
+                        ["domain", "--from", path, "--emulator", emulator,
+                         *host]):
+            with self.subTest(command):
+                run(*command)
+                self.assertTrue(os.path.exists(trace), "it was not asked")
+                os.remove(trace)
+
     def test_check_of_a_file(self):
         path = self.write(self.made(DOMAINS[-1], "--emulator", "/bin/true"))
         findings = {f["name"]: f for f in json.loads(
-            run("check", "--domain-xml", path, "--json").stdout)}
+            run("check", "--domain-xml", path, "--probe", "--json").stdout)}
         # Something that runs and is no QEMU.
         self.assertEqual(findings["domain.emulator"]["grade"], "fail")
         self.assertEqual(findings["domain.object"]["grade"], "pass")

@@ -220,7 +220,8 @@ class LibvirtTest(unittest.TestCase):
     def check(self, status=0, name=None):
         """Findings by name, without their common beginning."""
         result = run(IPIDEFER, "check", "--domain", name or self.name,
-                     "--connect", self.libvirtd.uri, "--json", status=status)
+                     "--connect", self.libvirtd.uri, "--probe", "--json",
+                     status=status)
         return {finding["name"].removeprefix("domain."): finding
                 for finding in json.loads(result.stdout)}
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -94,6 +95,9 @@ Image read_elf(std::span<const std::byte> file, std::uint64_t ram_bytes,
                std::uint16_t machine, Entry plain)
 {
     const auto header = read_at<Ehdr>(file, 0, "ELF header");
+    if (header.e_ident[EI_DATA] != ELFDATA2LSB)
+        refuse("ELF data encoding " + std::to_string(header.e_ident[EI_DATA]) +
+               ", only little-endian (1) can be loaded");
     if (header.e_type != ET_EXEC)
         refuse("ELF type " + std::to_string(header.e_type) +
                ", only executables (2) can be loaded");
@@ -136,6 +140,9 @@ Image read_elf(std::span<const std::byte> file, std::uint64_t ram_bytes,
         image.segments.push_back(
             {segment.p_paddr, bytes, segment.p_memsz - segment.p_filesz});
     }
+    if (image.segments.empty())
+        refuse("none of its " + std::to_string(header.e_phnum) +
+               " program headers is one to load");
     if (pvh) {
         image.entry = Entry::kPvh;
         image.start = *pvh;
@@ -186,12 +193,19 @@ Image read_image(std::span<const std::byte> file, std::uint64_t ram_bytes,
         image.segments.push_back({flat_gpa, file, 0});
     }
     for (const auto& segment : image.segments)
-        if (segment.gpa < kFirstImageGpa && !segment.bytes.empty())
+        if (segment.gpa < kFirstImageGpa &&
+            (!segment.bytes.empty() || segment.zeroes != 0))
             refuse("segment at " + hex(segment.gpa) +
                    ", page tables and such lie below " + hex(kFirstImageGpa));
     if (image.start >= ram_bytes)
         refuse("entry at " + hex(image.start) + ", RAM ends at " +
                hex(ram_bytes));
+    if (std::ranges::none_of(image.segments, [&](const Segment& segment) {
+            return image.start >= segment.gpa &&
+                   image.start - segment.gpa <
+                       segment.bytes.size() + segment.zeroes;
+        }))
+        refuse("entry at " + hex(image.start) + " is in no segment");
     return image;
 }
 
@@ -207,6 +221,9 @@ void load_image(const Image& image, std::span<std::byte> ram)
 
 std::vector<std::byte> read_file(const std::string& path, std::size_t most)
 {
+    // A directory opens, and has no size that means anything.
+    if (std::filesystem::is_directory(path))
+        throw Failure{Exit::kCannotRun, "'" + path + "' is a directory"};
     std::ifstream file{path, std::ios::binary | std::ios::ate};
     if (!file) throw system_failure("'" + path + "'");
     const auto bytes = static_cast<std::size_t>(file.tellg());

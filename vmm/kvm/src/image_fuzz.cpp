@@ -37,6 +37,7 @@ Bytes valid_elf(unsigned char bits, std::uint16_t machine)
     Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = bits;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
     header.e_type = ET_EXEC;
     header.e_machine = machine;
     header.e_entry = kFirstImageGpa;
@@ -78,7 +79,8 @@ void expect_inside(const Image& image, const Bytes& file)
         require(segment.zeroes <= kRam);
         require(
             inside(segment.gpa, segment.bytes.size() + segment.zeroes, kRam));
-        require(segment.bytes.empty() || segment.gpa >= kFirstImageGpa);
+        require(segment.gpa >= kFirstImageGpa ||
+                (segment.bytes.empty() && segment.zeroes == 0));
         require(segment.bytes.empty() ||
                 (segment.bytes.data() >= file.data() &&
                  segment.bytes.data() + segment.bytes.size() <=

@@ -35,6 +35,7 @@ struct Elf64 {
     {
         std::memcpy(header.e_ident, ELFMAG, SELFMAG);
         header.e_ident[EI_CLASS] = ELFCLASS64;
+        header.e_ident[EI_DATA] = ELFDATA2LSB;
         header.e_type = ET_EXEC;
         header.e_machine = EM_X86_64;
         header.e_entry = 0x10'0000;
@@ -169,6 +170,22 @@ TEST(Image, RefusalsNameTheValueAndTheLimit)
     elf = {};
     elf.header.e_entry = kRam;
     EXPECT_NE(refusal(elf.bytes()).find("entry at"), std::string::npos);
+    elf = {};
+    elf.header.e_ident[EI_DATA] = ELFDATA2MSB;
+    EXPECT_NE(refusal(elf.bytes()).find("encoding 2"), std::string::npos);
+    elf = {};
+    elf.load.p_type = PT_GNU_STACK;
+    EXPECT_NE(refusal(elf.bytes()).find("none of its 2 program headers"),
+              std::string::npos);
+    elf = {};
+    elf.header.e_entry = 0x10'0020;
+    EXPECT_EQ(refusal(elf.bytes()),
+              "guest image: entry at 0x100020 is in no segment");
+    // Zeroes alone over the page tables.
+    elf = {};
+    elf.note.p_type = PT_LOAD;
+    elf.note.p_memsz = 0x8000;
+    EXPECT_NE(refusal(elf.bytes()).find("below 0x8000"), std::string::npos);
     Bytes flat(100, std::byte{1});
     EXPECT_THROW((void)read_image(flat, kRam, kRam - 99), Failure);
 }
@@ -184,6 +201,21 @@ TEST(Image, NoTruncationIsTooShortToBeRefused)
         if (n < EI_NIDENT) continue;  // too short for ELF, so flat
         EXPECT_NE(refusal(cut), "") << n;
     }
+}
+
+TEST(Image, FileMustBeOneAndWithinTheLimit)
+{
+    const auto said = [](const std::string& path, std::size_t most) {
+        try {
+            (void)read_file(path, most);
+        } catch (const Failure& failure) {
+            return std::string{failure.what()};
+        }
+        return std::string{};
+    };
+    EXPECT_EQ(said("/", 10), "'/' is a directory");
+    EXPECT_NE(said("/nonexistent", 10), "");
+    EXPECT_NE(said("/proc/self/exe", 10).find("limit 10"), std::string::npos);
 }
 
 TEST(EntryState, IsWhatEachProtocolPromises)
