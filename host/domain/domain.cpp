@@ -37,7 +37,7 @@ CpuSet cpus_in(pugi::xml_node node)
 {
     const char* list = node.attribute("cpuset").value();
     try {
-        return parse_cpulist(list, kMostCpus);
+        return parse_libvirt_cpuset(list);
     } catch (const Failure& failure) {
         refuse_domain(std::string{"<"} + node.name() + " cpuset='" +
                       printable(list) + "'>: " + failure.what());

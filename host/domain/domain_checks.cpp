@@ -326,7 +326,7 @@ class Checks {
                             : "the guest's kernel is not told to defer",
                        "ipi_defer=hv on its command line");
         for (const char* name : {"nohz_full", "isolcpus"}) {
-            const auto cpus = kernel_cpus(line, name);
+            const auto cpus = kernel_cpus(line, name, domain_.vcpus);
             if (!cpus || !without(isolated_, *cpus).empty())
                 return add("kernel", Grade::kWarn,
                            std::string{"the guest's "} + name +

@@ -391,7 +391,7 @@ class Planner {
         });
         const auto isolates = [this](const char* name) {
             return [this, name](const std::string&) {
-                const auto cpus = kernel_cpus(domain_.command_line, name);
+                const auto cpus = kernel_cpus(domain_.command_line, name, domain_.vcpus);
                 return cpus && covers(*cpus, isolated_);
             };
         };
@@ -399,7 +399,8 @@ class Planner {
         parameter("isolcpus", "managed_irq,domain," + isolated,
                   isolates("isolcpus"));
         parameter("irqaffinity", housekeeping, [this](const std::string&) {
-            const auto cpus = kernel_cpus(domain_.command_line, "irqaffinity");
+            const auto cpus = kernel_cpus(domain_.command_line,
+                                         "irqaffinity", domain_.vcpus);
             return cpus && without(*cpus, isolated_).size() == cpus->size();
         });
     }
