@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "failure.hpp"
+#include "fitness.hpp"
 #include "kernel_line.hpp"
 #include "seats.hpp"
 #include "text.hpp"
@@ -37,6 +38,9 @@ class Planner {
 
     Plan run()
     {
+        for (const std::string& why : unfitness(domain_))
+            refuse("domain '" + printable(domain_.name) +
+                   "' cannot defer: " + why);
         choose_isolated();
         emulator();
         object();
