@@ -94,7 +94,15 @@ std::optional<CpuSet> kernel_cpus(std::string_view line, std::string_view name,
 std::string with_parameters(std::string_view line,
                             const std::vector<std::string>& parameters)
 {
-    const auto all = words(line);
+    auto all = words(line);
+    // A quote that nobody closes reaches to the end: what stood behind it would
+    // be part of that word.
+    if (!all.empty() &&
+        std::ranges::count(line.substr(all.back().begin,
+                                       all.back().end - all.back().begin),
+                           '"') % 2 !=
+            0)
+        all.pop_back();
     const std::size_t at = all.empty() ? 0 : all.back().end;
     std::string more;
     for (const std::string& parameter : parameters) {

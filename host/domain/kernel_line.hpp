@@ -24,7 +24,8 @@ namespace ipidefer::domain {
                                                 std::string_view name,
                                                 unsigned count);
 
-/// With parameters put at the end, or before "--".
+/// With parameters put at the end, or before "--" and before a word whose quote
+/// nobody closes.
 [[nodiscard]] std::string with_parameters(
     std::string_view line, const std::vector<std::string>& parameters);
 

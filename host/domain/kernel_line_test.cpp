@@ -30,6 +30,9 @@ TEST(KernelLine, WhatIsForInitIsNotTheKernels)
     EXPECT_EQ(with_parameters("-- b", {"c"}), "c -- b");
     EXPECT_EQ(with_parameters(" a \n", {"c"}), " a c \n");
     EXPECT_EQ(with_parameters("", {"c", "d"}), "c d");
+    EXPECT_EQ(with_parameters("a \"b -- x", {"c"}), "a c \"b -- x");
+    EXPECT_EQ(with_parameters("\"b", {"c"}), "c \"b");
+    EXPECT_EQ(with_parameters("a -- \"b", {"c"}), "a c -- \"b");
 }
 
 TEST(KernelLine, FlagsBeforeCpusAreSkipped)
