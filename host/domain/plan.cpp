@@ -395,7 +395,8 @@ class Planner {
         });
         const auto isolates = [this](const char* name) {
             return [this, name](const std::string&) {
-                const auto cpus = kernel_cpus(domain_.command_line, name, domain_.vcpus);
+                const auto cpus = kernel_cpus(domain_.command_line, name,
+                                              domain_.vcpus);
                 return cpus && covers(*cpus, isolated_);
             };
         };
