@@ -124,12 +124,12 @@ function(ipidefer_mutant name)
         PASS_REGULAR_EXPRESSION "${caught}")
 endfunction()
 
-# ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES...)
+# ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES... [LIBRARIES...])
 #
 # A libFuzzer target, which needs clang whatever compiler the build uses. A
 # short run by default; give the program a corpus directory for a long one.
 function(ipidefer_fuzz name runs)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;INCLUDES")
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;INCLUDES;LIBRARIES")
     find_program(IPIDEFER_FUZZ_CXX NAMES clang++-14 clang++
         DOC "clang++ with libFuzzer")
     if(NOT IPIDEFER_FUZZ_CXX)
@@ -137,13 +137,14 @@ function(ipidefer_fuzz name runs)
             "echo 'no clang++ found: not fuzzing' && exit 77")
     else()
         list(TRANSFORM arg_INCLUDES PREPEND -I)
+        list(TRANSFORM arg_LIBRARIES PREPEND -l)
         file(GLOB_RECURSE headers CONFIGURE_DEPENDS
             ${CMAKE_CURRENT_SOURCE_DIR}/*.hpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
         add_custom_command(OUTPUT ${name}
             COMMAND ${IPIDEFER_FUZZ_CXX} -std=c++20 -O1 -g
                 -fsanitize=fuzzer,address,undefined
                 -fno-sanitize-recover=all ${arg_INCLUDES} ${arg_SOURCES}
-                -o ${name}
+                ${arg_LIBRARIES} -o ${name}
             DEPENDS ${arg_SOURCES} ${headers} ${IPIDEFER_ABI_HEADER}
             WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
             COMMENT "Building ${name} with clang"

@@ -66,6 +66,63 @@ TEST(CpuList, NothingLeftIsRefused)
     EXPECT_EQ(refusal("1,^1", 4), "CPU list '1,^1': it leaves no CPU");
 }
 
+std::string kernel_refusal(std::string_view text, unsigned count)
+{
+    try {
+        (void)parse_kernel_cpulist(text, count);
+    } catch (const Failure& failure) {
+        return failure.what();
+    }
+    return "";
+}
+
+TEST(KernelCpuList, AllAndTheLastOneAreTheMachines)
+{
+    EXPECT_EQ(parse_kernel_cpulist("all", 4), (CpuSet{0, 1, 2, 3}));
+    EXPECT_EQ(parse_kernel_cpulist("ALL", 2), (CpuSet{0, 1}));
+    EXPECT_EQ(parse_kernel_cpulist("N", 4), (CpuSet{3}));
+    EXPECT_EQ(parse_kernel_cpulist("1-N", 4), (CpuSet{1, 2, 3}));
+    EXPECT_EQ(parse_kernel_cpulist("all:1/2", 4), (CpuSet{0, 2}));
+    EXPECT_EQ(parse_kernel_cpulist("0-N:1/N", 4), (CpuSet{0, 3}));
+    EXPECT_NE(kernel_refusal("n", 4), "");
+    EXPECT_NE(kernel_refusal("allN", 4), "");
+    EXPECT_NE(kernel_refusal("al", 4), "");
+}
+
+TEST(KernelCpuList, CommasAndBlanksSeparate)
+{
+    EXPECT_EQ(parse_kernel_cpulist(" 1,,2 3,\n", 4), (CpuSet{1, 2, 3}));
+    EXPECT_EQ(parse_kernel_cpulist("\n", 4), CpuSet{});
+    EXPECT_EQ(parse_kernel_cpulist("", 4), CpuSet{});
+    EXPECT_NE(kernel_refusal("1 - 3", 4), "");
+    EXPECT_NE(kernel_refusal("1-3,^2", 4), "");
+}
+
+TEST(KernelCpuList, StrideMayUseNone)
+{
+    EXPECT_EQ(parse_kernel_cpulist("0-3:0/2", 4), CpuSet{});
+    EXPECT_EQ(parse_kernel_cpulist("0-3:2/2", 4), (CpuSet{0, 1, 2, 3}));
+    EXPECT_NE(kernel_refusal("0-3:1/0", 4), "");
+    EXPECT_NE(kernel_refusal("0-3:3/2", 4), "");
+    EXPECT_NE(kernel_refusal("3:1/2", 4), "");
+}
+
+TEST(KernelCpuList, CpuBeyondTheMachineMakesTheListWrong)
+{
+    EXPECT_EQ(kernel_refusal("2-4", 4),
+              "CPU list '2-4': no CPU 4, the last one is 3");
+}
+
+TEST(LibvirtCpuset, BlanksExclusionsAndManyCpus)
+{
+    EXPECT_EQ(parse_libvirt_cpuset(" 60, 61,^61 "), CpuSet{60});
+    EXPECT_EQ(parse_libvirt_cpuset("0 - 2 ,4,"), (CpuSet{0, 1, 2, 4}));
+    EXPECT_EQ(parse_libvirt_cpuset("16383"), CpuSet{16383});
+    for (const char* wrong : {"", " ", "16384", ",1", "1,,2", "0-7,^2-5",
+                              "^ 1,2", "1,^1", "N", "0-3:1/2", "1 2", "3-1"})
+        EXPECT_THROW((void)parse_libvirt_cpuset(wrong), Failure) << wrong;
+}
+
 TEST(CpuList, FormatMergesNeighbours)
 {
     EXPECT_EQ(format_cpulist({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");

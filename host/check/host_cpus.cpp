@@ -17,7 +17,7 @@ CpuSet cpus_in(const fs::path& file)
     const auto text = first_line(file);
     if (!text || text->empty() || text->starts_with('(')) return {};
     try {
-        return parse_cpulist(*text, kMostCpus);
+        return parse_kernel_cpulist(*text, kMostCpus);
     } catch (const Failure&) {
         return {};
     }

@@ -5,7 +5,6 @@
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "command.hpp"
 #include "domain_checks.hpp"
@@ -15,6 +14,7 @@
 #include "open.hpp"
 #include "status_json.hpp"
 #include "text.hpp"
+#include "well_formed.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
 #include "connection.hpp"
 #endif
@@ -133,16 +133,22 @@ int run_check(const CheckOptions& options, const segment::Place& place)
 
 std::string read_input(const std::string& file)
 {
-    std::ostringstream text;
-    if (file == "-") {
-        text << std::cin.rdbuf();
-    } else {
-        std::ifstream in{file};
-        if (!in || !(text << in.rdbuf()))
-            throw Failure{Exit::kCannotRun,
-                          "cannot read '" + printable(file) + "'"};
-    }
-    return text.str();
+    std::ifstream in;
+    if (file != "-") in.open(file, std::ios::binary);
+    std::istream& from = file == "-" ? std::cin : in;
+    // One byte more tells that there is more.
+    std::string text(domain::kMostXmlBytes + 1, '\0');
+    from.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (!from.eof() && !from.good())
+        throw Failure{Exit::kCannotRun,
+                      "cannot read '" + printable(file) + "'"};
+    text.resize(static_cast<std::size_t>(from.gcount()));
+    if (text.size() > domain::kMostXmlBytes)
+        throw Failure{Exit::kCannotRun,
+                      "'" + printable(file) + "' has more than " +
+                          std::to_string(domain::kMostXmlBytes) +
+                          " bytes, the most that virsh reads"};
+    return text;
 }
 
 Run add_check(CLI::App& app, const segment::Place& place)

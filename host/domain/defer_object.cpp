@@ -16,6 +16,26 @@ constexpr std::string_view kType = "ipi-defer";
 constexpr std::string_view kTypeKey = "qom-type";
 constexpr std::string_view kIsolated = "isolated-cpus";
 
+/// As QEMU's own parser has it.
+constexpr int kMostNesting = 1024;
+
+/// Not an object for what is no JSON. Throws Failure for what is nested deeper
+/// than QEMU takes: what is read here is written by recursion.
+Json parse_json(std::string_view text)
+{
+    return Json::parse(
+        text,
+        [](int depth, Json::parse_event_t, Json&) {
+            if (depth > kMostNesting)
+                throw Failure{Exit::kCannotRun,
+                              "-object: its JSON is nested deeper than " +
+                                  std::to_string(kMostNesting) +
+                                  ", the most that QEMU takes"};
+            return true;
+        },
+        false);
+}
+
 /// At commas; a doubled comma is one that does not separate.
 std::vector<std::string> split(std::string_view text)
 {
@@ -55,7 +75,7 @@ std::optional<DeferObject> DeferObject::parse(std::string_view argument)
 {
     DeferObject object;
     if (trimmed(argument).starts_with('{')) {
-        const Json json = Json::parse(argument, nullptr, false);
+        const Json json = parse_json(argument);
         if (!json.is_object() || json.value(kTypeKey, Json{}) != kType)
             return std::nullopt;
         object.json_ = true;

@@ -79,5 +79,24 @@ TEST(DeferObject, WrongListSaysSo)
     EXPECT_TRUE(DeferObject::parse("ipi-defer")->isolated().empty());
 }
 
+TEST(DeferObject, JsonIsNestedAsDeepAsQemuTakesIt)
+{
+    const auto nested = [](unsigned depth) {
+        return "{\"qom-type\":\"ipi-defer\",\"x\":" +
+               std::string(depth, '[') + std::string(depth, ']') + '}';
+    };
+    const auto object = DeferObject::parse(nested(1'000));
+    ASSERT_TRUE(object);
+    EXPECT_NE(object->argument().find("[["), std::string::npos);
+    try {
+        (void)DeferObject::parse(nested(100'000));
+        ADD_FAILURE() << "it was taken";
+    } catch (const Failure& failure) {
+        EXPECT_STREQ(failure.what(),
+                     "-object: its JSON is nested deeper than 1024, the most "
+                     "that QEMU takes");
+    }
+}
+
 }  // namespace
 }  // namespace ipidefer::domain

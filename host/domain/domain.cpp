@@ -37,7 +37,7 @@ CpuSet cpus_in(pugi::xml_node node)
 {
     const char* list = node.attribute("cpuset").value();
     try {
-        return parse_cpulist(list, kMostCpus);
+        return parse_libvirt_cpuset(list);
     } catch (const Failure& failure) {
         refuse_domain(std::string{"<"} + node.name() + " cpuset='" +
                       printable(list) + "'>: " + failure.what());
@@ -178,6 +178,17 @@ Domain read_domain(pugi::xml_node root)
     const pugi::xml_node os = root.child("os");
     domain.direct_kernel = !text_of(os.child("kernel")).empty();
     domain.command_line = os.child("cmdline").text().get();
+    domain.arch = os.child("type").attribute("arch").value();
+    domain.os_type = text_of(os.child("type"));
+    domain.launch_security =
+        root.child("launchSecurity").attribute("type").value();
+    for (const pugi::xml_node feature : root.child("cpu").children("feature"))
+        if (std::string_view{feature.attribute("name").value()} ==
+            "hypervisor") {
+            const std::string_view policy = feature.attribute("policy").value();
+            domain.hypervisor_hidden =
+                policy == "disable" || policy == "forbid";
+        }
     const pugi::xml_node features = root.child("features");
     domain.hint_dedicated = std::string_view{features.child("kvm")
                                                  .child("hint-dedicated")

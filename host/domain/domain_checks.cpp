@@ -4,6 +4,7 @@
 #include <ipidefer/ipidefer.h>
 
 #include "failure.hpp"
+#include "fitness.hpp"
 #include "kernel_line.hpp"
 #include "seats.hpp"
 #include "text.hpp"
@@ -24,6 +25,7 @@ class Checks {
 
     std::vector<Finding> run()
     {
+        fitness();
         object();
         emulator();
         accelerator();
@@ -68,6 +70,18 @@ class Checks {
     [[nodiscard]] bool off(const std::string& key) const
     {
         return says(key, "off", "false");
+    }
+
+    void fitness()
+    {
+        std::string all;
+        for (const std::string& why : unfitness(domain_))
+            all += (all.empty() ? "" : "; ") + why;
+        if (!all.empty())
+            return add("fitness", Grade::kFail, all,
+                       "use a domain of type kvm or qemu, for x86_64, whose "
+                       "memory QEMU may write");
+        pass("fitness", "deferral can work in it: QEMU, x86_64");
     }
 
     void object()
@@ -136,10 +150,7 @@ class Checks {
                                            ? "TCG; the guest uses the doorbell"
                                            : "TCG: QEMU sees every ICR write");
         }
-        if (domain_.type != "kvm")
-            return add("accelerator", Grade::kFail,
-                       "type '" + printable(domain_.type) + "' is not QEMU",
-                       "use type='kvm'");
+        if (domain_.type != "kvm") return;  // not fit, and said so
         const std::string irqchip = domain_.ioapic == "qemu"
                                         ? "KVM, split irqchip"
                                         : "KVM, in-kernel irqchip";
@@ -326,7 +337,7 @@ class Checks {
                             : "the guest's kernel is not told to defer",
                        "ipi_defer=hv on its command line");
         for (const char* name : {"nohz_full", "isolcpus"}) {
-            const auto cpus = kernel_cpus(line, name);
+            const auto cpus = kernel_cpus(line, name, domain_.vcpus);
             if (!cpus || !without(isolated_, *cpus).empty())
                 return add("kernel", Grade::kWarn,
                            std::string{"the guest's "} + name +

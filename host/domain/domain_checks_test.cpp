@@ -123,8 +123,13 @@ TEST_F(DomainChecks, GuestNeedsAWayToDefer)
     change("doorbell=off", "doorbell=auto");
     input_.emulator->properties.erase("doorbell");
     EXPECT_EQ(grade("accelerator"), Grade::kFail);
-    change("type=\"kvm\"", "type=\"xen\"");
-    EXPECT_EQ(grade("accelerator"), Grade::kFail);
+}
+
+TEST_F(DomainChecks, DomainWithoutAnythingToDeferFails)
+{
+    EXPECT_EQ(grade("fitness"), Grade::kPass);
+    change("type=\"qemu\"", "type=\"xen\"");
+    EXPECT_EQ(grade("fitness"), Grade::kFail);
 }
 
 TEST_F(DomainChecks, IrqchipAndBypassAreNamed)

@@ -41,6 +41,11 @@ std::string unquoted(std::string_view text)
     return result;
 }
 
+bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /// The kernel takes - and _ in names for the same.
 std::string name_of(std::string_view parameter)
 {
@@ -66,19 +71,21 @@ std::optional<std::string> kernel_parameter(std::string_view line,
     return value;
 }
 
-std::optional<CpuSet> kernel_cpus(std::string_view line, std::string_view name)
+std::optional<CpuSet> kernel_cpus(std::string_view line, std::string_view name,
+                                  unsigned count)
 {
     auto value = kernel_parameter(line, name);
     if (!value) return std::nullopt;
     std::string_view list{*value};
-    // isolcpus=domain,managed_irq,2-3
-    while (!list.empty() && list[0] >= 'a' && list[0] <= 'z') {
+    // isolcpus=domain,managed_irq,2-3: what begins with a letter is a flag to
+    // it, "all" and "N" as well.
+    while (name == "isolcpus" && !list.empty() && is_letter(list[0])) {
         const auto comma = list.find(',');
         if (comma == std::string_view::npos) return std::nullopt;
         list.remove_prefix(comma + 1);
     }
     try {
-        return parse_cpulist(list, kMostCpus);
+        return parse_kernel_cpulist(list, count);
     } catch (const Failure&) {
         return std::nullopt;
     }
@@ -87,7 +94,15 @@ std::optional<CpuSet> kernel_cpus(std::string_view line, std::string_view name)
 std::string with_parameters(std::string_view line,
                             const std::vector<std::string>& parameters)
 {
-    const auto all = words(line);
+    auto all = words(line);
+    // A quote that nobody closes reaches to the end: what stood behind it would
+    // be part of that word.
+    if (!all.empty() &&
+        std::ranges::count(line.substr(all.back().begin,
+                                       all.back().end - all.back().begin),
+                           '"') % 2 !=
+            0)
+        all.pop_back();
     const std::size_t at = all.empty() ? 0 : all.back().end;
     std::string more;
     for (const std::string& parameter : parameters) {

@@ -17,12 +17,15 @@ namespace ipidefer::domain {
 [[nodiscard]] std::optional<std::string> kernel_parameter(
     std::string_view line, std::string_view name);
 
-/// Of nohz_full= or isolcpus=, whose flags are left out. Nothing when it is not
-/// there or cannot be read: "all", for example.
+/// Of nohz_full=, irqaffinity= or isolcpus=, whose flags are left out. Nothing
+/// when it is not there, or is a list that a kernel with these CPUs refuses.
+/// @param count of the guest's CPUs
 [[nodiscard]] std::optional<CpuSet> kernel_cpus(std::string_view line,
-                                                std::string_view name);
+                                                std::string_view name,
+                                                unsigned count);
 
-/// With parameters put at the end, or before "--".
+/// With parameters put at the end, or before "--" and before a word whose quote
+/// nobody closes.
 [[nodiscard]] std::string with_parameters(
     std::string_view line, const std::vector<std::string>& parameters);
 

@@ -12,7 +12,7 @@ TEST(KernelLine, LastOneOfANameWins)
     EXPECT_EQ(kernel_parameter(line, "nohz_full"), "2-3");
     EXPECT_EQ(kernel_parameter(line, "quiet"), "");
     EXPECT_EQ(kernel_parameter(line, "nohz"), std::nullopt);
-    EXPECT_EQ(kernel_cpus(line, "nohz_full"), (CpuSet{2, 3}));
+    EXPECT_EQ(kernel_cpus(line, "nohz_full", 4), (CpuSet{2, 3}));
 }
 
 TEST(KernelLine, QuotesHoldTogetherAndDashesAreUnderscores)
@@ -30,16 +30,33 @@ TEST(KernelLine, WhatIsForInitIsNotTheKernels)
     EXPECT_EQ(with_parameters("-- b", {"c"}), "c -- b");
     EXPECT_EQ(with_parameters(" a \n", {"c"}), " a c \n");
     EXPECT_EQ(with_parameters("", {"c", "d"}), "c d");
+    EXPECT_EQ(with_parameters("a \"b -- x", {"c"}), "a c \"b -- x");
+    EXPECT_EQ(with_parameters("\"b", {"c"}), "c \"b");
+    EXPECT_EQ(with_parameters("a -- \"b", {"c"}), "a c -- \"b");
 }
 
 TEST(KernelLine, FlagsBeforeCpusAreSkipped)
 {
-    EXPECT_EQ(kernel_cpus("isolcpus=domain,managed_irq,2-3,5", "isolcpus"),
+    EXPECT_EQ(kernel_cpus("isolcpus=domain,managed_irq,2-3,5", "isolcpus", 8),
               (CpuSet{2, 3, 5}));
-    EXPECT_EQ(kernel_cpus("isolcpus=2", "isolcpus"), CpuSet{2});
-    EXPECT_EQ(kernel_cpus("isolcpus=domain", "isolcpus"), std::nullopt);
-    EXPECT_EQ(kernel_cpus("nohz_full=all", "nohz_full"), std::nullopt);
-    EXPECT_EQ(kernel_cpus("", "nohz_full"), std::nullopt);
+    EXPECT_EQ(kernel_cpus("isolcpus=2", "isolcpus", 4), CpuSet{2});
+    EXPECT_EQ(kernel_cpus("isolcpus=domain", "isolcpus", 4), std::nullopt);
+    EXPECT_EQ(kernel_cpus("", "nohz_full", 4), std::nullopt);
+}
+
+TEST(KernelLine, ListsAreReadAsTheKernelDoes)
+{
+    EXPECT_EQ(kernel_cpus("nohz_full=1-N", "nohz_full", 4), (CpuSet{1, 2, 3}));
+    EXPECT_EQ(kernel_cpus("nohz_full=all", "nohz_full", 3), (CpuSet{0, 1, 2}));
+    EXPECT_EQ(kernel_cpus("nohz_full=\"1, 3\"", "nohz_full", 4),
+              (CpuSet{1, 3}));
+    // Behind a CPU, "all" is one; before it, isolcpus= takes it for a flag.
+    EXPECT_EQ(kernel_cpus("isolcpus=0,all", "isolcpus", 2), (CpuSet{0, 1}));
+    EXPECT_EQ(kernel_cpus("isolcpus=all", "isolcpus", 2), std::nullopt);
+    EXPECT_EQ(kernel_cpus("isolcpus=domain,1-N", "isolcpus", 4),
+              (CpuSet{1, 2, 3}));
+    // A CPU that is not there spoils the whole.
+    EXPECT_EQ(kernel_cpus("nohz_full=2-9", "nohz_full", 4), std::nullopt);
 }
 
 TEST(KernelLine, AllOfANameAreTakenOut)

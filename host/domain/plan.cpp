@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "failure.hpp"
+#include "fitness.hpp"
 #include "kernel_line.hpp"
 #include "seats.hpp"
 #include "text.hpp"
@@ -37,6 +38,9 @@ class Planner {
 
     Plan run()
     {
+        for (const std::string& why : unfitness(domain_))
+            refuse("domain '" + printable(domain_.name) +
+                   "' cannot defer: " + why);
         choose_isolated();
         emulator();
         object();
@@ -391,7 +395,8 @@ class Planner {
         });
         const auto isolates = [this](const char* name) {
             return [this, name](const std::string&) {
-                const auto cpus = kernel_cpus(domain_.command_line, name);
+                const auto cpus = kernel_cpus(domain_.command_line, name,
+                                              domain_.vcpus);
                 return cpus && covers(*cpus, isolated_);
             };
         };
@@ -399,7 +404,8 @@ class Planner {
         parameter("isolcpus", "managed_irq,domain," + isolated,
                   isolates("isolcpus"));
         parameter("irqaffinity", housekeeping, [this](const std::string&) {
-            const auto cpus = kernel_cpus(domain_.command_line, "irqaffinity");
+            const auto cpus = kernel_cpus(domain_.command_line,
+                                         "irqaffinity", domain_.vcpus);
             return cpus && without(*cpus, isolated_).size() == cpus->size();
         });
     }

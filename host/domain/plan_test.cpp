@@ -196,6 +196,7 @@ TEST(Plan, SettingsOfOthersAreReportedAndKept)
                   "vcpupin "},
              Case{"isolated-cpus=2-3", "isolated-cpus=1", "object "},
              Case{"nohz_full=2-3", "nohz_full=3", "cmdline "},
+             Case{"nohz_full=2-3", "nohz_full=2-9", "cmdline "},
              Case{"isolcpus=managed_irq,domain,2-3", "isolcpus=1", "cmdline "},
              Case{"ipi_defer=hv", "ipi_defer=guest", "cmdline "},
              Case{"irqaffinity=0-1", "irqaffinity=0-2", "cmdline "},
@@ -222,6 +223,10 @@ TEST(Plan, SettingsOfOthersThatDoAreNoConflict)
              {"emulatorpin cpuset=\"0-3\"", "emulatorpin cpuset=\"1\""},
              {"vcpu=\"0\" cpuset=\"0-3\"", "vcpu=\"0\" cpuset=\"5\""},
              {"nohz_full=2-3", "nohz_full=1-3"},
+             {"nohz_full=2-3", "nohz_full=1-N"},
+             {"isolcpus=managed_irq,domain,2-3",
+              "isolcpus=managed_irq,domain,1-N"},
+             {"vcpu=\"2\" cpuset=\"4\"", "vcpu=\"2\" cpuset=\" 4, 5,^5 \""},
              {"segment=on", "segment=off"}}) {
         const std::string theirs = replaced(mine, from, to);
         const Plan made = plan(theirs);

@@ -6,6 +6,7 @@
 
 #include "failure.hpp"
 #include "text.hpp"
+#include "well_formed.hpp"
 
 namespace ipidefer::domain {
 namespace {
@@ -71,6 +72,10 @@ XmlText::XmlText(std::string text) : text_{std::move(text)}
 
 void XmlText::read()
 {
+    // libvirt's parser is the judge, also of what a change has made; pugixml
+    // takes much that is no XML, and follows elements of any depth.
+    if (const std::string fault = xml_fault(text_); !fault.empty())
+        refuse_xml(fault);
     // Other encodings would be converted, and places then be others.
     const auto result = document_.load_buffer(text_.data(), text_.size(),
                                               kParse, pugi::encoding_utf8);
@@ -85,7 +90,12 @@ void XmlText::read()
                    result.description());
     }
     if (root().empty()) refuse_xml("there is no element");
-    for (const pugi::xml_node node : document_.children())
+    for (const pugi::xml_node node : document_.children()) {
+        // What it declares could stand anywhere, and pugixml does not read it.
+        if (node.type() == pugi::node_doctype &&
+            std::strchr(node.value(), '[') != nullptr)
+            refuse_xml("its <!DOCTYPE> declares entities or attributes, which "
+                       "are not handled");
         if (node.type() == pugi::node_declaration) {
             std::string encoding =
                 node.attribute("encoding").as_string("utf-8");
@@ -97,6 +107,7 @@ void XmlText::read()
                 refuse_xml("its encoding is '" + printable(encoding) +
                            "', and not UTF-8");
         }
+    }
 }
 
 pugi::xml_node XmlText::root() const { return document_.document_element(); }

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 IPIDEFER = os.environ.get("IPIDEFER_PROGRAM", "")
 VALIDATE = shutil.which("virt-xml-validate")
+VIRSH = shutil.which("virsh")
 DOMAINS = sorted(glob.glob(os.path.join(HERE, "domains", "*.xml")))
 # Where the host has CPUs or not: the same.
 HOST = ["--host-isolated", "4-7", "--host-housekeeping", "0-3", "--no-probe"]
@@ -35,6 +36,54 @@ def run(*arguments, **kwargs):
 def read(path):
     with open(path, newline="") as file:
         return file.read()
+
+
+def domain_xml(inside="", kind="kvm", attributes="", name="a",
+               machine="arch='x86_64'"):
+    return (f"<domain type='{kind}'{attributes}>\n  <name>{name}</name>\n"
+            f"  <memory unit='MiB'>128</memory>\n  <vcpu>4</vcpu>\n"
+            f"{inside}  <os><type {machine}>hvm</type></os>\n</domain>\n")
+
+
+def pinned(cpuset):
+    return ("  <cputune>\n    <vcpupin vcpu='1' "
+            f"cpuset='{cpuset}'/>\n  </cputune>\n")
+
+
+IDS = ("  <iothreadids>\n    <iothread id='5'/>\n    <iothread id='6'/>\n"
+       "  </iothreadids>\n")
+IOTHREADPIN = ("  <cputune>\n    <iothreadpin iothread='1' cpuset='1'/>\n"
+               "  </cputune>\n")
+PLAIN = domain_xml()
+# What libvirt takes or refuses, for one reason each.
+JUDGED = {
+    "IDs and a number": domain_xml("  <iothreads>2</iothreads>\n" + IDS),
+    "IDs alone": domain_xml(IDS),
+    "more than there are IDs": domain_xml("  <iothreads>4</iothreads>\n" + IDS),
+    "fewer than there are IDs":
+        domain_xml("  <iothreads>1</iothreads>\n" + IDS),
+    "an ID twice": domain_xml(IDS.replace("6", "5")),
+    "the ID 0": domain_xml(IDS.replace("6", "0")),
+    "a pin for an ID": domain_xml(
+        IDS + IOTHREADPIN.replace("iothread='1'", "iothread='5'")),
+    "a pin for no ID": domain_xml(IDS + IOTHREADPIN),
+    "a pin without iothreads": domain_xml(IOTHREADPIN),
+    "a vCPU pinned twice": domain_xml(pinned("1").replace(
+        "  </cputune>", "    <vcpupin vcpu='1' cpuset='2'/>\n  </cputune>")),
+    "two roots": PLAIN + PLAIN,
+    "text before": "Starting install...\n" + PLAIN,
+    "text behind": PLAIN + "Domain creation completed.\n",
+    "an attribute twice": domain_xml(attributes=" type='kvm'"),
+    "an entity that nothing declares": domain_xml("  <title>&nbsp;</title>\n"),
+    "a bare &": domain_xml("  <title>a & b</title>\n"),
+    "a prefix that nothing declares": domain_xml("  <p:a/>\n"),
+    "deep": domain_xml("<a>" * 100 + "</a>" * 100),
+    "too deep": domain_xml("<a>" * 50000 + "</a>" * 50000),
+    **{f"cpuset '{cpuset}'": domain_xml(pinned(cpuset)) for cpuset in (
+        "1", " 60, 61,^61 ", "0 - 2 ,4,", "16383", "16384", "", " ", ",1",
+        "1,,2", "0-7,^2-5", "^ 1,2", "1,^1", "N", "all", "0-3:1/2", "1 2",
+        "3-1", "1,^", "^1,2", "1-", "-1", "0x1", "99999999999")},
+}
 
 
 class DomainXml(unittest.TestCase):
@@ -72,6 +121,95 @@ class DomainXml(unittest.TestCase):
                 broken = self.valid(self.write(
                     text.replace("cpuset=", "cpusets=", 1)))
                 self.assertNotEqual(broken.returncode, 0)
+
+    def libvirt_takes(self, text):
+        """libvirt's own parser, in its test driver, which needs no daemon."""
+        # It takes domains of its own type only; all else is parsed the same.
+        path = self.write(text.replace("type='kvm'", "type='test'")
+                          .replace("x86_64", "i686"), "judged.xml")
+        return subprocess.run(
+            [VIRSH, "-c", "test:///default", "define", path], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            check=False).returncode == 0
+
+    def test_libvirt_is_the_judge(self):
+        taken = 0
+        for what, text in JUDGED.items():
+            with self.subTest(what):
+                judged = self.libvirt_takes(text)
+                taken += judged
+                path = self.write(text)
+                result = run("domain", "--from", path, "--isolated", "2",
+                             *HOST)
+                checked = run("check", "--domain-xml", path)
+                if not judged:
+                    self.assertEqual(result.returncode, 1, result.stdout)
+                    self.assertEqual(result.stdout, "")
+                    self.assertEqual(checked.returncode, 1, checked.stdout)
+                    continue
+                # A setting that is in the way is a conflict, and is read.
+                self.assertIn(result.returncode, (0, 2), result.stderr)
+                self.assertEqual(checked.returncode, 2, checked.stderr)
+                if result.returncode == 0:
+                    self.assertTrue(self.libvirt_takes(result.stdout),
+                                    result.stdout)
+        self.assertGreater(taken, 5)
+        self.assertLess(taken, len(JUDGED) - 5)
+
+    def test_commandline_without_a_prefix_stays_the_only_one(self):
+        path = self.write(domain_xml().replace(
+            "</domain>", "  <commandline xmlns='http://libvirt.org/schemas/"
+            "domain/qemu/1.0'>\n    <arg value='-object'/>\n    <arg value='"
+            "ipi-defer,id=d,isolated-cpus=2,segment=on'/>\n"
+            "  </commandline>\n</domain>"))
+        before = self.valid(path)
+        self.assertEqual(before.returncode, 0, before.stdout)
+        made = self.made(path)
+        self.assertEqual(made.count("commandline"), 2, made)
+        after = self.valid(self.write(made))
+        self.assertEqual(after.returncode, 0, after.stdout)
+
+    def test_deep_json_is_refused(self):
+        deep = ('{"qom-type":"ipi-defer","id":"d","isolated-cpus":[2],"x":'
+                + "[" * 100000 + "]" * 100000 + "}")
+        path = self.write(self.made(DOMAINS[0]).replace(
+            "ipi-defer,id=defer0,isolated-cpus=2,segment=on",
+            deep.replace('"', "&quot;")))
+        for command in (["domain", "--from", path, *HOST],
+                        ["check", "--domain-xml", path]):
+            with self.subTest(command[0]):
+                result = run(*command)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn("nested deeper than 1024", result.stderr)
+
+    def test_unfit_domains_are_refused_with_the_reason(self):
+        for text, words in (
+                (domain_xml(machine="arch='aarch64' machine='virt'"),
+                 "arch 'aarch64'"),
+                (domain_xml(machine="arch='s390x'"), "arch 's390x'"),
+                (domain_xml(kind="lxc"), "share the host's kernel"),
+                (domain_xml(kind="xen"), "type 'xen' is Xen"),
+                (domain_xml(kind="bhyve"), "bhyve"),
+                (domain_xml(kind="vmware"), "VMware"),
+                (domain_xml(kind="hvf"), "QEMU with macOS"),
+                (domain_xml("  <launchSecurity type='sev'>\n"
+                            "    <policy>0x0003</policy>\n"
+                            "  </launchSecurity>\n"), "AMD SEV"),
+                (domain_xml(name="n" * 128), "128 bytes"),
+                (domain_xml("  <cpu><feature policy='disable' "
+                            "name='hypervisor'/></cpu>\n"),
+                 "CPU feature hypervisor")):
+            with self.subTest(words):
+                path = self.write(text)
+                result = run("domain", "--from", path, "--isolated", "2",
+                             *HOST)
+                self.assertEqual(result.returncode, 1, result.stdout)
+                self.assertIn(words, result.stderr)
+                self.assertEqual(result.stdout, "")
+                findings = {f["name"]: f for f in json.loads(
+                    run("check", "--domain-xml", path, "--json").stdout)}
+                self.assertEqual(findings["domain.fitness"]["grade"], "fail")
+                self.assertIn(words, findings["domain.fitness"]["what"])
 
     def test_lines_stay_byte_for_byte(self):
         for path in DOMAINS:
@@ -202,7 +340,8 @@ if __name__ == "__main__":
     if not os.path.isfile(IPIDEFER):
         print(f"skipped: IPIDEFER_PROGRAM is '{IPIDEFER}', which is not there")
         sys.exit(77)
-    if not VALIDATE:
-        print("skipped: there is no virt-xml-validate (libvirt-clients)")
+    if not VALIDATE or not VIRSH:
+        print("skipped: there is no virt-xml-validate or no virsh "
+              "(libvirt-clients)")
         sys.exit(77)
     unittest.main()
