@@ -18,6 +18,7 @@ namespace {
 using ipidefer::Failure;
 using namespace ipidefer::segment;
 
+constexpr std::uint8_t kNoVector = 1;  // of an index beyond the last
 constexpr std::uint32_t kVcpus = 2;
 constexpr std::uint32_t kRing = 4;
 
@@ -88,7 +89,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
             const auto typed = segment.typed();
             for (std::size_t i = 0; i <= typed.size(); ++i)
                 for (std::uint32_t cpu = 0; cpu <= segment.vcpus(); ++cpu)
-                    (void)segment.counters(i, typed[i], cpu);
+                    (void)segment.counters(
+                        i, i < typed.size() ? typed[i] : kNoVector, cpu);
             for (std::uint32_t cpu = 0; cpu < segment.vcpus(); ++cpu)
                 if (segment.view(cpu).size() > IPIDEFER_SEGMENT_SLOTS)
                     std::abort();
