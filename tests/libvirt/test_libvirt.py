@@ -45,6 +45,8 @@ except ImportError as error:
     NO_LIBVIRT = str(error)
 else:
     NO_LIBVIRT = ""
+    # Whose QEMUs are: a user whom nobody believes unless told to.
+    OWNER = str(own.NOBODY if os.geteuid() == 0 else os.geteuid())
 
 
 def run(*command, status=0):
@@ -55,6 +57,11 @@ def run(*command, status=0):
         raise AssertionError(f"{command} ended with {result.returncode}:\n"
                              f"{result.stdout}{result.stderr}")
     return result
+
+
+def ipidefer(*arguments, **options):
+    """The command, for whom the VMs of the libvirtd's user are VMs."""
+    return run(IPIDEFER, "--owner", OWNER, *arguments, **options)
 
 
 def segments():
@@ -69,7 +76,7 @@ class Daemon:
         self.file = os.path.join(folder, "ipideferd.json")
         with open(self.file, "w") as out:
             json.dump({"listen": "127.0.0.1:0", "libvirt_uri": uri,
-                       "domains": domains or {}}, out)
+                       "owners": [OWNER], "domains": domains or {}}, out)
         self.log = os.path.join(folder, "ipideferd.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -219,9 +226,9 @@ class LibvirtTest(unittest.TestCase):
 
     def check(self, status=0, name=None):
         """Findings by name, without their common beginning."""
-        result = run(IPIDEFER, "check", "--domain", name or self.name,
-                     "--connect", self.libvirtd.uri, "--probe", "--json",
-                     status=status)
+        result = ipidefer("check", "--domain", name or self.name,
+                          "--connect", self.libvirtd.uri, "--probe", "--json",
+                          status=status)
         return {finding["name"].removeprefix("domain."): finding
                 for finding in json.loads(result.stdout)}
 
@@ -422,7 +429,7 @@ class Segment(LibvirtTest):
             self.assertEqual(findings[name]["grade"], "pass", findings[name])
 
         # The kill switch takes effect at once; the check sees it.
-        run(IPIDEFER, "policy", self.name, "--off")
+        ipidefer("policy", self.name, "--off")
         before = self.verdicts(daemon)
         self.toggle()
         after = self.verdicts(daemon)
@@ -431,7 +438,7 @@ class Segment(LibvirtTest):
         self.assertGreater(after["delivered", "policy"],
                            before["delivered", "policy"])
         self.assertEqual(self.check()["policy"]["grade"], "warn")
-        run(IPIDEFER, "policy", self.name, "--on")
+        ipidefer("policy", self.name, "--on")
 
         domain.destroy()
         daemon.wait_for(lambda: info not in daemon.metrics(),
@@ -451,7 +458,7 @@ class Segment(LibvirtTest):
             self.boot(domain)
 
             def policy():
-                result = run(IPIDEFER, "policy", f"{self.name}-segment",
+                result = ipidefer("policy", f"{self.name}-segment",
                              "--json")
                 return json.loads(result.stdout)
             daemon.wait_for(lambda: policy()["max_age_ns"] == 250_000_000,
