@@ -72,7 +72,11 @@ trace::GuestTrace read_guest_trace_file(const std::filesystem::path& file)
         dat ? read_by_trace_cmd(file, what) : trace::read_guest_trace(in);
     if (!trace.lines.empty()) return trace;
     std::string why = what + " has no line that is an event";
-    if (trace.others != 0)
+    // Its status is 0 for files that it cannot read, too.
+    if (dat)
+        why += std::string{", "} + kReader + " said: '" +
+               printable(trimmed(trace.first_other_text)) + "'";
+    else if (trace.others != 0)
         why += ", the first of " + std::to_string(trace.others) + " is '" +
                printable(trimmed(trace.first_other_text)) + "'";
     throw Failure{Exit::kCannotRun, why + trace::guest_trace_remedy()};
