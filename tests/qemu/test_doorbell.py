@@ -7,7 +7,7 @@
 As test_qemu.py, and with the same guest. IPIDEFER_MEET_IN_MSI, meet_in_msi.c as a
 shared object, is what some tests need (skipped without); IPIDEFER_CLI is the
 ipidefer command, which sees counts while QEMU's monitor does not answer.
-IPIDEFER_RACE_SECONDS is how long the race runs, 8 if it is not set.
+IPIDEFER_RACE_SECONDS is how long each race runs, 8 if it is not set.
 """
 import os
 import struct
@@ -178,6 +178,120 @@ class RaceKvm(Kvm, Race):
     shared = False
 
 
+class RaceMigration(Base):
+    """Rings while the guest migrates, with work pending, again and again.
+
+    The ring's loop is the guest's and goes on where it arrives. Each ring has
+    exactly one verdict, at the source or at the destination (I1), and no
+    recorded bit stays behind (I8).
+    """
+
+    options = DOORBELL
+    rings = 60000
+
+    def verdicts(self):
+        return sum(self.m.counters(2, VECTOR).values())
+
+    def test_race(self):
+        directory = tempfile.TemporaryDirectory(prefix="ipidefer-migration-")
+        self.addCleanup(directory.cleanup)
+        stream = os.path.join(directory.name, "stream")
+        self.start()
+        self.register(2)
+        self.m.w32(word(2), ACCEPT)
+        end = time.monotonic() + RACE_SECONDS
+        n = in_the_middle = 0
+        while time.monotonic() < end or n < 3:
+            before = self.verdicts()
+            self.m.w32(word(2), ACCEPT)
+            self.m.tell(1, "!ring", MSR_ICR, 2, VECTOR, self.rings, 7)
+            self.wait_until("the first rings", lambda before=before:
+                            self.verdicts() > before)
+            self.m.qmp("migrate", uri=f"file:{stream}")
+            self.m.wait_migrated()
+            there = self.verdicts() - before
+            self.m.close()
+            self.m = self.boot("-incoming", f"file:{stream}", boot=False)
+            self.m.wait_migrated()
+            self.m.tell(1, "wait")
+            here = self.verdicts()
+            self.assertEqual(there + here, self.rings, f"round {n}: {there} "
+                             f"where it came from, {here} where it went")
+            self.assertEqual(self.m.r32(word(2)), ACCEPT | BIT)
+            self.assertEqual(self.m.taken(2, VECTOR), 0)
+            in_the_middle += there > 0 and here > 0
+            n += 1
+        self.assertGreater(in_the_middle, 0, f"of {n} migrations")
+
+
+class RaceMigrationKvm(Kvm, RaceMigration):
+    options = Base.options
+    shared = False
+
+
+class RaceUnplug(Base):
+    """Rings at a vCPU that is unplugged and comes back.
+
+    As often as TCG can start a vCPU: it keeps room for as many threads as the
+    machine may have CPUs, and takes it up with each one that is plugged in.
+    """
+
+    options = ("-object",
+               "ipi-defer,id=d0,isolated-cpus=2-31,icr=off,doorbell=on,idle=on")
+    CPU_HOTPLUG = 0xaf00    # of the machine 'pc'
+    max_cpus = 32
+    different = 5
+
+    def slots(self):
+        """What device_add wants for each vCPU that is not there."""
+        return [dict(driver="qemu64-x86_64-cpu",
+                     **{k.replace("-", "_"): v for k, v in c["props"].items()})
+                for c in reversed(self.m.qmp("query-hotpluggable-cpus"))
+                if "qom-path" not in c][:self.different]
+
+    def test_race(self):
+        self.start(cpus=f"3,maxcpus={self.max_cpus}", machine="pc")
+        self.register(0)
+        self.legacy_hotplug_off(self.CPU_HOTPLUG)
+        slots = self.slots()
+        self.assertEqual(len(slots), self.different)
+        end = time.monotonic() + RACE_SECONDS
+        for n in range(self.max_cpus - 3):
+            cpu = 3 + n % len(slots)
+            self.m.qmp("device_add", id="extra", **slots[n % len(slots)])
+            self.m.tell(0, "start", cpu)
+            self.m.write(table(cpu), binding(word(cpu)))
+            self.m.w32(word(cpu), ACCEPT)
+            self.m.tell(1, "!ring", MSR_ICR, cpu, VECTOR, 200000, 1)
+            for _ in range(n % 3 * 5):
+                self.m.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
+                self.m.wrmsr(cpu, MSR_REGISTER, 0)
+            self.m.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
+            self.wait_until("a ring that is recorded",
+                            lambda cpu=cpu: self.m.r32(word(cpu)) & BIT)
+            self.m.qmp("device_del", id="extra")
+            self.eject(cpu, self.CPU_HOTPLUG)
+            self.assertEqual(self.m.online_cpus(), 3)
+            # Nobody records for a vCPU that is gone (I2).
+            self.m.w32(word(cpu), ACCEPT)
+            self.m.tell(1, "wait")
+            self.assertEqual(self.m.r32(word(cpu)), ACCEPT, f"round {n}")
+            if time.monotonic() > end:
+                break
+        self.register(2)
+        self.m.w32(word(2), ACCEPT)
+        self.m.ring(0, 2 << 32 | VECTOR)
+        self.assertEqual(self.m.r32(word(2)), ACCEPT | BIT)
+
+
+class RaceUnplugKvm(Kvm, RaceUnplug):
+    """Each vCPU once: test_qemu.LifetimeKvm says why."""
+
+    options = ("-object", "ipi-defer,id=d0,isolated-cpus=2-31,idle=on")
+    shared = False
+    different = RaceUnplug.max_cpus - 3
+
+
 class EndedRegistration(Base):
     """When the WRMSR that ends a registration has returned, nobody records in
     its word any more (I2)."""
@@ -219,8 +333,6 @@ class UndeliveredKvm(Kvm):
         for _ in range(3):
             self.m.ring(0, 3 << 32 | VECTOR)
         self.assertEqual(self.m.qmp("query-ipi-defer")["undelivered"], 3)
-
-
 
 
 class Mutants(unittest.TestCase):

@@ -24,7 +24,7 @@ import time
 import unittest
 import unittest.mock
 
-from machine import Failed
+from machine import TIMEOUT, Failed
 from puppet import Puppet, Refused
 
 
@@ -146,6 +146,15 @@ class Base(unittest.TestCase):
         """Which word of PCI configuration space 0xcfc to 0xcff are."""
         self.outl(0xcf8, 0x80000000 | slot << 11 | function << 8 | register)
 
+    def legacy_hotplug_off(self, base):
+        """To the ACPI CPU hot-plug registers that can eject."""
+        self.outl(base, 0)
+
+    def eject(self, cpu, base):
+        """What a guest's AML does when a vCPU is to go."""
+        self.outl(base, cpu)
+        self.outb(base + 4, 8)
+
     def pam(self, address, mode):
         """q35: where reads (1) and writes (2) of a 16 KiB piece go."""
         offset = 0x91 + (address - 0xc0000) // 0x8000
@@ -154,6 +163,12 @@ class Base(unittest.TestCase):
         value = self.m.tell(0, "in", 0xcfc + offset % 4, 1)[0]
         value = value & ~(3 << shift) | mode << shift
         self.outb(0xcfc + offset % 4, value)
+
+    def wait_until(self, what, done, timeout=TIMEOUT):
+        deadline = time.monotonic() + timeout
+        while not done():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.01)
 
     def assert_gp(self, cpu, number, value):
         with self.assertRaises(Refused):
@@ -1097,11 +1112,6 @@ class Lifetime(Base):
         self.assertTrue(self.m.defer(2)["registered"])
         self.record(2)
 
-    def eject(self, cpu, base):
-        """ACPI CPU hot-plug registers: what a guest's AML does."""
-        self.outl(base, cpu)
-        self.outb(base + 4, 8)
-
     def test_unplug_and_plug_in_again(self):
         self.start(cpus="3,maxcpus=5", machine="pc")
         topology = dict(driver="qemu64-x86_64-cpu", socket_id=3, core_id=0,
@@ -1110,8 +1120,7 @@ class Lifetime(Base):
                  self.m.qmp("query-hotpluggable-cpus")}
         if slots == {0}:
             topology.update(socket_id=0, core_id=3)
-        # From the legacy interface to the one that can eject.
-        self.outl(0xaf00, 0)
+        self.legacy_hotplug_off(0xaf00)
         self.m.qmp("device_add", **topology)
         self.m.tell(0, "start", 3)
         self.register(3)

@@ -77,12 +77,6 @@ class SegmentBase(Base):
                 for row in cpu["counters"] for verdict, n in row.items()
                 if verdict != "vector" and n}
 
-    def wait_until(self, what, done, timeout=TIMEOUT):
-        deadline = time.monotonic() + timeout
-        while not done():
-            self.assertLess(time.monotonic(), deadline, what)
-            time.sleep(0.01)
-
     # What becomes of one IPI to CPU 3.
 
     def recorded(self):
