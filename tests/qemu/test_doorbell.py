@@ -8,8 +8,10 @@ As test_qemu.py, and with the same guest. IPIDEFER_MEET_IN_MSI, meet_in_msi.c as
 shared object, is what some tests need (skipped without); IPIDEFER_CLI is the
 ipidefer command, which sees counts while QEMU's monitor does not answer.
 IPIDEFER_RACE_SECONDS is how long each race runs, 8 if it is not set.
+IPIDEFER_QEMU_TSAN is what vmm/qemu/build.sh --tsan prints.
 """
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -25,6 +27,7 @@ from test_qemu import (ACCEPT, BIT, DOORBELL, MSR_REGISTER, NO_KVM, VECTOR,
 from test_segment import SegmentBase
 
 MEET = os.environ.get("IPIDEFER_MEET_IN_MSI", "")
+TSAN = os.environ.get("IPIDEFER_QEMU_TSAN", "")
 RACE_SECONDS = float(os.environ.get("IPIDEFER_RACE_SECONDS", "8"))
 FOREVER = 0x7fffffff
 PLAIN_RAM = 0xd0000     # which PAM can map and unmap
@@ -359,6 +362,57 @@ class Mutants(unittest.TestCase):
     def test_behind_bql(self):
         self.mutant("behind-bql", BusyMainLoop,
                     "test_doorbell_does_not_wait_for_it")
+
+
+@unittest.skipUnless(TSAN, "IPIDEFER_QEMU_TSAN is not set")
+@unittest.skipIf(NO_KVM, NO_KVM)
+class Sanitized(unittest.TestCase):
+    """The same under ThreadSanitizer (vmm/qemu/build.sh --tsan), by hand.
+
+    It reports races of QEMU's own too; what counts is whether a stack of the
+    report is in ipi-defer or in libipidefer. With KVM only: TCG leaves its
+    generated code by longjmp(), and ThreadSanitizer loses the stack.
+    """
+
+    def reports(self, binary, case, test):
+        """@return what it says of ipi-defer while the test runs and passes"""
+        folder = tempfile.TemporaryDirectory(prefix="ipidefer-tsan-")
+        self.addCleanup(folder.cleanup)
+        options = f"log_path={folder.name}/log halt_on_error=0 exitcode=0"
+        result = unittest.TestResult()
+        with unittest.mock.patch.object(test_qemu, "QEMU", binary), \
+                unittest.mock.patch.dict(os.environ, TSAN_OPTIONS=options):
+            unittest.TestSuite([case(test)]).run(result)
+        text = ""
+        for name in os.listdir(folder.name):
+            with open(os.path.join(folder.name, name)) as log:
+                text += log.read()
+        found = text.split("WARNING: ThreadSanitizer")[1:]
+        ours = [report for report in found
+                if re.search("ipi_defer|ipidefer", report)]
+        print(f"{case.__name__}: {len(found)} reports, {len(ours)} of ipi-defer")
+        return result, ours
+
+    def clean(self, case, test):
+        result, ours = self.reports(TSAN, case, test)
+        self.assertEqual(result.errors + result.failures, [])
+        self.assertEqual(ours, [])
+
+    def test_race(self):
+        self.clean(RaceKvm, "test_race")
+
+    def test_migration(self):
+        self.clean(RaceMigrationKvm, "test_race")
+
+    def test_unplug(self):
+        self.clean(RaceUnplugKvm, "test_race")
+
+    def test_end_of_a_registration(self):
+        self.clean(EndedRegistrationKvm, "test_no_bit_after_the_end")
+
+    def test_it_reports_the_mutant_without_the_lock(self):
+        _, ours = self.reports(f"{TSAN}-no-lock", RaceKvm, "test_race")
+        self.assertNotEqual(ours, [])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ streams Fuzz loads, 200 if it is not set; IPIDEFER_FUZZ_SEED picks them.
 """
 import os
 import random
+import re
 import signal
 import struct
 import sys
@@ -20,7 +21,7 @@ import unittest
 import test_qemu
 from machine import Failed
 from puppet import Refused
-from test_qemu import (ACCEPT, BIT, DOORBELL, MSR_REGISTER, OTHER,
+from test_qemu import (ACCEPT, BIT, DOORBELL, MIB, MSR_REGISTER, OTHER,
                        VECTOR, Base, binding, table, word)
 
 FUZZ_LOADS = int(os.environ.get("IPIDEFER_FUZZ_LOADS", "200"))
@@ -285,6 +286,79 @@ class RamAfterAnotherBackend(Files):
         with self.assertRaises(Failed):
             self.migrate(qemu=test_qemu.STOCK)
         self.assertEqual(self.m.process.wait(30), -signal.SIGABRT)
+
+
+class Postcopy(Files):
+    """The guest runs here while most of its memory is where it came from."""
+
+    options = DOORBELL
+
+    def requested(self):
+        """@return the pages of RAM that have been asked for, as addresses"""
+        with open(self.log) as log:
+            return {int(offset, 16) for offset in re.findall(
+                r"fault_thread_request .* rb=pc\.ram offset=0x([0-9a-f]+)",
+                log.read())}
+
+    def start_postcopy(self, *args, **kwargs):
+        """CPU 3's word has work and stays behind.
+
+        @return the machine that it came from
+        """
+        path = os.path.join(self.scratch, "socket")
+        self.log = os.path.join(self.scratch, "log")
+        self.start()
+        self.register(3)
+        self.m.w32(word(3), ACCEPT)
+        self.m.ring(0, 3 << 32 | VECTOR)
+        # Pages are sent by ascending address, and these are before the word's.
+        self.m.tell(0, "pages", 2 * MIB, 2 * MIB // 4096, 0x12345678)
+        source = self.m
+        self.m = self.boot("-incoming", "defer", "-D", self.log, "-trace",
+                           "postcopy_ram_fault_thread_request", *args,
+                           boot=False, **kwargs)
+        for m in source, self.m:
+            m.qmp("migrate-set-capabilities", capabilities=[
+                {"capability": "postcopy-ram", "state": True}])
+        self.m.qmp("migrate-incoming", uri=f"unix:{path}")
+        # So slow that no page comes unless it is asked for.
+        source.qmp("migrate-set-parameters", max_bandwidth=4096,
+                   max_postcopy_bandwidth=4096)
+        source.qmp("migrate", uri=f"unix:{path}")
+        source.qmp("migrate-start-postcopy")
+        self.wait_until("the guest runs here",
+                        lambda: self.m.qmp("query-status")["running"])
+        return source
+
+    def finish(self, source):
+        source.qmp("migrate-set-parameters", max_postcopy_bandwidth=0)
+        source.wait_migrated()
+        self.m.wait_migrated()
+
+    def test_ring_asks_for_the_page(self):
+        source = self.start_postcopy()
+        self.assertNotIn(word(3), self.requested())
+        self.m.ring(0, 3 << 32 | VECTOR)
+        self.assertIn(word(3), self.requested())
+        self.assertEqual(self.m.counters(3, VECTOR), {"coalesced": 1})
+        self.finish(source)
+        self.assertEqual(self.m.r32(word(3)), ACCEPT | BIT)
+        self.assertEqual(self.m.taken(3, VECTOR), 0)
+
+    def test_tick_does_not(self):
+        """Else the main loop, with the BQL, would wait for the page."""
+        source = self.start_postcopy(options=(
+            "-object", "ipi-defer,id=d0,isolated-cpus=2-3,idle=on,doorbell=on,"
+            "icr=off,segment=on,segment-name=postcopy,max-age-ns=1000,"
+            f"segment-dir={self.scratch}"))
+        time.sleep(1)           # That is ten ticks and more.
+        # Nor does the monitor.
+        self.assertNotIn("word", self.m.defer(3)["bindings"][0])
+        self.assertNotIn(word(3), self.requested())
+        self.finish(source)
+        self.wait_until("a tick that looks at the word", lambda:
+                        self.m.counters(3, VECTOR).get("max-age"))
+        self.assertEqual(self.m.r32(word(3)), ACCEPT | BIT)
 
 
 class Offer(Files):

@@ -19,7 +19,7 @@ patches=$here/patches
 mutants=$here/mutants
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
-stock=false tsan=false force=false print_path=false dsc=
+stock=false tsan=false each=false force=false print_path=false dsc=
 
 usage() {
     cat <<EOF
@@ -29,6 +29,8 @@ Progress goes to standard error; the path of the binary to standard output.
 
   --stock        build without the series
   --tsan         build with ThreadSanitizer, QEMU and libraries (slow, big)
+  --each         publish nothing: build and start QEMU after each patch of the
+                 series, with warnings as errors
   --print-path   build nothing, print where the binary is or would be;
                  status 1 if it has not been built
   --force        build even if it has been done
@@ -44,6 +46,7 @@ while (($#)); do
     case $1 in
     --stock) stock=true ;;
     --tsan) tsan=true ;;
+    --each) each=true ;;
     --print-path) print_path=true ;;
     --force) force=true ;;
     --cache | --source | --jobs)
@@ -59,6 +62,9 @@ while (($#)); do
     esac
     shift
 done
+if $each && { $stock || $tsan || $print_path; }; then
+    die "--each goes with neither --stock, --tsan nor --print-path"
+fi
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
@@ -201,13 +207,15 @@ like_patched() {
     mv "$1.new" "$1"
 }
 
-build_qemu() {
-    local cc=gcc binary=$work/build/qemu-system-x86_64
+# configure_qemu FLAG...: in a new folder $work/build.
+configure_qemu() {
+    local cc=gcc
     if command -v ccache >/dev/null; then
         cc='ccache gcc'
         export CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
     fi
     step "configuring"
+    rm -rf "$work/build"
     mkdir "$work/build"
     cd "$work/build"
     # /usr/bin/python3: the one Debian's meson is a module of. No prefix: QEMU
@@ -215,15 +223,48 @@ build_qemu() {
     # objects depend on.
     PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} \
         logged "configuring QEMU" "$work/src/configure" \
-        --python=/usr/bin/python3 --cc="$cc" "${configure_flags[@]}"
-    if $stock; then like_patched config-host.h; fi
-    step "compiling, with $jobs jobs (minutes)"
-    logged "building QEMU" ninja -j "$jobs" qemu-system-x86_64
+        --python=/usr/bin/python3 --cc="$cc" "$@"
+    cd "$root"
+}
+
+# compile_qemu: and start what was made.
+compile_qemu() {
+    local binary=$work/build/qemu-system-x86_64
+    logged "building QEMU" ninja -C "$work/build" -j "$jobs" qemu-system-x86_64
     logged "starting the new QEMU" "$binary" --version
-    if ! $stock; then
+    if grep -q '^#define CONFIG_IPI_DEFER' "$work/build/config-host.h" &&
+        [[ -e $work/src/hw/i386/ipi-defer.c ]]; then
         logged "finding ipi-defer in the new QEMU" "$binary" -object ipi-defer,help
     fi
-    cd "$root"
+}
+
+build_qemu() {
+    configure_qemu "${configure_flags[@]}"
+    if $stock; then like_patched "$work/build/config-host.h"; fi
+    step "compiling, with $jobs jobs (minutes)"
+    compile_qemu
+}
+
+# Each patch is to build and to start by itself, for whoever bisects.
+build_each() {
+    local name known=false
+    local -a flags=(--enable-werror)
+    for name in "${configure_flags[@]}"; do
+        [[ $name == --enable-ipi-defer ]] || flags+=("$name")
+    done
+    configure_qemu "${flags[@]}"
+    step "compiling without the series, with $jobs jobs (minutes)"
+    compile_qemu
+    while read -r name; do
+        apply_patch "$patches/$name" "$work/src" "QEMU $version"
+        if ! $known && grep -q ipi_defer "$work/src/meson_options.txt"; then
+            known=true
+            configure_qemu "${flags[@]}" --enable-ipi-defer
+        fi
+        compile_qemu
+        step "builds and starts with $name"
+    done < <(series "$patches")
+    step "each patch of $(series "$patches" | wc -l) builds and starts"
 }
 
 # What tests must tell from the binary above, beside it as ...-NAME: a copy with
@@ -256,7 +297,7 @@ if $print_path; then
     [[ -x $binary ]]
     exit
 fi
-reuse "$binary" "$binary"
+$each || reuse "$binary" "$binary"
 
 check_tools
 mkdir -p "$root/log"
@@ -264,7 +305,7 @@ log=$root/log/$hash.log
 # One build at a time, always in the same place: ccache likes that.
 lock
 # Another build may have made it while this one waited.
-reuse "$binary" "$binary"
+$each || reuse "$binary" "$binary"
 
 : >"$log"
 readonly work=$root/work
@@ -275,6 +316,11 @@ printf '%s\n' "$prints" >"$work/fingerprint"
 unpack
 step "QEMU $version$($stock && echo ', unpatched'), log: $log"
 cp -a --reflink=auto "$root/src/$version" "$work/src"
+if $each; then
+    build_core
+    build_each
+    exit
+fi
 if ! $stock; then
     apply_series "$patches" "$work/src" "QEMU $version"
     build_core
