@@ -408,7 +408,8 @@ class Sanitized(unittest.TestCase):
         self.clean(RaceUnplugKvm, "test_race")
 
     def test_end_of_a_registration(self):
-        self.clean(EndedRegistrationKvm, "test_no_bit_after_the_end")
+        with unittest.mock.patch.object(EndedRegistration, "rounds", 60):
+            self.clean(EndedRegistrationKvm, "test_no_bit_after_the_end")
 
     def test_it_reports_the_mutant_without_the_lock(self):
         _, ours = self.reports(f"{TSAN}-no-lock", RaceKvm, "test_race")

@@ -264,6 +264,14 @@ build_each() {
         compile_qemu
         step "builds and starts with $name"
     done < <(series "$patches")
+    # QEMU's own tests of what the series adds, and of what it may break.
+    logged "building QEMU's tests" ninja -C "$work/build" -j "$jobs" \
+        tests/qtest/ipi-defer-test tests/qtest/qmp-cmd-test
+    for name in ipi-defer-test qmp-cmd-test; do
+        QTEST_QEMU_BINARY="$work/build/qemu-system-x86_64 -L /usr/share/seabios -L /usr/share/qemu" \
+            logged "QEMU's $name" "$work/build/tests/qtest/$name"
+        step "QEMU's $name passes"
+    done
     step "each patch of $(series "$patches" | wc -l) builds and starts"
 }
 
