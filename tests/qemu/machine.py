@@ -81,7 +81,8 @@ class Machine:
                    "-m", memory,
                    "-qmp", f"unix:{qmp},server=on,wait=off"]
         if machine != "none":
-            command += ["-serial", f"unix:{serial},server=on,wait=off"]
+            # QEMU waits for us: what the guest says to nobody would be lost.
+            command += ["-serial", f"unix:{serial},server=on,wait=on"]
         if kernel:
             command += ["-kernel", kernel]
         command += args
@@ -92,10 +93,10 @@ class Machine:
                                             stdout=log, stderr=log)
         try:
             self.qmp_stream = Stream(qmp, self.process)
-            self.qmp_stream.receive()
-            self.qmp("qmp_capabilities")
             if machine != "none":
                 self.serial = Stream(serial, self.process)
+            self.qmp_stream.receive()
+            self.qmp("qmp_capabilities")
             self.started()
         except Exception as error:
             text = self.output()

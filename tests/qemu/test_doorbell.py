@@ -10,6 +10,7 @@ ipidefer command, which sees counts while QEMU's monitor does not answer.
 IPIDEFER_RACE_SECONDS is how long each race runs, 8 if it is not set.
 IPIDEFER_QEMU_TSAN is what vmm/qemu/build.sh --tsan prints.
 """
+import contextlib
 import os
 import re
 import struct
@@ -19,6 +20,7 @@ import time
 import unittest
 import unittest.mock
 
+import machine
 import test_qemu
 from machine import TIMEOUT
 from puppet import MSR_ICR
@@ -203,13 +205,11 @@ class RaceMigration(Base):
         self.register(2)
         self.m.w32(word(2), ACCEPT)
         end = time.monotonic() + RACE_SECONDS
-        n = in_the_middle = 0
-        while time.monotonic() < end or n < 3:
+        rings, n, in_the_middle = self.rings, 0, 0
+        while time.monotonic() < end or (not in_the_middle and n < 12):
             before = self.verdicts()
             self.m.w32(word(2), ACCEPT)
-            self.m.tell(1, "!ring", MSR_ICR, 2, VECTOR, self.rings, 7)
-            self.wait_until("the first rings", lambda before=before:
-                            self.verdicts() > before)
+            self.m.tell(1, "!ring", MSR_ICR, 2, VECTOR, rings, 31)
             self.m.qmp("migrate", uri=f"file:{stream}")
             self.m.wait_migrated()
             there = self.verdicts() - before
@@ -218,11 +218,13 @@ class RaceMigration(Base):
             self.m.wait_migrated()
             self.m.tell(1, "wait")
             here = self.verdicts()
-            self.assertEqual(there + here, self.rings, f"round {n}: {there} "
+            self.assertEqual(there + here, rings, f"round {n}: {there} "
                              f"where it came from, {here} where it went")
             self.assertEqual(self.m.r32(word(2)), ACCEPT | BIT)
             self.assertEqual(self.m.taken(2, VECTOR), 0)
             in_the_middle += there > 0 and here > 0
+            if not here:        # A busy host was too slow to migrate.
+                rings *= 2
             n += 1
         self.assertGreater(in_the_middle, 0, f"of {n} migrations")
 
@@ -244,6 +246,7 @@ class RaceUnplug(Base):
     CPU_HOTPLUG = 0xaf00    # of the machine 'pc'
     max_cpus = 32
     different = 5
+    rings = 200000
 
     def slots(self):
         """What device_add wants for each vCPU that is not there."""
@@ -265,7 +268,7 @@ class RaceUnplug(Base):
             self.m.tell(0, "start", cpu)
             self.m.write(table(cpu), binding(word(cpu)))
             self.m.w32(word(cpu), ACCEPT)
-            self.m.tell(1, "!ring", MSR_ICR, cpu, VECTOR, 200000, 1)
+            self.m.tell(1, "!ring", MSR_ICR, cpu, VECTOR, self.rings, 1)
             for _ in range(n % 3 * 5):
                 self.m.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
                 self.m.wrmsr(cpu, MSR_REGISTER, 0)
@@ -364,14 +367,33 @@ class Mutants(unittest.TestCase):
                     "test_doorbell_does_not_wait_for_it")
 
 
+def accesses(report):
+    """@return of a report of ThreadSanitizer's: where each access was made, as the
+    innermost two functions of its stack"""
+    return [re.findall(r"#[01] (\S+)", stack) for stack in re.findall(
+        r"^  [^\n]* at 0x[^\n]*\n((?:    #[^\n]*\n)+)", report, re.MULTILINE)]
+
+
+def is_ours(report):
+    """Whether ipi-defer or libipidefer makes one of the accesses.
+
+    That migration reads a page while a bit is set in it is no race: the page is
+    marked dirty afterwards, and sent again.
+    """
+    made_by = accesses(report)
+    return (any(re.search("ipi_defer|ipidefer", function)
+                for functions in made_by for function in functions) and
+            not any(function.startswith("ram_save_")
+                    for functions in made_by for function in functions))
+
+
 @unittest.skipUnless(TSAN, "IPIDEFER_QEMU_TSAN is not set")
 @unittest.skipIf(NO_KVM, NO_KVM)
 class Sanitized(unittest.TestCase):
     """The same under ThreadSanitizer (vmm/qemu/build.sh --tsan), by hand.
 
-    It reports races of QEMU's own too; what counts is whether a stack of the
-    report is in ipi-defer or in libipidefer. With KVM only: TCG leaves its
-    generated code by longjmp(), and ThreadSanitizer loses the stack.
+    It reports races of QEMU's own too. With KVM only: TCG leaves its generated
+    code by longjmp(), and ThreadSanitizer loses the stack.
     """
 
     def reports(self, binary, case, test):
@@ -381,6 +403,7 @@ class Sanitized(unittest.TestCase):
         options = f"log_path={folder.name}/log halt_on_error=0 exitcode=0"
         result = unittest.TestResult()
         with unittest.mock.patch.object(test_qemu, "QEMU", binary), \
+                unittest.mock.patch.object(machine, "TIMEOUT", 10 * TIMEOUT), \
                 unittest.mock.patch.dict(os.environ, TSAN_OPTIONS=options):
             unittest.TestSuite([case(test)]).run(result)
         text = ""
@@ -388,28 +411,32 @@ class Sanitized(unittest.TestCase):
             with open(os.path.join(folder.name, name)) as log:
                 text += log.read()
         found = text.split("WARNING: ThreadSanitizer")[1:]
-        ours = [report for report in found
-                if re.search("ipi_defer|ipidefer", report)]
+        ours = list(filter(is_ours, found))
         print(f"{case.__name__}: {len(found)} reports, {len(ours)} of ipi-defer")
         return result, ours
 
-    def clean(self, case, test):
-        result, ours = self.reports(TSAN, case, test)
-        self.assertEqual(result.errors + result.failures, [])
-        self.assertEqual(ours, [])
+    def clean(self, case, test, **slower):
+        """@param slower: attributes of the case, as all takes ten times as long"""
+        with contextlib.ExitStack() as stack:
+            for name, value in slower.items():
+                stack.enter_context(
+                    unittest.mock.patch.object(case, name, value))
+            result, ours = self.reports(TSAN, case, test)
+        self.assertEqual(ours, [], "\n".join(ours))
+        for _, trace in result.errors + result.failures:
+            self.fail(trace)
 
     def test_race(self):
         self.clean(RaceKvm, "test_race")
 
     def test_migration(self):
-        self.clean(RaceMigrationKvm, "test_race")
+        self.clean(RaceMigrationKvm, "test_race", rings=2000)
 
     def test_unplug(self):
-        self.clean(RaceUnplugKvm, "test_race")
+        self.clean(RaceUnplugKvm, "test_race", rings=2000)
 
     def test_end_of_a_registration(self):
-        with unittest.mock.patch.object(EndedRegistration, "rounds", 60):
-            self.clean(EndedRegistrationKvm, "test_no_bit_after_the_end")
+        self.clean(EndedRegistrationKvm, "test_no_bit_after_the_end", rounds=60)
 
     def test_it_reports_the_mutant_without_the_lock(self):
         _, ours = self.reports(f"{TSAN}-no-lock", RaceKvm, "test_race")
