@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "failure.hpp"
+#include "json_reader.hpp"
 #include "program.hpp"
 
 namespace ipidefer::cli {
@@ -25,15 +26,26 @@ std::string fixed(double value, int digits)
     return out.str();
 }
 
+json results_from(std::string_view text)
+{
+    std::string why = "it has no benchmarks";
+    try {
+        json results = read_json(text);
+        if (results.is_object() && results.contains("benchmarks"))
+            return results;
+    } catch (const Failure& failure) {
+        why = failure.what();
+    }
+    throw Failure{Exit::kCannotRun,
+                  "the benchmark's output is not what was expected: " + why,
+                  std::string{text.substr(0, 1000)}};
+}
+
 }  // namespace
 
 std::string ratio_table(std::string_view text)
 {
-    const json results = json::parse(text, nullptr, false);
-    if (!results.is_object() || !results.contains("benchmarks"))
-        throw Failure{Exit::kCannotRun,
-                      "the benchmark's output is not what was expected",
-                      std::string{text.substr(0, 1000)}};
+    const json results = results_from(text);
     double base = 0;
     for (const auto& b : results["benchmarks"])
         if (b.value("name", "") == kBase) base = b.value("cpu_time", 0.0);

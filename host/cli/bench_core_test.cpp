@@ -32,6 +32,15 @@ TEST(RatioTable, WithoutTheBaseThereAreNoRatios)
 TEST(RatioTable, OtherOutputIsRefused)
 {
     EXPECT_THROW((void)ratio_table("no JSON"), Failure);
+    try {
+        (void)ratio_table("{\"benchmarks\":" + std::string(80'000, '[') +
+                          std::string(80'000, ']') + '}');
+        ADD_FAILURE() << "it was taken";
+    } catch (const Failure& failure) {
+        EXPECT_STREQ(failure.what(),
+                     "the benchmark's output is not what was expected: JSON: it "
+                     "is nested 80001 deep, the most is 64");
+    }
     EXPECT_THROW((void)ratio_table("{}"), Failure);
 }
 

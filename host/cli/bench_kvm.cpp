@@ -12,6 +12,7 @@
 
 #include "cpio.hpp"
 #include "failure.hpp"
+#include "json_reader.hpp"
 #include "program.hpp"
 #include "scratch.hpp"
 #include "text.hpp"
@@ -140,6 +141,18 @@ void add_options(CLI::App& app, BenchKvmOptions& options)
     app.add_option("--pin", options.pin,
                    "host CPUs of sender and loop (default: the first two)");
     app.add_option("--json", options.json, "write a report here, - for stdout");
+}
+
+json read_vmm_report(std::string_view text)
+{
+    json report;
+    try {
+        report = read_json(text);
+    } catch (const Failure& failure) {
+        not_understood(failure.what());
+    }
+    if (!report.is_object()) not_understood("its report is no object");
+    return report;
 }
 
 std::vector<BenchRound> bench_rounds(std::string_view console,
@@ -291,8 +304,7 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
             "ipidefer-vmm ended with status " + std::to_string(result.status),
             result.output};
     }
-    json vmm_report = json::parse(lab::read_whole(file), nullptr, false);
-    if (!vmm_report.is_object()) not_understood("no JSON");
+    const json vmm_report = read_vmm_report(lab::read_whole(file));
     json report;
     try {
         report =

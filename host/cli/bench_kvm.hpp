@@ -39,6 +39,9 @@ struct BenchRound {
     BenchPhase quiet, delivered, deferred;
 };
 
+/// The VMM's report, which is an object. Throws a Failure for others.
+[[nodiscard]] nlohmann::json read_vmm_report(std::string_view text);
+
 /// From the guest's lines and the VMM's report. Throws a Failure for others.
 [[nodiscard]] std::vector<BenchRound> bench_rounds(
     std::string_view console, const nlohmann::json& vmm_report);

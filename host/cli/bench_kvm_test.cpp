@@ -49,6 +49,25 @@ TEST(BenchKvm, PairsPhasesOfARound)
                      0.5);
 }
 
+TEST(BenchKvm, ReportIsAnObjectOfABoundedDepth)
+{
+    const auto refusal = [](const std::string& text) -> std::string {
+        try {
+            (void)read_vmm_report(text);
+        } catch (const Failure& failure) {
+            return failure.what();
+        }
+        return "";
+    };
+    EXPECT_EQ(read_vmm_report(vmm_report().dump()), vmm_report());
+    EXPECT_EQ(refusal("[]"), "the VMM's output is not what was expected: its "
+                             "report is no object");
+    EXPECT_EQ(refusal("{\"kvm\":" + std::string(80'000, '[') +
+                      std::string(80'000, ']') + '}'),
+              "the VMM's output is not what was expected: JSON: it is nested "
+              "80001 deep, the most is 64");
+}
+
 TEST(BenchKvm, TheTableSaysWhenKvmEmulates)
 {
     json vmm = vmm_report();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "failure.hpp"
+#include "json_reader.hpp"
 #include "open.hpp"
 #include "text.hpp"
 
@@ -130,11 +131,12 @@ std::vector<uid_t> users_from(const std::string& key, const json& value)
 
 json parsed(const std::string& text)
 {
-    // Comments are allowed.
-    json value = json::parse(text, nullptr, false, true);
-    if (value.is_discarded())
-        throw Failure{Exit::kCannotRun, "configuration: not JSON"};
-    return value;
+    try {
+        return read_json(text, {.comments = true});
+    } catch (const Failure& failure) {
+        throw Failure{failure.exit(),
+                      std::string{"configuration: "} + failure.what()};
+    }
 }
 
 }  // namespace

@@ -83,9 +83,19 @@ TEST(Config, WithoutAnAddressThereIsNoHttp)
     EXPECT_FALSE(parse_config(R"({"listen": ""})").listen);
 }
 
+TEST(Config, DepthHasALimitThatIsNamed)
+{
+    const std::string deep =
+        std::string(80'000, '[') + std::string(80'000, ']');
+    EXPECT_EQ(refusal("{\"owners\": " + deep + '}'),
+              "configuration: JSON: it is nested 80001 deep, the most is 64");
+    EXPECT_THROW((void)parse_policy(deep), Failure);
+}
+
 TEST(Config, WhatIsWrongIsNamed)
 {
-    EXPECT_EQ(refusal("{"), "configuration: not JSON");
+    EXPECT_TRUE(refusal("{").starts_with(
+        "configuration: not JSON: parse error at line 1, column 2"));
     EXPECT_NE(refusal("[]"), "");
     EXPECT_EQ(refusal(R"({"x": 1})"),
               "configuration: .x: there is no such key");

@@ -29,6 +29,7 @@
 #include "failure.hpp"
 #include "fleet.hpp"
 #include "http.hpp"
+#include "json_reader.hpp"
 #include "metrics.hpp"
 #include "status_json.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
@@ -288,7 +289,7 @@ class Daemon {
     {
         using Json = nlohmann::ordered_json;
         try {
-            const Json request = Json::parse(line, nullptr, false);
+            const auto request = read_json<Json>(line);
             if (!request.is_object() || !request.contains("command") ||
                 !request["command"].is_string())
                 throw Failure{Exit::kCannotRun, "expected {\"command\": ...}"};

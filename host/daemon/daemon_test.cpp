@@ -440,6 +440,20 @@ TEST_F(DaemonTest, ControlSaysWhatIsWrong)
     EXPECT_TRUE(ask({{"command", "status"}}).contains("vms"));
 }
 
+TEST_F(DaemonTest, RequestThatIsNestedTooDeeplyIsRefused)
+{
+    // As deep as a line can be.
+    constexpr std::size_t kDepth = 32'000;
+    const auto request = [](const std::string& value) {
+        return R"({"command": "policy", "vm": "web", "policy": )" + value + '}';
+    };
+    EXPECT_EQ(ask_text(request(std::string(kDepth, '[') +
+                               std::string(kDepth, ']'))),
+              (json{{"error",
+                     "JSON: it is nested 32001 deep, the most is 64"}}));
+    EXPECT_TRUE(ask({{"command", "status"}}).contains("vms"));
+}
+
 TEST_F(DaemonTest, OnlyConfiguredUsersMayChange)
 {
     const TestVm vm{folder_.path(), "web"};

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "failure.hpp"
+#include "json_reader.hpp"
 #include "text.hpp"
 
 namespace ipidefer::domain {
@@ -17,23 +18,19 @@ constexpr std::string_view kTypeKey = "qom-type";
 constexpr std::string_view kIsolated = "isolated-cpus";
 
 /// As QEMU's own parser has it.
-constexpr int kMostNesting = 1024;
+constexpr unsigned kMaxDepth = 1024;
 
-/// Not an object for what is no JSON. Throws Failure for what is nested deeper
-/// than QEMU takes: what is read here is written by recursion.
+/// Null for what is no JSON, of which QEMU will say so. Throws Failure for what is
+/// nested deeper than QEMU takes.
 Json parse_json(std::string_view text)
 {
-    return Json::parse(
-        text,
-        [](int depth, Json::parse_event_t, Json&) {
-            if (depth > kMostNesting)
-                throw Failure{Exit::kCannotRun,
-                              "-object: its JSON is nested deeper than " +
-                                  std::to_string(kMostNesting) +
-                                  ", the most that QEMU takes"};
-            return true;
-        },
-        false);
+    try {
+        return read_json<Json>(text, {.max_depth = kMaxDepth});
+    } catch (const NotJson&) {
+        return {};
+    } catch (const Failure& failure) {
+        throw Failure{failure.exit(), std::string{"-object: "} + failure.what()};
+    }
 }
 
 /// At commas; a doubled comma is one that does not separate.

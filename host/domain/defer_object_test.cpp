@@ -93,8 +93,8 @@ TEST(DeferObject, JsonIsNestedAsDeepAsQemuTakesIt)
         ADD_FAILURE() << "it was taken";
     } catch (const Failure& failure) {
         EXPECT_STREQ(failure.what(),
-                     "-object: its JSON is nested deeper than 1024, the most "
-                     "that QEMU takes");
+                     "-object: JSON: it is nested 100001 deep, the most is "
+                     "1024");
     }
 }
 

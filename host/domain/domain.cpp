@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "domain.hpp"
 
+#include <algorithm>
+
 #include "failure.hpp"
 #include "text.hpp"
 #include "xml_names.hpp"
@@ -9,8 +11,11 @@
 namespace ipidefer::domain {
 namespace {
 
-/// More than a machine has, so that a number in a file is no load.
+/// IDs and numbers in a file are below this, so that none is a load.
 constexpr unsigned kMostIothreads = 65536;
+/// Each may need a pin, and the document is read anew with each: tens of thousands
+/// would take hours, and no host has a use for that many.
+constexpr std::size_t kMaxIothreads = 512;
 
 [[noreturn]] void refuse_domain(const std::string& why)
 {
@@ -56,9 +61,14 @@ void read_iothreads(Domain& domain, pugi::xml_node root)
                           "'> is there twice");
     }
     const pugi::xml_node all = root.child("iothreads");
-    if (!all) return;
-    const unsigned number =
-        number_in(all, "the number", all.text().get(), kMostIothreads);
+    const std::size_t number =
+        all ? number_in(all, "the number", all.text().get(), kMostIothreads)
+            : 0;
+    if (const auto count = std::max(number, domain.iothreads.size());
+        count > kMaxIothreads)
+        refuse_domain("it has " + std::to_string(count) +
+                      " iothreads, the most is " +
+                      std::to_string(kMaxIothreads));
     for (unsigned id = 1; domain.iothreads.size() < number; ++id)
         domain.iothreads.insert(id);
 }

@@ -100,6 +100,26 @@ TEST(Domain, ObjectIsFoundWhateverThePrefix)
                     .objects.empty());
 }
 
+TEST(Domain, NumberOfIothreadsHasALimitThatIsNamed)
+{
+    const auto refusal = [](const std::string& xml) -> std::string {
+        try {
+            (void)read_domain(with(xml));
+        } catch (const Failure& failure) {
+            return failure.what();
+        }
+        return "";
+    };
+    std::string ids;
+    for (unsigned id = 1; id <= 513; ++id)
+        ids += "<iothread id='" + std::to_string(100 * id) + "'/>";
+    EXPECT_EQ(refusal("<iothreads>512</iothreads>"), "");
+    EXPECT_EQ(refusal("<iothreads>50000</iothreads>"),
+              "domain XML: it has 50000 iothreads, the most is 512");
+    EXPECT_EQ(refusal("<iothreadids>" + ids + "</iothreadids>"),
+              "domain XML: it has 513 iothreads, the most is 512");
+}
+
 TEST(Domain, WhatCannotBeOneIsRefused)
 {
     for (const std::string& wrong :

@@ -281,7 +281,9 @@ class Planner {
                                    : "is not on a CPU of --host-isolated")))
                 continue;
             pin(seat, {free_isolated_cpu()});
+            look();
         }
+        // Where one of these is does not depend on the others.
         for (const Seat& seat : seats(domain_, isolated_)) {
             if (seat.isolated || seat.fit == Fit::kRight) continue;
             if (seat.fit == Fit::kWrong &&
@@ -289,6 +291,7 @@ class Planner {
                 continue;
             pin(seat, housekeeping_cpus());
         }
+        look();
     }
 
     [[nodiscard]] bool outside_choice(const Seat& seat) const
@@ -336,7 +339,7 @@ class Planner {
             xml_.insert_after(last, pin);
         else
             xml_.append(cputune, pin);
-        changed(element, seat.name() + ": CPUs " + list);
+        note(Kind::kChange, element, seat.name() + ": CPUs " + list);
     }
 
     /// Made, behind its sibling or last, when it is not there.

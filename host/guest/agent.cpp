@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "files.hpp"
+#include "json_reader.hpp"
 #include "loops.hpp"
 #include "mounts.hpp"
 #include "nested.hpp"
@@ -64,7 +65,7 @@ class Agent {
         for (;;) {
             json reply;
             try {
-                reply = obey(json::parse(port_.read_line()));
+                reply = obey(read_json(port_.read_line()));
             } catch (const std::exception& error) {
                 reply = {{protocol::kError, error.what()}};
             }

@@ -123,6 +123,21 @@ TEST_F(ChannelsTest, WhatIsNoObjectIsRefused)
     }
 }
 
+TEST_F(ChannelsTest, WhatIsNestedTooDeeplyIsRefused)
+{
+    JsonLines lines{std::move(ours_)};
+    peer_says("{\"stats\":" + std::string(80'000, '[') +
+              std::string(80'000, ']') + "}\n");
+    try {
+        (void)wait_for(lines.read());
+        ADD_FAILURE() << "it was taken";
+    } catch (const Failure& failure) {
+        EXPECT_TRUE(std::string_view{failure.what()}.ends_with(
+            "(JSON: it is nested 80001 deep, the most is 64)"))
+            << failure.what();
+    }
+}
+
 TEST_F(ChannelsTest, PeerThatIsGoneIsAnError)
 {
     JsonLines lines{std::move(ours_)};

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "failure.hpp"
+#include "json_reader.hpp"
+#include "text.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -17,6 +19,20 @@ namespace asio = boost::asio;
 /// A guest is not trusted to end its lines.
 constexpr std::size_t kLongestLine = 16u << 20;
 constexpr std::size_t kShown = 200;
+
+nlohmann::json object_from(const std::string& line)
+{
+    std::string why = "it is none";
+    try {
+        auto message = read_json(line, {.max_bytes = kLongestLine});
+        if (message.is_object()) return message;
+    } catch (const Failure& failure) {
+        why = failure.what();
+    }
+    throw Failure{Exit::kCannotRun, "expected a JSON object, got: " +
+                                        printable(line.substr(0, kShown)) +
+                                        " (" + why + ')'};
+}
 
 }  // namespace
 
@@ -32,11 +48,7 @@ asio::awaitable<nlohmann::json> JsonLines::read()
         asio::use_awaitable);
     const std::string line = buffer_.substr(0, size);
     buffer_.erase(0, size);
-    auto message = nlohmann::json::parse(line, nullptr, false);
-    if (!message.is_object())
-        throw Failure{Exit::kCannotRun,
-                      "expected a JSON object, got: " + line.substr(0, kShown)};
-    co_return message;
+    co_return object_from(line);
 }
 
 asio::awaitable<void> JsonLines::write(const nlohmann::json& message)

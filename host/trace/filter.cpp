@@ -395,6 +395,8 @@ class Parser {
         const std::size_t begin = at_;
         const std::size_t end = text_.find('}', at_);
         if (end == std::string_view::npos) fail("'}' is missing", begin - 1);
+        // The kernel takes a list of none, but not a list that is not there.
+        if (end == begin) fail("a list of CPUs is missing", begin);
         const CpuSet set = list(text_.substr(begin, end - begin), begin);
         at_ = end + 1;
         if (set.size() == 1) return single(field, op, *set.begin());
@@ -415,7 +417,7 @@ class Parser {
     CpuSet list(std::string_view text, std::size_t column) const
     {
         try {
-            return parse_cpulist(text, vcpus_);
+            return parse_kernel_cpulist(text, vcpus_);
         } catch (const Failure& failure) {
             fail(failure.what(), column);
         }

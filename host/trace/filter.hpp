@@ -13,11 +13,13 @@
 //   equals,
 //     does not equal. Against a number or a CPU: "is in", and for a list of one
 //     CPU that one is compared with; a longer list equals no number, so == is
-//     never true, and != always, but for a number that is no CPU of the VM.
+//     never true, and != always, but for a number that is no CPU of the VM. So
+//     with a list of none.
+//     The list is one of Linux (cpulist.hpp), N being the VM's last vCPU.
 //   - a number takes all but ~; & is true when any bit is in both. A CPU takes
 //     no & with a number, which the kernel lets pass and never finds true.
 //   - a string takes == and !=, and ~ with a pattern (glob.hpp).
-// Beyond the kernel's, strings need no quotes, and CPU lists know ^.
+// Beyond the kernel's, strings need no quotes.
 //
 // Not handled: .function, .ustring.
 #pragma once
@@ -53,7 +55,7 @@ class Filter final {
     /// Bytes; longer ones are nobody's intent.
     static constexpr std::size_t kLongest = 64 * 1024;
 
-    /// @param vcpus of the VM: a CPU list names none from there on
+    /// @param vcpus of the VM, at least 1: a CPU list names none from there on
     /// Throws FilterError.
     Filter(std::string_view text, std::uint32_t vcpus);
     ~Filter();

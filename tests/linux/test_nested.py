@@ -48,9 +48,10 @@ class NestedCase(GuestCase):
         self.m.run(f"vmm --guest /bin/l2 --append 'scenario={scenario}' "
                    f"--pin {CPU} --mem 16M --timeout 86400 --quiet "
                    ">/vmm.log 2>&1 &")
-        self.m.run("i=0; while ! grep -q spinning /vmm.log && [ $i -lt 300 ];"
-                   " do sleep 0.1; i=$((i+1)); done; sleep 0.5; cat /vmm.log")
-        self.assertIn("spinning", "\n".join(self.m.console[-20:]))
+        said = self.m.lines_of(
+            "i=0; while ! grep -q spinning /vmm.log && [ $i -lt 300 ];"
+            " do sleep 0.1; i=$((i+1)); done; sleep 0.5; cat /vmm.log")
+        self.assertIn("spinning", "\n".join(said))
 
     def checks(self):
         """The counts of the kernel's checks."""

@@ -12,9 +12,10 @@ must: what they do not know of would pass for noise of the hardware.
 """
 import re
 import sys
+import time
 import unittest
 
-from linux_guest import ISOLATED, GuestCase, missing
+from linux_guest import ISOLATED, PATIENCE, GuestCase, missing
 
 CPU = ISOLATED[0]
 TRACING = "/sys/kernel/debug/tracing"
@@ -43,7 +44,14 @@ class Noise(GuestCase):
             self.m.run(f"echo {value} >{TRACING}/osnoise/{name}")
         self.m.run(f"echo 1 >{TRACING}/events/osnoise/irq_noise/enable")
         self.m.run(f"echo osnoise >{TRACING}/current_tracer")
-        self.m.run("sleep 1")
+        # Its thread may start late on a busy host: any interrupt shows whether it
+        # looks.
+        deadline = time.monotonic() + PATIENCE
+        while not self.traced("irq_noise: "):
+            if time.monotonic() > deadline:
+                self.fail("osnoise sees nothing:\n" + "\n".join(
+                    self.m.lines_of(f"cat {TRACING}/osnoise/*_us {TRACING}/trace")))
+            self.m.run(f"echo ipi {CPU} >{TEST}; sleep 0.1")
 
     def expect_named(self, append):
         self.start(append)

@@ -26,7 +26,8 @@ ENTRIES = ("syscall", "int80", "compat", "fault", "breakpoint", "interrupt",
            "nmi", "nmi+syscall")
 TEST = "/sys/kernel/debug/x86/ipi_defer/test"
 CPU = ISOLATED[0]
-TLBI, SYNC_CORE = 0xea, 0xf5
+SYNC_CORE = 0xf5
+WORKS = (("kernel_tlbi", 0xea), ("sync_core", SYNC_CORE))
 
 
 def program(name):
@@ -195,9 +196,14 @@ class Coalescing(OracleCase):
         [line] = self.m.lines_of("grep MemFree /proc/meminfo")
         return int(re.search(r"MemFree: +(\d+) kB", line).group(1))
 
-    def coalesce(self, mode, work):
+    def start(self, mode):
         self.boot(f"ipi_defer={mode}")
-        # The vCPUs stay in the loops of init.
+        # The isolated vCPUs stay in the loops of init. The other one does not: it
+        # would be interrupted and waited for, a million times, which took most of
+        # the time and is not what is looked at.
+        self.m.run("echo 0 >/sys/devices/system/cpu/cpu1/online")
+
+    def coalesce(self, work):
         self.m.run("sleep 1")
         free = self.free_memory()
         before = self.m.work_stats(work)
@@ -214,21 +220,22 @@ class Coalescing(OracleCase):
         self.assertGreaterEqual(done["done"], after["seq"])
         self.assertLessEqual(done["flushed"] - after["flushed"], 1)
 
-    def test_guest_kernel_tlbi(self):
-        self.coalesce("guest", "kernel_tlbi")
+    def test_guest(self):
+        self.start("guest")
+        for work, _ in WORKS:
+            with self.subTest(work=work):
+                self.coalesce(work)
 
-    def test_guest_sync_core(self):
-        self.coalesce("guest", "sync_core")
-
-    def test_hv_kernel_tlbi(self):
-        self.coalesce("hv", "kernel_tlbi")
-        counters = self.m.counters(CPU, TLBI)
-        self.assertGreaterEqual(counters["coalesced"], self.REQUESTS - 1)
-
-    def test_hv_sync_core(self):
-        self.coalesce("hv", "sync_core")
-        counters = self.m.counters(CPU, SYNC_CORE)
-        self.assertGreaterEqual(counters["coalesced"], self.REQUESTS - 1)
+    def test_hv(self):
+        self.start("hv")
+        for work, vector in WORKS:
+            with self.subTest(work=work):
+                before = self.m.counters(CPU, vector)
+                self.coalesce(work)
+                after = self.m.counters(CPU, vector)
+                self.assertGreaterEqual(
+                    after["coalesced"] - before.get("coalesced", 0),
+                    self.REQUESTS - 1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ by TSC, each request of the guest's comes before the host's verdicts about it an
 these before the guest's own word that it is over.
 """
 import base64
+import collections
 import gzip
 import os
 import re
@@ -26,6 +27,11 @@ from segment_tool import IPIDEFER, Tool, Trace
 TRACE_CMD = shutil.which("trace-cmd") or ""
 VM = "guest"
 CHANGES = 6
+ATTEMPTS = 5
+VECTORS = {0xf5: "sync_core", 0xea: "kernel_tlbi"}
+OF_ONE_CPU = re.compile(
+    r"(?P<event>ipi_defer_request|ipi_defer_verdict|ipi_verdict): +"
+    r"(?:target|cpu)=(?P<cpu>\d+) (?P<rest>.*)")
 
 
 def libraries(program):
@@ -34,6 +40,102 @@ def libraries(program):
                          check=True).stdout
     return {path.lstrip("/"): os.path.realpath(path)
             for path in re.findall(r"(/\S+) \(0x", out)}
+
+
+def follow(lines, cpu):
+    """Each request to a vCPU: has it its verdicts before its end, and no others?
+
+    Requests are known by work and number, so that another sender's may come in
+    between. One that is overdue is made again under its number, and then has
+    another verdict. A verdict says the vector only: it is that of the oldest request
+    of this work that waits for one. One for reason max-age is nobody's: the VMM
+    delivers by itself what has waited for long.
+
+    @return {work: requests that were seen from begin to end}, what is wrong
+    """
+    ended, faults = collections.Counter(), []
+    # By work: {number: [times sent, verdicts]} of requests without an end.
+    waiting = {work: {} for work in VECTORS.values()}
+    # Verdicts that may be of requests from before the guest's recording.
+    seen, strays = collections.Counter(), {work: [] for work in waiting}
+    for line in lines:
+        found = OF_ONE_CPU.search(line)
+        if not found or int(found["cpu"]) != cpu:
+            continue
+        values = dict(word.split("=", 1) for word in found["rest"].split())
+        if found["event"] == "ipi_verdict":
+            work = VECTORS.get(int(values["vector"], 0))
+            if work is None or values.get("reason") == "max-age":
+                continue
+            oldest = next((one for one in waiting[work].values()
+                           if one[1] < one[0]), None)
+            if oldest:
+                oldest[1] += 1
+            else:
+                strays[work].append(line)
+            continue
+        work, number = values["work"], int(values["seq"])
+        if found["event"] == "ipi_defer_request":
+            # Between requests that were recorded there is no other one.
+            if seen[work]:
+                faults += [f"nobody's: {stray}" for stray in strays[work]]
+            strays[work].clear()
+            seen[work] += 1
+            waiting[work].setdefault(number, [0, 0])[0] += 1
+        elif number in waiting[work]:
+            sent, verdicts = waiting[work].pop(number)
+            ended[work] += 1
+            if verdicts != sent:
+                faults.append(f"sent {sent} times, {verdicts} verdicts: {line}")
+        elif seen[work]:
+            faults.append(f"not requested: {line}")
+    # The guest's recording ends at some time.
+    for work, requests in waiting.items():
+        if len(requests) > 1:
+            faults.append(f"{work} never ends: {sorted(requests)}")
+    return ended, faults
+
+
+class Follow(unittest.TestCase):
+    """What is out of order is found, and nothing else is."""
+
+    @staticmethod
+    def lines(*events):
+        """R, V and E, of a number, and of kernel_tlbi if there is a t; A: for age."""
+        text = []
+        for event in events:
+            kind, number = event[0], event[1:].rstrip("t")
+            work, vector = (("kernel_tlbi", "0xea") if event.endswith("t")
+                            else ("sync_core", "0xf5"))
+            text.append({
+                "R": f"ipi_defer_request:  target=2 work={work} seq={number}",
+                "V": f"ipi_verdict:  cpu=2 vector={vector} verdict=deferred",
+                "A": f"ipi_verdict:  cpu=2 vector={vector} verdict=delivered "
+                     "reason=max-age",
+                "E": f"ipi_defer_verdict:  target=2 work={work} seq={number} "
+                     "verdict=pending"}[kind])
+        return text
+
+    def test_in_order(self):
+        for events, ended in (
+                ("R1 V E1 R2 V E2", 2),
+                ("R1 V A E1 A R2 V E2", 2),           # delivered for age
+                ("R1 V R1 V E1", 1),                  # asked again
+                ("R1 R7t V Vt E7t E1 R2 V E2", 2),    # another sender
+                ("R1 R2 V V E2 E1", 2),               # the same work
+                ("V V E0 R1 V E1 V V", 1),            # before and after
+                ("R1 V E1 R2 V", 1), ("R1 V E1 R2", 1)):
+            with self.subTest(events=events):
+                seen, faults = follow(self.lines(*events.split()), 2)
+                self.assertEqual((seen["sync_core"], faults), (ended, []))
+
+    def test_out_of_order(self):
+        for events in ("R1 E1 V R2 V E2", "R1 E1", "R1 Vt E1", "R1 A E1",
+                       "V R1 E1", "R1 V E1 V R2 V E2", "R1 V V E1 R2 V E2",
+                       "R1 V R1 E1", "R1 V E2", "R1 V R2 V R3 V E3"):
+            with self.subTest(events=events):
+                self.assertNotEqual(
+                    follow(self.lines(*events.split()), 2)[1], [])
 
 
 class TraceDat(GuestCase):
@@ -64,23 +166,23 @@ class TraceDat(GuestCase):
                              *more)
 
     def test_one_timeline(self):
-        path, trace = self.record()
+        for _ in range(ATTEMPTS):
+            path, trace = self.record()
+            lines = self.merged(path).splitlines()
+            # What is lost on a busy host cannot be judged.
+            if not any("lost" in line.lower() for line in lines) and \
+                    all(event["event"] != "lost" for event in trace.events):
+                break
+        else:
+            self.fail(f"events were lost in {ATTEMPTS} attempts")
         self.assertGreater(sum(trace.verdicts().values()), 0)
-        lines = self.merged(path).splitlines()
-        # What concerns one isolated vCPU, in the order of the lines.
-        marks = {"R": rf"ipi_defer_request:.*\btarget={ISOLATED[0]}\b",
-                 "V": rf"ipi_verdict:.*\bcpu={ISOLATED[0]}\b",
-                 "E": rf"ipi_defer_verdict:.*\btarget={ISOLATED[0]}\b"}
-        order = "".join(mark for line in lines
-                        for mark, event in marks.items()
-                        if re.search(event, line))
+        ended, faults = follow(lines, ISOLATED[0])
+        self.assertEqual(faults, [], "\n".join(lines[:200]))
         # Each change is three requests.
-        self.assertGreaterEqual(order.count("R"), 3 * CHANGES)
-        self.assertRegex(order, r"(RVE){%d}" % (2 * CHANGES),
-                         "\n".join(lines[:60]))
+        self.assertGreaterEqual(ended["sync_core"], 3 * CHANGES)
         # With another offset they are not in order.
         wrong = self.merged(path, "--tsc-offset", "0").splitlines()
-        self.assertNotEqual(wrong, lines)
+        self.assertNotEqual(follow(wrong, ISOLATED[0])[1], [])
 
     def test_refused(self):
         broken = os.path.join(self.folder, "broken.dat")

@@ -15,27 +15,24 @@ import os
 import sys
 import unittest
 
-from linux_guest import (BASE, ISOLATION, KERNEL, QEMU, ROOT, Guest, GuestCase, archive,
+from linux_guest import (BASE, ISOLATION, KERNEL, ROOT, Guest, GuestCase, archive,
                          missing)
-from machine import Machine
 
 XEN = os.environ.get("IPIDEFER_XEN", "")
 
 
 class XenGuest(Guest):
-    """Linux as Xen's first domain, which has the console."""
+    """Linux as Xen's first domain, whose console is Xen's."""
 
     def __init__(self, initrd, append):
-        # pylint: disable=non-parent-init-called,super-init-not-called
-        self.console = []
+        # pylint: disable=super-init-not-called
         linux = f"{BASE} console=hvc0 {ISOLATION} generation=1 {append}"
-        # Neither Xen's own messages nor its switch of the console among those of Linux.
-        xen = "com1=115200 console=com1 loglvl=none guest_loglvl=none dom0_mem=512M"
-        Machine.__init__(
-            self, QEMU, XEN, "-cpu", "max", "-no-reboot", "-append", xen,
-            # Modules are separated by commas, so those in one are doubled.
-            "-initrd", f"{KERNEL} {linux}".replace(",", ",,") + f",{initrd}",
-            "-object", "ipi-defer,id=d0,isolated-cpus=2-3", memory="1G")
+        # Xen's own messages are not among those of Linux.
+        xen = "com2=115200 console=com2 loglvl=none guest_loglvl=none dom0_mem=512M"
+        self.launch(XEN, "-cpu", "max", "-no-reboot", "-append", xen,
+                    # Modules are separated by commas, so those in one are doubled.
+                    "-initrd", f"{KERNEL} {linux}".replace(",", ",,") + f",{initrd}",
+                    "-object", "ipi-defer,id=d0,isolated-cpus=2-3", memory="1G")
 
 
 class Xen(GuestCase):

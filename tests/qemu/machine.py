@@ -47,11 +47,18 @@ class Stream:
             raise Failed(f"sending to QEMU: {error}") from error
 
     def receive(self, timeout=TIMEOUT):
+        line = self.poll(timeout)
+        if line is None:
+            raise Failed(f"nothing after {timeout} s, but {self._buffer!r}")
+        return line
+
+    def poll(self, timeout):
+        """@return the next line, or None if there is none in time"""
         deadline = time.monotonic() + timeout
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise Failed(f"nothing after {timeout} s, but {self._buffer!r}")
+                return None
             try:
                 data = self._socket.recv(65536)
             except OSError as error:

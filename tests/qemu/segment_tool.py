@@ -81,7 +81,9 @@ class Trace:
         return self._out.read()
 
     def __exit__(self, kind, *_):
-        self._process.send_signal(signal.SIGINT)
+        # Not SIGINT, which may be ignored here: it is by what a shell without job
+        # control runs in the background, and whatever that starts.
+        self._process.send_signal(signal.SIGTERM)
         try:
             status = self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
