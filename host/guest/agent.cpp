@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,15 @@ using nlohmann::json;
 using Cpus = std::vector<unsigned>;
 
 constexpr char kStatsFile[] = "/sys/kernel/debug/x86/ipi_defer/stats";
+constexpr char kResentFile[] = "/sys/kernel/debug/x86/ipi_defer/resent";
+
+std::string online_cpus()
+{
+    std::string text = read_file("/sys/devices/system/cpu/online").value_or("");
+    while (text.ends_with('\n')) text.pop_back();
+    // A kernel that was built for one CPU, or runs on one, may not say.
+    return text.empty() ? "0" : text;
+}
 
 /// Lines of the kernel's log that mention ipi_defer, but not the command line.
 std::vector<std::string> kernel_messages()
@@ -61,6 +71,7 @@ class Agent {
         send({{protocol::kReady, true},
               {protocol::kRelease, system.release},
               {protocol::kVersion, system.version},
+              {protocol::kOnline, online_cpus()},
               {protocol::kCommandLine, command_line}});
         for (;;) {
             json reply;
@@ -79,6 +90,15 @@ class Agent {
         // Kernel text is ASCII, a workload's output need not even be UTF-8.
         port_.write_line(
             message.dump(-1, ' ', true, json::error_handler_t::replace));
+    }
+
+    /// The port is slow, and a workload may say much.
+    void say_alive()
+    {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < said_alive_ + std::chrono::seconds{1}) return;
+        said_alive_ = now;
+        send({{protocol::kAlive, true}});
     }
 
     json obey(const json& request)
@@ -103,8 +123,8 @@ class Agent {
         isolated_ = request.at(protocol::kIsolated).get<Cpus>();
         housekeeping_ = request.at(protocol::kHousekeeping).get<Cpus>();
         // It would end the undisturbed loops every second. Linux 6.12 stops it
-        // even where it has stopped, which is a warning if that was a while ago;
-        // for a CPU with a task, such as this one, it has not.
+        // even where it has stopped, which is a warning if that was a while
+        // ago; for a CPU with a task, such as this one, it has not.
         for (const unsigned cpu : isolated_) {
             pin_to({cpu});
             const auto why =
@@ -162,11 +182,12 @@ class Agent {
         return *loops_;
     }
 
-    static json stats()
+    static json text_of(const char* file)
     {
-        const auto text = read_file(kStatsFile);
+        const auto text = read_file(file);
         return text ? json(*text) : json(nullptr);
     }
+    static json stats() { return text_of(kStatsFile); }
 
     json snapshot()
     {
@@ -177,7 +198,10 @@ class Agent {
                     {{protocol::kCpu, seen.cpu},
                      {protocol::kGaps, seen.interruptions},
                      {protocol::kLongestCycles, seen.longest_cycles},
-                     {protocol::kLongestNs, seen.longest_ns}});
+                     {protocol::kLongestNs, seen.longest_ns},
+                     {protocol::kState, seen.state},
+                     {protocol::kRunsOn, seen.runs_on},
+                     {protocol::kLeft, seen.left}});
         json nested = json::array();
         if (nested_)
             for (const auto& seen : nested_->seen())
@@ -188,6 +212,7 @@ class Agent {
         return {
             {protocol::kNestedGuests, nested},
             {protocol::kStats, stats()},
+            {protocol::kResent, text_of(kResentFile)},
             {protocol::kInterrupts, read_file("/proc/interrupts").value_or("")},
             {protocol::kHists, tracing_.read()},
             {protocol::kLoops, loops}};
@@ -198,14 +223,15 @@ class Agent {
         const std::string file =
             std::string{protocol::kWorkloads} + "/" +
             request.at(protocol::kWorkload).get<std::string>();
-        const auto ended =
-            run_program({protocol::kBusybox, "sh", file}, housekeeping_);
+        const auto ended = run_program({protocol::kBusybox, "sh", file},
+                                       housekeeping_, [this] { say_alive(); });
         return {{protocol::kStatus, ended.status},
                 {protocol::kOutput, ended.output}};
     }
 
     std::vector<std::string> missing_;
     Port port_;
+    std::chrono::steady_clock::time_point said_alive_;
     Cpus isolated_;
     Cpus housekeeping_;
     Tracing tracing_;

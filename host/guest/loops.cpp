@@ -12,8 +12,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <new>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -56,6 +58,44 @@ double measure_cycles_per_ns()
     const std::uint64_t last = __rdtsc();
     const std::chrono::duration<double, std::nano> took = Clock::now() - begin;
     return static_cast<double>(last - first) / took.count();
+}
+
+/// The number behind `name` in a file of lines such as "name: 5".
+std::uint64_t number_after(const std::string& text, const std::string& name)
+{
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with(name)) continue;
+        const auto colon = line.find(':');
+        if (colon != std::string::npos)
+            return std::strtoull(line.c_str() + colon + 1, nullptr, 10);
+    }
+    return 0;
+}
+
+/// Where the process is, and whether it stays there.
+void look_at(pid_t pid, Loops::Seen& seen)
+{
+    // Fields behind the name, of which the state is the first and the CPU the
+    // 37th: proc_pid_stat(5).
+    constexpr int kProcessor = 37;
+    const std::string folder = "/proc/" + std::to_string(pid);
+    const std::string stat = read_file(folder + "/stat").value_or("");
+    const auto name_end = stat.rfind(") ");
+    if (name_end == std::string::npos) return;
+    std::istringstream fields{stat.substr(name_end + 2)};
+    std::string field;
+    for (int i = 1; i <= kProcessor && fields >> field; ++i) {
+        if (i == 1) seen.state = field;
+        if (i == kProcessor)
+            seen.runs_on =
+                static_cast<unsigned>(std::strtoul(field.c_str(), nullptr, 10));
+    }
+    // The second file is there if the kernel has CONFIG_SCHED_DEBUG.
+    seen.left = number_after(read_file(folder + "/status").value_or(""),
+                             "voluntary_ctxt_switches") +
+                number_after(read_file(folder + "/sched").value_or(""),
+                             "se.nr_migrations");
 }
 
 void await(const std::string& what, const std::function<bool()>& done)
@@ -178,10 +218,16 @@ std::vector<Loops::Seen> Loops::seen() const
     std::vector<Seen> all;
     for (const auto& loop : loops_) {
         const std::uint64_t longest = loop.page->longest.load(kRelaxed);
-        all.push_back({loop.cpu, loop.page->interruptions.load(kRelaxed),
-                       longest,
-                       static_cast<std::uint64_t>(static_cast<double>(longest) /
-                                                  cycles_per_ns_)});
+        Seen seen{loop.cpu,
+                  loop.page->interruptions.load(kRelaxed),
+                  longest,
+                  static_cast<std::uint64_t>(static_cast<double>(longest) /
+                                             cycles_per_ns_),
+                  {},
+                  loop.cpu,
+                  0};
+        look_at(loop.pid, seen);
+        all.push_back(std::move(seen));
     }
     return all;
 }

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace ipidefer::lab::agent {
@@ -19,6 +20,9 @@ class Loops {
         std::uint64_t interruptions;
         std::uint64_t longest_cycles;
         std::uint64_t longest_ns;
+        std::string state;  // as in /proc/PID/stat; empty when it has ended
+        unsigned runs_on;
+        std::uint64_t left;  // gave its CPU away, or was moved to another
     };
 
     /// One loop on each of `cpus`; returns when all of them spin. A gap longer

@@ -72,7 +72,8 @@ void pin_to(const std::vector<unsigned>& cpus)
 }
 
 Ended run_program(const std::vector<std::string>& arguments,
-                  const std::vector<unsigned>& cpus)
+                  const std::vector<unsigned>& cpus,
+                  const std::function<void()>& said)
 {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0) throw last_error("pipe");
@@ -90,7 +91,10 @@ Ended run_program(const std::vector<std::string>& arguments,
     while (events[1].revents == 0) {
         if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
             throw last_error("poll");
-        if (events[0].revents != 0 && !read_some(pipe[0], ended.output))
+        if (events[0].revents == 0) continue;
+        if (read_some(pipe[0], ended.output))
+            said();
+        else
             events[0].fd = -1;
     }
     while (events[0].fd >= 0 && ::poll(events.data(), 1, 0) > 0 &&

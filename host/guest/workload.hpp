@@ -3,6 +3,7 @@
 // left behind.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,11 @@ struct Ended {
 void pin_to(const std::vector<unsigned>& cpus);
 
 /// Runs a program on `cpus` (on any if empty) until it ends, and kills what it
-/// has left in its process group.
-[[nodiscard]] Ended run_program(const std::vector<std::string>& arguments,
-                                const std::vector<unsigned>& cpus);
+/// has left in its process group. `said` is called when it has written
+/// something.
+[[nodiscard]] Ended run_program(
+    const std::vector<std::string>& arguments,
+    const std::vector<unsigned>& cpus,
+    const std::function<void()>& said = [] {});
 
 }  // namespace ipidefer::lab::agent

@@ -139,7 +139,16 @@ class Checks {
         const std::uint64_t taken =
             typed ? taken_by_loop(typed->row)
                   : row_of(at_.b, cpu_, work_).delivered - first_.delivered;
-        if (taken > others)
+        if (taken <= others) return;
+        if (always_in_kernel())
+            say(str(taken) +
+                " typed interrupts came while the vCPU was in the kernel by "
+                "its "
+                "word, but only " +
+                str(others) +
+                " others can have taken it there: something else than its loop "
+                "ran on it, or the word was wrong");
+        else
             say("its loop was interrupted in userspace: " + str(taken) +
                 " typed interrupts, but only " + str(others) +
                 " others that can have taken it into the kernel");
@@ -150,8 +159,15 @@ class Checks {
     {
         const auto suppressed =
             static_cast<std::uint64_t>(last_.suppressed - first_.suppressed);
-        equal(requested(), "requested", suppressed + delivered(),
-              "suppressed and delivered");
+        // An IPI that is sent again is no other request here: it may be one
+        // more interrupt.
+        const std::uint64_t answered = suppressed + delivered();
+        if (answered > requested())
+            at_most(answered - requested(), resent(), requested(), "requested",
+                    answered, "suppressed and delivered");
+        else
+            at_most(requested() - answered, flushed(), requested(), "requested",
+                    answered, "suppressed and delivered");
     }
 
     void hv_mode()
@@ -165,8 +181,14 @@ class Checks {
                              verdicts_of(at_.a, cpu_, binding->vector);
         equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
               "deferred, coalesced and delivered by the VMM (I1)");
-        equal(delivered(), "taken", vmm.delivered(),
-              "delivered by the VMM (I1)");
+        // Two of them may be one interrupt, but none may be two.
+        if (delivered() > vmm.delivered())
+            equal(delivered(), "taken", vmm.delivered(),
+                  "delivered by the VMM (I1)");
+        else
+            at_most(vmm.delivered() - delivered(), flushed() + resent(),
+                    delivered(), "taken", vmm.delivered(),
+                    "delivered by the VMM (I1)");
         // Isolated, bound and allowed: then only the word decides.
         for (const auto verdict :
              {IPIDEFER_DELIVERED_NOT_ISOLATED, IPIDEFER_DELIVERED_NOT_BOUND,
@@ -184,6 +206,43 @@ class Checks {
     }
 
   private:
+    /// IPIs that were sent again, to any vCPU: an upper bound for this one.
+    [[nodiscard]] std::uint64_t resent() const
+    {
+        return at_.c.resent - at_.a.resent;
+    }
+
+    /// Two numbers that may differ, as an interrupt that is delivered while
+    /// another by its vector is pending (in the IRR) is not one more. Nobody
+    /// counts how often that happens, but there is a bound. Linux sends work of
+    /// a kind one request at a time (text_mutex, vmap_purge_lock), and a sender
+    /// waits. So another comes while one is pending only if the sender was
+    /// answered otherwise: by a flush, which answers at most one that way, as
+    /// the next sender waits for the interrupt; or if it was late, and sent
+    /// again.
+    void at_most(std::uint64_t difference, std::uint64_t limit,
+                 std::uint64_t one, const std::string& what,
+                 std::uint64_t other, const std::string& what_else)
+    {
+        if (difference <= limit) return;
+        say(str(one) + " " + what + ", but " + str(other) + " " + what_else +
+            (limit == 0
+                 ? std::string{}
+                 : ": they differ by " + str(difference) + ", and at most " +
+                       str(limit) + " can be merged"));
+    }
+
+    /// By the VMM's verdicts from A to B.
+    [[nodiscard]] bool always_in_kernel() const
+    {
+        const VmmBinding* binding = binding_of(at_.b, cpu_, work_);
+        if (binding == nullptr) return false;
+        const Verdicts vmm = verdicts_of(at_.b, cpu_, binding->vector) -
+                             verdicts_of(at_.a, cpu_, binding->vector);
+        return vmm.delivered() != 0 &&
+               vmm.delivered() == vmm.count[IPIDEFER_DELIVERED_IN_KERNEL];
+    }
+
     [[nodiscard]] std::uint64_t taken_by_loop(std::string_view row) const
     {
         return interrupts_of(at_.b, cpu_, row) -
@@ -254,6 +313,44 @@ void vmm_stays_out(const Snapshots& at, std::vector<std::string>& found)
 }
 
 }  // namespace
+
+std::string loops_left(const Snapshots& at)
+{
+    std::string all;
+    for (const auto& [cpu, after] : at.b.loops) {
+        const auto before = at.a.loops.find(cpu);
+        std::string why;
+        if (after.state == '\0' || after.state == 'Z' || after.state == 'X')
+            why = "has ended";
+        else if (after.state == 'T' || after.state == 't')
+            why = "is stopped";
+        else if (after.runs_on != cpu)
+            why = "was moved to vCPU " + std::to_string(after.runs_on);
+        else if (before != at.a.loops.end() &&
+                 after.left != before->second.left)
+            why = "was stopped or moved " +
+                  str(after.left - before->second.left) + " times";
+        if (why.empty()) continue;
+        if (!all.empty()) all += "; ";
+        all += "the loop of vCPU " + std::to_string(cpu) + ' ' + why;
+    }
+    return all;
+}
+
+std::string missing_cpus(const CpuSet& isolated, const std::string& online,
+                         const std::string& append)
+{
+    // The guest's text: no CPU of the lab's has a greater number.
+    constexpr unsigned kMostCpus = 4096;
+    const CpuSet there = parse_cpulist(online, kMostCpus);
+    CpuSet missing;
+    for (const unsigned cpu : isolated)
+        if (!there.contains(cpu)) missing.insert(cpu);
+    if (missing.empty()) return {};
+    return "the guest has CPUs " + online + " online, without the isolated " +
+           format_cpulist(missing) +
+           (append.empty() ? std::string{} : "; see --append '" + append + "'");
+}
 
 bool pending(const Snapshot& snapshot, unsigned cpu, const std::string& work)
 {

@@ -19,6 +19,17 @@ namespace ipidefer::lab {
                                                      const Snapshots& at,
                                                      const CpuSet& isolated);
 
+/// How a loop was kept from spinning on its vCPU from A to B, other than by
+/// interrupts; empty when none was. Then the vCPUs were not what the lab
+/// measures, and no count of theirs means anything.
+[[nodiscard]] std::string loops_left(const Snapshots& at);
+
+/// Why a guest with `online` CPUs (a list as Linux writes it) cannot be used;
+/// empty when it can. `append` is the likely reason.
+[[nodiscard]] std::string missing_cpus(const CpuSet& isolated,
+                                       const std::string& online,
+                                       const std::string& append);
+
 /// Typed work of `cpu` that is recorded in its context word, not yet done.
 [[nodiscard]] bool pending(const Snapshot& snapshot, unsigned cpu,
                            const std::string& work);

@@ -129,6 +129,62 @@ TEST(Agreement, IpiThatWasRecordedAndDeliveredIsSaid)
                         "VMM (I1)"});
 }
 
+/// 37 delivered, and `taken` interrupts; 37 requests more than in a good run.
+Snapshots delivered_37(std::uint64_t taken, std::uint64_t flushes,
+                       std::uint64_t resent)
+{
+    auto at = good_run(Mode::kHv);
+    verdict(at.c, 2, IPIDEFER_DELIVERED_IN_KERNEL) += 37;
+    verdict(at.c, 2, IPIDEFER_DEFERRED) += flushes - 1;
+    auto& last = row(at.c, 2);
+    last.requested += 37 + flushes - 1;
+    last.seq += 37 + flushes - 1;
+    last.done = last.seq;
+    last.flushed += flushes - 1;
+    last.delivered += taken;
+    at.c.interrupts.rows["DSC"].taken[2] += taken;
+    at.c.resent += resent;
+    at.c.hists.clear();
+    return at;
+}
+
+/// With ticks, an entry may find work pending, and answer a request whose IPI
+/// waits for interrupts to be on again: the next one is merged with it.
+TEST(Agreement, OneIpiMayBeMergedForEachFlush)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37(36, 1, 0)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37(32, 5, 0)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37(35, 1, 0)),
+              Sentences{"vCPU 2, sync_core: 35 taken, but 37 delivered by the "
+                        "VMM (I1): they differ by 2, and at most 1 can be "
+                        "merged"});
+}
+
+TEST(Agreement, OneIpiMayBeMergedForEachThatWasSentAgain)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37(35, 1, 1)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37(34, 1, 1)).size(), 1u);
+}
+
+TEST(Agreement, InterruptThatNobodySentIsSaidHoweverManyWereFlushed)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37(38, 5, 5)),
+              Sentences{"vCPU 2, sync_core: 38 taken, but 37 delivered by the "
+                        "VMM (I1)"});
+}
+
+TEST(Agreement, GuestModeMayMergeForFlushesAndTakeWhatWasSentAgain)
+{
+    auto at = good_run(Mode::kGuest);
+    // One of the ten was delivered while another was pending.
+    row(at.c, 2).suppressed -= 1;
+    EXPECT_EQ(check(Mode::kGuest, at), Sentences{});
+    row(at.c, 2).suppressed += 2;
+    EXPECT_EQ(check(Mode::kGuest, at).size(), 1u);
+    at.c.resent += 1;
+    EXPECT_EQ(check(Mode::kGuest, at), Sentences{});
+}
+
 TEST(Agreement, FlushThatDidNotHappenIsSaid)
 {
     auto at = good_run(Mode::kHv);
@@ -212,6 +268,57 @@ TEST(Agreement, TypedInterruptOfALoopInUserspaceIsSaid)
                         "can have taken it into the kernel"});
 }
 
+/// What the VMM saw is not called something else.
+TEST(Agreement, TypedInterruptOfAVcpuInTheKernelIsNotCalledOneInUserspace)
+{
+    auto at = good_run(Mode::kHv);
+    for (Snapshot* snapshot : {&at.b, &at.c}) {
+        row(*snapshot, 2).delivered += 2;
+        row(*snapshot, 2).requested += 2;
+        row(*snapshot, 2).seq += 2;
+        row(*snapshot, 2).done = row(*snapshot, 2).seq;
+        verdict(*snapshot, 2, IPIDEFER_DELIVERED_IN_KERNEL) += 2;
+        snapshot->interrupts.rows["DSC"].taken[2] += 2;
+        snapshot->hists.clear();
+    }
+    EXPECT_EQ(check(Mode::kHv, at),
+              Sentences{"vCPU 2, sync_core: 2 typed interrupts came while the "
+                        "vCPU was in the kernel by its word, but only 0 others "
+                        "can have taken it there: something else than its loop "
+                        "ran on it, or the word was wrong"});
+}
+
+TEST(LoopsLeft, LoopsThatSpinOnHaveNotLeft)
+{
+    EXPECT_EQ(loops_left(good_run(Mode::kHv)), "");
+}
+
+TEST(LoopsLeft, WhatTheWorkloadDidToThemIsSaid)
+{
+    auto at = good_run(Mode::kHv);
+    at.b.loops.at(2).state = 'T';
+    at.b.loops.at(3).runs_on = 1;
+    EXPECT_EQ(loops_left(at),
+              "the loop of vCPU 2 is stopped; the loop of vCPU 3 was moved to "
+              "vCPU 1");
+    at.b.loops.at(2).state = '\0';
+    at.b.loops.at(3).runs_on = 3;
+    at.b.loops.at(3).left += 2;
+    EXPECT_EQ(loops_left(at),
+              "the loop of vCPU 2 has ended; the loop of vCPU 3 was stopped or "
+              "moved 2 times");
+}
+
+TEST(MissingCpus, IsolatedOnesMustBeOnline)
+{
+    EXPECT_EQ(missing_cpus(kIsolated, "0-3", ""), "");
+    EXPECT_EQ(missing_cpus(kIsolated, "0-1", "maxcpus=2"),
+              "the guest has CPUs 0-1 online, without the isolated 2-3; see "
+              "--append 'maxcpus=2'");
+    EXPECT_EQ(missing_cpus(kIsolated, "0-2", ""),
+              "the guest has CPUs 0-2 online, without the isolated 3");
+}
+
 TEST(Agreement, TypedInterruptDuringAnotherOneIsAllowed)
 {
     auto at = good_run(Mode::kGuest);
@@ -227,10 +334,11 @@ TEST(Agreement, TypedInterruptDuringAnotherOneIsAllowed)
 TEST(Agreement, RequestThatTheSenderLostIsSaid)
 {
     auto at = good_run(Mode::kGuest);
-    row(at.c, 3).suppressed -= 1;
+    row(at.c, 3).suppressed -= 2;
     EXPECT_EQ(check(Mode::kGuest, at),
-              Sentences{"vCPU 3, sync_core: 10 requested, but 9 suppressed and "
-                        "delivered"});
+              Sentences{"vCPU 3, sync_core: 10 requested, but 8 suppressed and "
+                        "delivered: they differ by 2, and at most 1 can be "
+                        "merged"});
 }
 
 TEST(Agreement, TraceEventsAreAThirdCount)

@@ -146,5 +146,15 @@ TEST_F(ChannelsTest, PeerThatIsGoneIsAnError)
     EXPECT_THROW((void)wait_for(lines.read()), boost::system::system_error);
 }
 
+TEST_F(ChannelsTest, AgentThatSaysItIsAliveHasNotAnswered)
+{
+    GuestChannel guest{std::move(ours_)};
+    peer_says("{\"alive\": true}\n{\"alive\": true}\n{\"status\": 0}\n");
+    int alive = 0;
+    EXPECT_EQ(wait_for(guest.ask({{"command", "run"}}, [&] { ++alive; })),
+              json({{"status", 0}}));
+    EXPECT_EQ(alive, 2);
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

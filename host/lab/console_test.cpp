@@ -41,7 +41,29 @@ TEST(ConsoleDefect, WhatKernelsPrintWhenTheyAreInTrouble)
         {"lab-agent: /dev/ttyS1: No such file or directory",
          "the end of the lab's agent"},
     };
-    for (const auto& [line, kind] : cases) EXPECT_EQ(defect_in(line), kind);
+    for (const auto& [line, kind] : cases) {
+        const auto trouble = defect_in(line);
+        ASSERT_TRUE(trouble) << line;
+        EXPECT_EQ(trouble->kind, kind);
+    }
+}
+
+TEST(ConsoleDefect, LackOfTimeMayBeTheHostsDoing)
+{
+    const auto tick = defect_in(
+        "[   17.0] WARNING: CPU: 1 PID: 23 at kernel/sched/core.c:5733 "
+        "sched_tick_remote+0xc8/0xf0");
+    ASSERT_TRUE(tick && tick->late);
+    EXPECT_EQ(tick->kind, "a late remote tick");
+    EXPECT_EQ(tick->late->limit, std::chrono::seconds{3});
+    EXPECT_TRUE(
+        defect_in("[ 21.0] rcu: INFO: rcu_sched self-detected stall on CPU")
+            ->late);
+    EXPECT_TRUE(defect_in("watchdog: BUG: soft lockup - CPU#1 stuck")->late);
+    EXPECT_FALSE(
+        defect_in("WARNING: CPU: 1 PID: 1 at kernel/smp.c:780 foo+0x1/0x3")
+            ->late);
+    EXPECT_FALSE(defect_in("Kernel panic - not syncing: no")->late);
 }
 
 TEST(ConsoleDefect, WhatHealthyKernelsPrint)
@@ -54,7 +76,7 @@ TEST(ConsoleDefect, WhatHealthyKernelsPrint)
           "ipi_defer=off",
           "[    0.4] ipi_defer: fault injection: drop_flush",
           "[    0.5] rcu: \tRCU CPU stall timeout is 21", ""})
-        EXPECT_EQ(defect_in(line), std::nullopt) << line;
+        EXPECT_FALSE(defect_in(line)) << line;
 }
 
 class ConsoleTest : public testing::Test {
@@ -77,6 +99,15 @@ TEST_F(ConsoleTest, FirstDefectStays)
 {
     console_.feed("BUG: one\nKernel panic - not syncing: two\n");
     EXPECT_EQ(console_.defect(), "a bug: BUG: one");
+}
+
+TEST_F(ConsoleTest, TroubleThatLackOfTimeDoesNotExplainGoesFirst)
+{
+    console_.feed("watchdog: BUG: soft lockup - one\n");
+    EXPECT_TRUE(console_.late());
+    console_.feed("kernel BUG at two\nkernel BUG at three\n");
+    EXPECT_EQ(console_.defect(), "a bug: kernel BUG at two");
+    EXPECT_FALSE(console_.late());
 }
 
 TEST_F(ConsoleTest, TailIsTheLastLinesAndTheUnfinishedOne)

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fstream>
 
+#include "agreement.hpp"
 #include "events.hpp"
 #include "failure.hpp"
 #include "initramfs.hpp"
@@ -46,6 +47,12 @@ std::optional<GuestStats> stats_in(const json& answer)
     const json& text = answer.at(protocol::kStats);
     if (text.is_null()) return std::nullopt;
     return parse_stats(text.get<std::string>());
+}
+
+char state_in(const json& loop)
+{
+    const auto state = loop.at(protocol::kState).get<std::string>();
+    return state.empty() ? '\0' : state.front();
 }
 
 /// Everything that typed IPIs change. The state word of a vCPU changes with
@@ -88,6 +95,12 @@ class Session {
         guest.release = hello.at(protocol::kRelease);
         guest.version = hello.at(protocol::kVersion);
         guest.kernel_command_line = hello.at(protocol::kCommandLine);
+        // Nothing else works in such a guest, not even to prepare it.
+        if (auto why =
+                missing_cpus(options_.isolated, hello.at(protocol::kOnline),
+                             options_.append);
+            !why.empty())
+            throw Failure{Exit::kCannotRun, why};
 
         json request = command(protocol::kPrepare);
         request[protocol::kIsolated] = options_.isolated;
@@ -122,6 +135,13 @@ class Session {
         co_await work(workload);
         const auto took = std::chrono::steady_clock::now() - start;
         at.b = co_await snapshot();
+        if (const auto why = loops_left(at); !why.empty())
+            throw Failure{
+                Exit::kCannotRun,
+                "workload " + workload.name +
+                    " kept the loops from spinning "
+                    "on the isolated vCPUs, so nothing can be said of these: " +
+                    why};
         co_await machine_.ask_guest(command(protocol::kStopLoops),
                                     "stopping the isolated loops");
         at.c = co_await snapshot();
@@ -202,14 +222,21 @@ class Session {
             if (vmm) taken.vmm = parse_ipi_defer(*vmm);
             taken.segment = std::move(segment);
             taken.stats = stats_in(after);
+            if (const json& resent = after.at(protocol::kResent);
+                !resent.is_null())
+                taken.resent = parse_resent(resent.get<std::string>());
             taken.interrupts = parse_interrupts(
                 after.at(protocol::kInterrupts).get<std::string>());
             for (const auto& [name, text] : after.at(protocol::kHists).items())
                 taken.hists[name] = parse_histogram(text.get<std::string>());
             for (const auto& loop : after.at(protocol::kLoops))
                 taken.loops[loop.at(protocol::kCpu).get<unsigned>()] = {
-                    loop.at(protocol::kGaps), loop.at(protocol::kLongestCycles),
-                    loop.at(protocol::kLongestNs)};
+                    loop.at(protocol::kGaps),
+                    loop.at(protocol::kLongestCycles),
+                    loop.at(protocol::kLongestNs),
+                    state_in(loop),
+                    loop.at(protocol::kRunsOn),
+                    loop.at(protocol::kLeft)};
             for (const auto& guest : after.at(protocol::kNestedGuests))
                 taken.nested[guest.at(protocol::kCpu).get<unsigned>()] = {
                     guest.at(protocol::kExits),
@@ -245,10 +272,17 @@ class SegmentCleanup {
     const Options& options_;
 };
 
-fs::path make_logs(const Options& options, const fs::path& scratch, Mode mode)
+/// What a mode's files are called; more than one attempt have a number.
+std::string attempt_name(Mode mode, unsigned attempt)
 {
-    const fs::path logs =
-        options.keep_logs.value_or(scratch) / std::string{name(mode)};
+    return std::string{name(mode)} +
+           (attempt == 0 ? "" : '-' + std::to_string(attempt + 1));
+}
+
+fs::path make_logs(const Options& options, const fs::path& scratch,
+                   const std::string& attempt)
+{
+    const fs::path logs = options.keep_logs.value_or(scratch) / attempt;
     std::error_code error;
     fs::create_directories(logs, error);
     if (error)
@@ -270,14 +304,15 @@ void explain_fallback(const Guest& guest, const Run& run, Progress& progress)
 
 asio::awaitable<void> run_mode(const Options& options, Mode mode,
                                IpiDefer ipi_defer, const fs::path& initramfs,
-                               const fs::path& scratch, Progress& progress,
+                               const fs::path& scratch,
+                               const std::string& attempt, Progress& progress,
                                Report& report)
 {
     MachineSpec spec;
     spec.qemu = options.qemu;
-    spec.sockets = scratch / (std::string{name(mode)} + ".sockets");
+    spec.sockets = scratch / (attempt + ".sockets");
     fs::create_directory(spec.sockets);
-    spec.logs = make_logs(options, scratch, mode);
+    spec.logs = make_logs(options, scratch, attempt);
     spec.patience = std::chrono::seconds{options.timeout};
     spec.arguments =
         qemu_arguments(options, mode, ipi_defer, initramfs, spec.sockets);
@@ -300,6 +335,37 @@ asio::awaitable<void> run_mode(const Options& options, Mode mode,
             explain_fallback(guest, report.runs.back(), progress);
     }
     co_await machine.power_off();
+}
+
+/// Until the host lets the guest run, or no retry is left.
+asio::awaitable<void> run_mode_with_retries(const Options& options, Mode mode,
+                                            IpiDefer ipi_defer,
+                                            const fs::path& initramfs,
+                                            const fs::path& scratch,
+                                            Progress& progress, Report& report)
+{
+    const auto runs = report.runs.size();
+    const auto guests = report.guests.size();
+    for (unsigned attempt = 0;; ++attempt) {
+        try {
+            co_await run_mode(options, mode, ipi_defer, initramfs, scratch,
+                              attempt_name(mode, attempt), progress, report);
+            co_return;
+        } catch (const HostStarved& starved) {
+            const bool again = attempt < options.retries;
+            report.starved.push_back({mode, starved.starvation().thread,
+                                      starved.starvation().lost, starved.what(),
+                                      again});
+            if (!again) throw;
+            progress.note("mode " + std::string{name(mode)} + ": " +
+                          starved.what() + "; retry " +
+                          std::to_string(attempt + 1) + " of " +
+                          std::to_string(options.retries));
+        }
+        // All workloads of a mode are run in one guest.
+        report.runs.resize(runs);
+        report.guests.resize(guests);
+    }
 }
 
 }  // namespace
@@ -333,8 +399,8 @@ asio::awaitable<void> run_experiment(const Options& options,
 
     for (const Mode mode : options.modes) {
         try {
-            co_await run_mode(options, mode, ipi_defer, initramfs, scratch,
-                              progress, report);
+            co_await run_mode_with_retries(options, mode, ipi_defer, initramfs,
+                                           scratch, progress, report);
         } catch (const Failure& failure) {
             if (failure.exit() == Exit::kDefect)
                 report.given_up =

@@ -27,10 +27,15 @@ asio::awaitable<json> GuestChannel::ready()
     co_return message;
 }
 
-asio::awaitable<json> GuestChannel::ask(json request)
+asio::awaitable<json> GuestChannel::ask(json request,
+                                        std::function<void()> alive)
 {
     co_await lines_.write(request);
     json answer = co_await lines_.read();
+    while (answer.contains(protocol::kAlive)) {
+        if (alive) alive();
+        answer = co_await lines_.read();
+    }
     if (answer.contains(protocol::kError))
         throw Failure{Exit::kCannotRun,
                       "the agent cannot " +

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "json_lines.hpp"
@@ -16,10 +17,11 @@ class GuestChannel {
     /// Waits for the agent's first words.
     [[nodiscard]] boost::asio::awaitable<nlohmann::json> ready();
 
-    /// One command, and its answer. Throws a Failure when the answer is that it
-    /// failed.
+    /// One command, and its answer. `alive` is called each time that the agent
+    /// says meanwhile that it has not stopped. Throws a Failure when the answer
+    /// is that it failed.
     [[nodiscard]] boost::asio::awaitable<nlohmann::json> ask(
-        nlohmann::json request);
+        nlohmann::json request, std::function<void()> alive = {});
 
     /// A command that has no answer.
     [[nodiscard]] boost::asio::awaitable<void> tell(nlohmann::json request);

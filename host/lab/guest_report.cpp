@@ -75,6 +75,13 @@ GuestStats parse_stats(std::string_view text)
     return stats;
 }
 
+std::uint64_t parse_resent(std::string_view text)
+{
+    const auto lines = lines_of(text);
+    const auto line = lines.empty() ? std::string_view{} : lines.front();
+    return number_in<std::uint64_t>("count of IPIs sent again", line, line);
+}
+
 Interrupts parse_interrupts(std::string_view text)
 {
     static const std::string kWhat = "/proc/interrupts";

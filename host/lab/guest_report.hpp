@@ -57,6 +57,8 @@ struct Histogram {
 };
 
 [[nodiscard]] GuestStats parse_stats(std::string_view text);
+/// /sys/kernel/debug/x86/ipi_defer/resent.
+[[nodiscard]] std::uint64_t parse_resent(std::string_view text);
 [[nodiscard]] Interrupts parse_interrupts(std::string_view text);
 [[nodiscard]] Histogram parse_histogram(std::string_view text);
 

@@ -124,5 +124,11 @@ TEST(Histogram, TornEntriesAreRefused)
     EXPECT_THROW((void)parse_histogram("{ cpu: 2 } hitcount: x\n"), Failure);
 }
 
+TEST(Resent, IsANumber)
+{
+    EXPECT_EQ(parse_resent("3\n"), 3u);
+    EXPECT_THROW((void)parse_resent("many\n"), Failure);
+}
+
 }  // namespace
 }  // namespace ipidefer::lab

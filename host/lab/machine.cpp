@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 
 #include "console.hpp"
 #include "cpio.hpp"
@@ -39,8 +41,12 @@ constexpr auto kLook = 50ms;
 constexpr auto kAfterDefect = 1500ms;
 /// For what QEMU wrote before it ended.
 constexpr auto kDrain = 1s;
-/// For a guest that has nothing left to do.
-constexpr auto kPowerOff = 20s;
+/// How often to look at QEMU's threads, and whether the guest's time is over.
+/// Of the time between two looks no more than twice this counts: a lab that was
+/// stopped or starved itself has not waited for the guest.
+constexpr auto kSample = 500ms;
+/// A guest's kernel that complains of lateness does so soon after the limit.
+constexpr auto kComplains = 2s;
 
 /// Something that happens at most once, and can be waited for.
 class Once {
@@ -111,17 +117,18 @@ struct Machine::State : std::enable_shared_from_this<State> {
                               bp::std_in<bp::null, (bp::std_out & bp::std_err)>(
                                   spec.logs / "qemu.log")
                                   .string(),
-                              bp::limit_handles,
                               // Not even a killed lab leaves a guest behind,
                               // and Ctrl-C is for the lab alone.
                               bp::extend::on_exec_setup = [](auto&) {
                                   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
                                   ::setpgid(0, 0);
+                                  inherit_standard_streams_only();
                               }};
         } catch (const bp::process_error& error) {
             throw Failure{Exit::kCannotRun, "cannot run " + spec.qemu.string() +
                                                 ": " + error.code().message()};
         }
+        host.watch("QEMU's main thread", child.id(), child.id());
         const auto self = shared_from_this();
         asio::co_spawn(
             executor, [self] { return self->watch_process(); }, asio::detached);
@@ -153,10 +160,38 @@ struct Machine::State : std::enable_shared_from_this<State> {
 
     void fail_on_console(const std::string& what)
     {
-        fail(Failure{Exit::kDefect,
-                     (console.defect() ? *console.defect() : what) +
-                         " (while " + doing + ')',
-                     console.tail()});
+        const std::string why = (console.defect() ? *console.defect() : what) +
+                                " (while " + doing + ')';
+        if (console.late())
+            if (auto found = host.time().starvation(
+                    noticed_at, console.late()->limit + kComplains,
+                    console.late()->share)) {
+                fail_starved(std::move(*found), why);
+                return;
+            }
+        fail(Failure{Exit::kDefect, why, console.tail()});
+    }
+
+    void fail_starved(Starvation found, const std::string& why)
+    {
+        if (failed.is_set() || stopping.is_set()) return;
+        const auto seconds =
+            std::chrono::round<std::chrono::seconds>(found.lost);
+        starved.emplace(found,
+                        "the host starved " + found.thread + " for " +
+                            std::to_string(seconds.count()) +
+                            " s, no verdict: " + why,
+                        console.tail());
+        fail(*starved);
+    }
+
+    /// The guest, or QEMU, has said something.
+    void sign_of_life() { silent = {}; }
+
+    [[noreturn]] void raise() const
+    {
+        if (starved) throw *starved;
+        throw *failure;
     }
 
     asio::awaitable<void> watch_console()
@@ -169,9 +204,12 @@ struct Machine::State : std::enable_shared_from_this<State> {
                 asio::buffer(chunk),
                 asio::redirect_error(asio::use_awaitable, error));
             if (error) break;
+            sign_of_life();
             console.feed({chunk.data(), got});
             if (console.defect() && !noticed) {
                 noticed = true;
+                host.sample();
+                noticed_at = HostTime::Clock::now();
                 asio::co_spawn(
                     executor,
                     [self = shared_from_this()]() -> asio::awaitable<void> {
@@ -210,11 +248,35 @@ struct Machine::State : std::enable_shared_from_this<State> {
 
     asio::awaitable<void> watch_patience()
     {
-        co_await (sleep_for(spec.patience) || stopping.wait() || ended.wait());
-        if (!stopping.is_set() && !ended.is_set())
-            fail_on_console("nothing more from the guest, its " +
-                            std::to_string(spec.patience.count()) +
-                            " seconds (--timeout) are over");
+        auto last = HostTime::Clock::now();
+        while (silent < spec.patience) {
+            co_await (sleep_for(kSample) || stopping.wait() || ended.wait());
+            if (stopping.is_set() || ended.is_set()) co_return;
+            host.sample();
+            const auto now = HostTime::Clock::now();
+            silent +=
+                std::min<HostTime::Clock::duration>(now - last, 2 * kSample);
+            last = now;
+        }
+        const std::string why = "no sign of life from the guest for " +
+                                std::to_string(spec.patience.count()) +
+                                " seconds (--timeout)";
+        if (auto found = host.time().starvation(last, spec.patience,
+                                                HostTime::Share::kNearlyAll);
+            found && !console.defect())
+            fail_starved(std::move(*found), why + " (while " + doing + ')');
+        else
+            fail_on_console(why);
+    }
+
+    /// Which of QEMU's threads are the vCPUs.
+    asio::awaitable<void> find_vcpus()
+    {
+        const auto vcpus = co_await qmp->execute("query-cpus-fast");
+        if (!vcpus) co_return;
+        for (const auto& vcpu : *vcpus)
+            host.watch("vCPU " + vcpu.at("cpu-index").dump(), child.id(),
+                       vcpu.at("thread-id").get<pid_t>());
     }
 
     asio::awaitable<json> connect_all()
@@ -228,6 +290,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
         guest.emplace(co_await guest_at.async_accept(asio::use_awaitable));
         qmp.emplace(co_await qmp_at.async_accept(asio::use_awaitable));
         json version = co_await qmp->negotiate();
+        co_await find_vcpus();
         running = true;
         co_return version;
     }
@@ -240,7 +303,8 @@ struct Machine::State : std::enable_shared_from_this<State> {
         // When the operation throws because a connection broke, this goes on
         // to wait for the reason to show.
         auto result = co_await (std::move(operation) || failed.wait());
-        if (failure) throw *failure;
+        if (failure) raise();
+        sign_of_life();
         // Cancelled from outside: nothing failed, and there is no answer.
         if (result.index() != 0)
             throw boost::system::system_error{asio::error::operation_aborted};
@@ -262,6 +326,11 @@ struct Machine::State : std::enable_shared_from_this<State> {
     Once failed;
     Once stopping;
     std::optional<Failure> failure;
+    /// The same, where it was the host's doing.
+    std::optional<HostStarved> starved;
+    ProcessTime host;
+    HostTime::Clock::duration silent{};
+    HostTime::Clock::time_point noticed_at;
     std::string doing = "starting QEMU";
     bool connected = false;
     bool running = false;
@@ -291,8 +360,12 @@ asio::awaitable<json> Machine::boot()
 
 asio::awaitable<json> Machine::ask_guest(json request, std::string doing)
 {
-    co_return co_await state_->guarded(state_->guest->ask(std::move(request)),
-                                       std::move(doing));
+    // Not within the co_await: GCC 12 destroys such a temporary twice.
+    std::function<void()> alive = [state = state_.get()] {
+        state->sign_of_life();
+    };
+    auto asking = state_->guest->ask(std::move(request), std::move(alive));
+    co_return co_await state_->guarded(std::move(asking), std::move(doing));
 }
 
 asio::awaitable<std::optional<json>> Machine::ask_vmm(std::string command)
@@ -315,14 +388,10 @@ asio::awaitable<void> Machine::power_off()
     const auto leave = [](State& state) -> asio::awaitable<json> {
         json request{{protocol::kCommand, protocol::kPowerOff}};
         co_await state.guest->tell(std::move(request));
-        co_await (state.ended.wait() || sleep_for(kPowerOff));
-        co_return state.ended.is_set();
+        co_await state.ended.wait();
+        co_return true;
     };
-    const json ended =
-        co_await state_->guarded(leave(*state_), "switching the guest off");
-    if (!ended.get<bool>() && !state_->failure)
-        state_->fail_on_console("the guest does not switch itself off");
-    if (state_->failure) throw *state_->failure;
+    (void)co_await state_->guarded(leave(*state_), "switching the guest off");
 }
 
 }  // namespace ipidefer::lab

@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "failure.hpp"
+#include "host_time.hpp"
+
 namespace ipidefer::lab {
 
 struct MachineSpec {
@@ -21,8 +24,25 @@ struct MachineSpec {
     std::filesystem::path sockets;
     /// Where console.log and qemu.log go.
     std::filesystem::path logs;
-    /// From start to end.
+    /// How long the guest may give no sign of life.
     std::chrono::seconds patience;
+};
+
+/// There is no verdict on the guest, as the host did not let it run.
+class HostStarved : public Failure {
+  public:
+    HostStarved(Starvation found, const std::string& what, std::string detail)
+        : Failure{Exit::kCannotRun, what, std::move(detail)},
+          starvation_{std::move(found)}
+    {
+    }
+    [[nodiscard]] const Starvation& starvation() const noexcept
+    {
+        return starvation_;
+    }
+
+  private:
+    Starvation starvation_;
 };
 
 class Machine {
@@ -36,7 +56,8 @@ class Machine {
     Machine& operator=(const Machine&) = delete;
 
     // All of these throw a Failure as soon as something is wrong: the console
-    // shows a defect, QEMU ends, or patience does. `doing` is for the message.
+    // shows a defect, QEMU ends, or patience does; a HostStarved where that is
+    // the host's doing. `doing` is for the message.
 
     /// Until QEMU is connected; returns its version.
     [[nodiscard]] boost::asio::awaitable<std::string> connect();
@@ -46,7 +67,9 @@ class Machine {
         nlohmann::json request, std::string doing);
     [[nodiscard]] boost::asio::awaitable<std::optional<nlohmann::json>> ask_vmm(
         std::string command);
-    /// Until QEMU has ended because the guest switched itself off.
+    /// Until QEMU has ended because the guest switched itself off. That may
+    /// take as long as anything else: nothing is measured any more, so a slow
+    /// end says nothing, and one that never comes is a guest that hangs.
     [[nodiscard]] boost::asio::awaitable<void> power_off();
 
   private:

@@ -19,6 +19,7 @@ constexpr unsigned kLeastMemoryMb = 128;
 constexpr unsigned kMostMemoryMb = 64 * 1024;
 constexpr unsigned kShortestTimeout = 5;
 constexpr unsigned kLongestTimeout = 24 * 3600;
+constexpr unsigned kMostRetries = 100;
 constexpr char kDefaultWorkload[] = "mixed";
 // What is deferred for a vCPU that runs a guest, and nothing else.
 constexpr char kDefaultNestedWorkload[] = "static-keys";
@@ -193,7 +194,14 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--json", raw.json, "write a report here, - for stdout");
     app.add_option("--keep-logs", raw.keep_logs,
                    "keep consoles and command lines in this folder");
-    app.add_option("--timeout", raw.timeout, "seconds that one guest may take")
+    app.add_option("--timeout", raw.timeout,
+                   "seconds without a sign of life (console, answer, output of "
+                   "the workload) after which a guest has hung; a run that "
+                   "advances may take any time")
+        ->capture_default_str();
+    app.add_option("--retries", raw.retries,
+                   "run a mode so many times again when the host starved its "
+                   "guest, which else ends the lab with status 1")
         ->capture_default_str();
     app.add_flag("--nested", raw.nested,
                  "isolated vCPUs run nested guests in place of the loops");
@@ -257,6 +265,10 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
                                 std::to_string(kShortestTimeout) + " and " +
                                 std::to_string(kLongestTimeout) + " seconds");
     options.timeout = raw.timeout;
+    if (raw.retries > kMostRetries)
+        refuse("--retries", std::to_string(raw.retries) + " is more than " +
+                                std::to_string(kMostRetries));
+    options.retries = raw.retries;
     options.guest_programs = guest_programs;
     options.busybox = find_busybox();
     return options;

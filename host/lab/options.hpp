@@ -48,6 +48,7 @@ struct RawOptions {
     std::string json;
     std::string keep_logs;
     unsigned timeout = 120;
+    unsigned retries = 0;
     bool list_workloads = false;
     bool nested = false;
 };
@@ -76,7 +77,8 @@ struct Options {
     std::filesystem::path shm_folder;  // empty: the default
     std::string json;                  // "-": standard output; empty: none
     std::optional<std::filesystem::path> keep_logs;
-    unsigned timeout = 0;  // seconds for one guest
+    unsigned timeout = 0;  // seconds without a sign of life from a guest
+    unsigned retries = 0;  // of a mode that the host starved
     bool nested = false;   // nested guests in place of the loops
     std::filesystem::path guest_programs;
     std::filesystem::path busybox;

@@ -194,6 +194,13 @@ TEST_F(OptionsTest, Timeout)
     EXPECT_EQ(refusal(), "--timeout: 4 is not within 5 and 86400 seconds");
 }
 
+TEST_F(OptionsTest, Retries)
+{
+    EXPECT_EQ(check().retries, 0u);
+    raw_.retries = 101;
+    EXPECT_EQ(refusal(), "--retries: 101 is more than 100");
+}
+
 TEST_F(OptionsTest, NestedHasAWorkloadOfItsOwnAndNeedsTcgAndModules)
 {
     std::ofstream{programs_ / "workloads" / "static-keys.sh"};

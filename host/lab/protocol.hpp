@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the lab and its agent in the guest say to each other over the second
 // serial port: one JSON object per line. The agent begins with kReady; then it
-// answers each command with one object, which has kError if it failed. Reports
-// of the kernel travel as the kernel wrote them: the host reads them, where
-// reading them is tested.
+// answers each command with one object, which has kError if it failed. Before
+// the answer there may be others with kAlive: the command still advances.
+// Reports of the kernel travel as the kernel wrote them: the host reads them,
+// where reading them is tested.
 #pragma once
 
 namespace ipidefer::lab::protocol {
@@ -47,6 +48,9 @@ inline constexpr char kPowerOff[] = "power-off";
 // Members of answers.
 inline constexpr char kReady[] = "ready";
 inline constexpr char kError[] = "error";
+inline constexpr char kAlive[] = "alive";
+inline constexpr char kOnline[] = "online";  // CPU list, as Linux writes it
+inline constexpr char kResent[] = "resent";  // typed IPIs, text, or null
 inline constexpr char kRelease[] = "release";
 inline constexpr char kVersion[] = "version";
 inline constexpr char kCommandLine[] = "command_line";
@@ -59,6 +63,11 @@ inline constexpr char kCpu[] = "cpu";
 inline constexpr char kGaps[] = "interruptions";
 inline constexpr char kLongestCycles[] = "longest_gap_cycles";
 inline constexpr char kLongestNs[] = "longest_gap_ns";
+// What became of the process: its state as in /proc/PID/stat (empty when it has
+// ended), where it runs, and how often it gave its CPU away by itself.
+inline constexpr char kState[] = "state";
+inline constexpr char kRunsOn[] = "runs_on";
+inline constexpr char kLeft[] = "left";
 inline constexpr char kNestedGuests[] = "nested_guests";  // of kCpu...
 inline constexpr char kExits[] = "exits";
 inline constexpr char kInterruptExits[] = "interrupt_exits";

@@ -112,6 +112,13 @@ Json to_json(const Report& report)
         json["given_up"] = {{"mode", name(report.given_up->mode)},
                             {"reason", report.given_up->reason},
                             {"console", report.given_up->console}};
+    json["starved"] = Json::array();
+    for (const auto& starved : report.starved)
+        json["starved"].push_back({{"mode", name(starved.mode)},
+                                   {"thread", starved.thread},
+                                   {"milliseconds", starved.lost.count()},
+                                   {"reason", starved.reason},
+                                   {"retried", starved.retried}});
     json["provenance"] = report.provenance;
     json["provenance"]["guests"] = Json::array();
     for (const auto& guest : report.guests)

@@ -40,10 +40,26 @@ Report good_report()
 TEST(ReportJson, TopLevel)
 {
     const Json json = to_json(good_report());
-    EXPECT_EQ(keys(json), (Keys{"schema", "runs", "given_up", "provenance"}));
+    EXPECT_EQ(keys(json),
+              (Keys{"schema", "runs", "given_up", "starved", "provenance"}));
     EXPECT_EQ(json["schema"], "ipidefer-lab/1");
     EXPECT_EQ(json["runs"].size(), 3u);
     EXPECT_TRUE(json["given_up"].is_null());
+}
+
+TEST(ReportJson, Starved)
+{
+    Report report = good_report();
+    EXPECT_EQ(to_json(report)["starved"], Json::array());
+    report.starved.push_back({Mode::kGuest, "vCPU 2",
+                              std::chrono::milliseconds{5500}, "a stall",
+                              true});
+    const Json starved = to_json(report)["starved"][0];
+    EXPECT_EQ(starved, (Json{{"mode", "guest"},
+                             {"thread", "vCPU 2"},
+                             {"milliseconds", 5500},
+                             {"reason", "a stall"},
+                             {"retried", true}}));
 }
 
 TEST(ReportJson, Run)
@@ -137,6 +153,7 @@ TEST(ReportJson, EveryMemberIsDocumented)
 {
     Report report = good_report();
     report.given_up = GivenUp{};
+    report.starved.emplace_back();
     report.provenance = provenance(Options{}, {"ipidefer"});
     for (auto& run : report.runs) run.nested[2] = {};
     Json json = to_json(report);

@@ -71,9 +71,19 @@ struct GivenUp {
     std::string console;
 };
 
+/// An attempt without a verdict, as the host did not let the guest run.
+struct Starved {
+    Mode mode = Mode::kOff;
+    std::string thread;
+    std::chrono::milliseconds lost{};
+    std::string reason;
+    bool retried = false;
+};
+
 struct Report {
     std::vector<Guest> guests;
     std::vector<Run> runs;
+    std::vector<Starved> starved;
     std::optional<GivenUp> given_up;
     nlohmann::json provenance;
 };

@@ -18,6 +18,14 @@ struct LoopReport {
     std::uint64_t interruptions = 0;
     std::uint64_t longest_cycles = 0;
     std::uint64_t longest_ns = 0;
+    /// Of its process, as in /proc/PID/stat: 'R', or 'T' for stopped; 0 when it
+    /// has ended.
+    char state = 'R';
+    /// The vCPU that it runs on.
+    unsigned runs_on = 0;
+    /// How often it gave its vCPU away by itself or was moved, since it began.
+    /// No interrupt makes it do that.
+    std::uint64_t left = 0;
 };
 
 /// What KVM in the guest counted of a nested guest since it started.
@@ -29,6 +37,8 @@ struct NestedReport {
 struct Snapshot {
     /// Nothing when the kernel has no ipi_defer.
     std::optional<GuestStats> stats;
+    /// Typed IPIs that were sent again as they were late, to all vCPUs.
+    std::uint64_t resent = 0;
     Interrupts interrupts;
     /// By the names in tracing.hpp; only what this kernel can count.
     std::map<std::string, Histogram> hists;

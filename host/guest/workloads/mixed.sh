@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Some of everything that this kernel can do.
+# Some of everything that this kernel can do. The lab takes what a workload says
+# for a sign of life, so each part says that it begins.
 here=$(dirname "$0") ran=0
 run() {
+    echo "$1"
     LAB_ROUNDS=$2 sh "$here/$1.sh"
     case $? in
     0) ran=$((ran + 1)) ;;
