@@ -59,6 +59,9 @@ class Lab {
     ProgramResult run(Arguments more)
     {
         Arguments arguments{"lab", "run", "--json", report_file().string()};
+        // That the host had other things to run says nothing of the guest.
+        if (std::ranges::find(more, "--retries") == more.end())
+            arguments.insert(arguments.end(), {"--retries", "3"});
         arguments.insert(arguments.end(), more.begin(), more.end());
         auto result = ipidefer::lab::run_program(program_, arguments);
         std::cout << result.output << std::flush;
@@ -274,7 +277,9 @@ void falls_back(Lab& lab)
     const char* stock = std::getenv("IPIDEFER_QEMU_STOCK");
     if (stock == nullptr || *stock == '\0')
         throw Skip{"IPIDEFER_QEMU_STOCK names no QEMU without ipi-defer"};
-    const auto result = lab.run({"--qemu", stock, "--modes", "hv"});
+    // No text is changed: under a stock QEMU a vCPU may run it from before.
+    const auto result =
+        lab.run({"--qemu", stock, "--modes", "hv", "--workload", "vmalloc"});
     expect_status(result, Exit::kDone);
     expect_said(result, "has no ipi-defer object");
     expect_said(result, "running as ipi_defer=off");
@@ -282,8 +287,10 @@ void falls_back(Lab& lab)
     expect(run["guest"]["mode"] == "off", "it did not fall back",
            result.output);
     expect(run["vmm"].is_null(), "a stock QEMU has verdicts", result.output);
-    expect(events(run, "do_sync_core") >= kLeastEvents, "too few events",
-           result.output);
+    expect(
+        events(run, "do_kernel_range_flush") + events(run, "do_flush_tlb_all") >
+            0,
+        "no events", result.output);
 }
 
 /// A script of the user's that is run as a workload.
@@ -428,7 +435,7 @@ void host_starves(Lab& lab)
         }};
         Arguments arguments{"--modes",     "off",         "--name",     name,
                             "--keep-logs", logs.string(), "--workload", work};
-        if (retry) arguments.insert(arguments.end(), {"--retries", "1"});
+        arguments.insert(arguments.end(), {"--retries", retry ? "1" : "0"});
         const auto result = lab.run(arguments);
         starving.join();
         expect_said(result, "the host starved ");
