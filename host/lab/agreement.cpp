@@ -143,8 +143,7 @@ class Checks {
         if (always_in_kernel())
             say(str(taken) +
                 " typed interrupts came while the vCPU was in the kernel by "
-                "its "
-                "word, but only " +
+                "its word, but only " +
                 str(others) +
                 " others can have taken it there: something else than its loop "
                 "ran on it, or the word was wrong");
@@ -161,13 +160,8 @@ class Checks {
             static_cast<std::uint64_t>(last_.suppressed - first_.suppressed);
         // An IPI that is sent again is no other request here: it may be one
         // more interrupt.
-        const std::uint64_t answered = suppressed + delivered();
-        if (answered > requested())
-            at_most(answered - requested(), resent(), requested(), "requested",
-                    answered, "suppressed and delivered");
-        else
-            at_most(requested() - answered, flushed(), requested(), "requested",
-                    answered, "suppressed and delivered");
+        near(requested(), "requested", suppressed + delivered(),
+             "suppressed and delivered", resent(), flushed());
     }
 
     void hv_mode()
@@ -182,13 +176,8 @@ class Checks {
         equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
               "deferred, coalesced and delivered by the VMM (I1)");
         // Two of them may be one interrupt, but none may be two.
-        if (delivered() > vmm.delivered())
-            equal(delivered(), "taken", vmm.delivered(),
-                  "delivered by the VMM (I1)");
-        else
-            at_most(vmm.delivered() - delivered(), flushed() + resent(),
-                    delivered(), "taken", vmm.delivered(),
-                    "delivered by the VMM (I1)");
+        near(delivered(), "taken", vmm.delivered(), "delivered by the VMM (I1)",
+             flushed() + resent(), 0);
         // Isolated, bound and allowed: then only the word decides.
         for (const auto verdict :
              {IPIDEFER_DELIVERED_NOT_ISOLATED, IPIDEFER_DELIVERED_NOT_BOUND,
@@ -220,10 +209,15 @@ class Checks {
     /// answered otherwise: by a flush, which answers at most one that way, as
     /// the next sender waits for the interrupt; or if it was late, and sent
     /// again.
-    void at_most(std::uint64_t difference, std::uint64_t limit,
-                 std::uint64_t one, const std::string& what,
-                 std::uint64_t other, const std::string& what_else)
+    /// @param max_below by how much `one` may be the lesser, `max_above` the
+    /// greater
+    void near(std::uint64_t one, const std::string& what, std::uint64_t other,
+              const std::string& what_else, std::uint64_t max_below,
+              std::uint64_t max_above)
     {
+        const bool below = one < other;
+        const std::uint64_t difference = below ? other - one : one - other;
+        const std::uint64_t limit = below ? max_below : max_above;
         if (difference <= limit) return;
         say(str(one) + " " + what + ", but " + str(other) + " " + what_else +
             (limit == 0

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 
+#include "cpio.hpp"
+#include "failure.hpp"
 #include "text.hpp"
 
 namespace ipidefer::lab {
@@ -18,16 +18,15 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::minutes kKept{10};
 constexpr int kNearlyAllOf = 20;
 
-std::string contents(const std::string& path)
-{
-    std::ifstream in{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{in}, {}};
-}
-
+/// Nothing of a thread that is gone.
 std::optional<ThreadTime> read_thread_time(const std::string& folder)
 {
-    return parse_thread_time(contents(folder + "/schedstat"),
-                             contents(folder + "/stat"));
+    try {
+        return parse_thread_time(read_whole(folder + "/schedstat"),
+                                 read_whole(folder + "/stat"));
+    } catch (const Failure&) {
+        return std::nullopt;
+    }
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <functional>
 
 #include "console.hpp"
@@ -151,10 +152,12 @@ struct Machine::State : std::enable_shared_from_this<State> {
         if (child.running(gone)) child.terminate(gone);
     }
 
-    void fail(const Failure& why)
+    /// @tparam Why Failure, or what is derived from it
+    template <typename Why>
+    void fail(Why why)
     {
         if (failed.is_set() || stopping.is_set()) return;
-        failure = why;
+        failure = std::make_exception_ptr(std::move(why));
         failed.set();
     }
 
@@ -174,25 +177,16 @@ struct Machine::State : std::enable_shared_from_this<State> {
 
     void fail_starved(Starvation found, const std::string& why)
     {
-        if (failed.is_set() || stopping.is_set()) return;
         const auto seconds =
             std::chrono::round<std::chrono::seconds>(found.lost);
-        starved.emplace(found,
-                        "the host starved " + found.thread + " for " +
-                            std::to_string(seconds.count()) +
-                            " s, no verdict: " + why,
-                        console.tail());
-        fail(*starved);
+        const std::string what = "the host starved " + found.thread + " for " +
+                                 std::to_string(seconds.count()) +
+                                 " s, no verdict: " + why;
+        fail(HostStarved{std::move(found), what, console.tail()});
     }
 
     /// The guest, or QEMU, has said something.
     void sign_of_life() { silent = {}; }
-
-    [[noreturn]] void raise() const
-    {
-        if (starved) throw *starved;
-        throw *failure;
-    }
 
     asio::awaitable<void> watch_console()
     {
@@ -303,7 +297,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
         // When the operation throws because a connection broke, this goes on
         // to wait for the reason to show.
         auto result = co_await (std::move(operation) || failed.wait());
-        if (failure) raise();
+        if (failure) std::rethrow_exception(failure);
         sign_of_life();
         // Cancelled from outside: nothing failed, and there is no answer.
         if (result.index() != 0)
@@ -325,9 +319,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
     Once ended;
     Once failed;
     Once stopping;
-    std::optional<Failure> failure;
-    /// The same, where it was the host's doing.
-    std::optional<HostStarved> starved;
+    std::exception_ptr failure;
     ProcessTime host;
     HostTime::Clock::duration silent{};
     HostTime::Clock::time_point noticed_at;

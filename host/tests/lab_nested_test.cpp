@@ -263,14 +263,16 @@ void dropped_flush(Lab& lab)
 }
 
 /// The kernel sends again what was lost, so only the counts tell.
-void dropped_ipi(Lab& lab)
+void dropped_ipi_with(Lab& lab, const std::string& append)
 {
-    const auto result =
-        lab.run({"--modes", "hv", "--append", "ipi_defer_fault=drop_ipi",
-                 "--workload", "static-keys"});
+    const auto result = lab.run({"--modes", "hv", "--append",
+                                 append + "ipi_defer_fault=drop_ipi",
+                                 "--workload", "static-keys"});
     expect_status(result, Exit::kDefect);
     expect_said(result, "deferred, coalesced and delivered by the VMM (I1)");
 }
+
+void dropped_ipi(Lab& lab) { dropped_ipi_with(lab, ""); }
 
 void falls_back(Lab& lab)
 {
@@ -337,14 +339,7 @@ void slow_workload(Lab& lab)
 
 /// A typed IPI that is lost is a defect with ticks on the isolated vCPUs too,
 /// where interrupts may be merged.
-void ticks_dropped_ipi(Lab& lab)
-{
-    const auto result = lab.run({"--modes", "hv", "--append",
-                                 "nohz=off ipi_defer_fault=drop_ipi",
-                                 "--workload", "static-keys"});
-    expect_status(result, Exit::kDefect);
-    expect_said(result, "deferred, coalesced and delivered by the VMM (I1)");
-}
+void ticks_dropped_ipi(Lab& lab) { dropped_ipi_with(lab, "nohz=off "); }
 
 void ticks(Lab& lab)
 {
@@ -387,13 +382,13 @@ void loops_kept_from_spinning(Lab& lab)
     }
 }
 
-/// The QEMU that a lab has started, by its VM's name.
-pid_t qemu_of(const std::string& name)
+/// A process with this in its command line, or 0.
+pid_t process_with(const std::string& text)
 {
     for (const auto& entry : fs::directory_iterator{"/proc"}) {
         std::ifstream file{entry.path() / "cmdline", std::ios::binary};
         const std::string line{std::istreambuf_iterator<char>{file}, {}};
-        if (line.find("guest=" + name + '\0') != std::string::npos)
+        if (line.find(text) != std::string::npos)
             return std::stoi(entry.path().filename());
     }
     return 0;
@@ -407,7 +402,7 @@ void starve(const fs::path& console, const std::string& name,
         std::this_thread::sleep_for(std::chrono::milliseconds{100});
         std::ifstream file{console, std::ios::binary};
         const std::string text{std::istreambuf_iterator<char>{file}, {}};
-        const pid_t qemu = qemu_of(name);
+        const pid_t qemu = process_with("guest=" + name + '\0');
         if (text.find(when) == std::string::npos || qemu == 0) continue;
         ::kill(qemu, SIGSTOP);
         std::this_thread::sleep_for(time);
@@ -433,10 +428,9 @@ void host_starves(Lab& lab)
             starve(logs / "off" / "console.log", name, "lab: now",
                    std::chrono::seconds{10});
         }};
-        Arguments arguments{"--modes",     "off",         "--name",     name,
-                            "--keep-logs", logs.string(), "--workload", work};
-        arguments.insert(arguments.end(), {"--retries", retry ? "1" : "0"});
-        const auto result = lab.run(arguments);
+        const auto result = lab.run({"--modes", "off", "--name", name,
+                                     "--keep-logs", logs.string(), "--workload",
+                                     work, "--retries", retry ? "1" : "0"});
         starving.join();
         expect_said(result, "the host starved ");
         expect_said(result, "no verdict");
@@ -783,12 +777,9 @@ void interrupted(Lab& lab)
     expect(fs::is_empty(temporary), "it left files behind", "");
     expect(fs::is_empty(segments), "it left a segment behind", "");
     // QEMU's command line has the sockets below that folder.
-    for (const auto& entry : fs::directory_iterator{"/proc"}) {
-        std::ifstream file{entry.path() / "cmdline", std::ios::binary};
-        const std::string line{std::istreambuf_iterator<char>{file}, {}};
-        expect(line.find(temporary.string()) == std::string::npos,
-               "it left a process behind", line);
-    }
+    const pid_t left = process_with(temporary.string());
+    expect(left == 0, "it left process " + std::to_string(left) + " behind",
+           "");
 }
 
 const std::map<std::string, std::function<void(Lab&)>> kCases{

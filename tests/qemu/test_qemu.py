@@ -48,6 +48,7 @@ SIGNATURE = struct.unpack("<III", b"IpiDeferVMM\0")
 MSR_APIC_BASE = 0x1b
 MSR_X2APIC_ICR = 0x830
 MSR_X2APIC_SELF = 0x83f
+CPU_HOTPLUG = 0xaf00    # ports of ACPI's CPU hot-plug, of the machine 'pc'
 
 MIB = 1 << 20
 TABLE = 4 * MIB         # CPU n's at TABLE + 0x100 * n
@@ -146,14 +147,14 @@ class Base(unittest.TestCase):
         """Which word of PCI configuration space 0xcfc to 0xcff are."""
         self.outl(0xcf8, 0x80000000 | slot << 11 | function << 8 | register)
 
-    def legacy_hotplug_off(self, base):
+    def legacy_hotplug_off(self):
         """To the ACPI CPU hot-plug registers that can eject."""
-        self.outl(base, 0)
+        self.outl(CPU_HOTPLUG, 0)
 
-    def eject(self, cpu, base):
+    def eject(self, cpu):
         """What a guest's AML does when a vCPU is to go."""
-        self.outl(base, cpu)
-        self.outb(base + 4, 8)
+        self.outl(CPU_HOTPLUG, cpu)
+        self.outb(CPU_HOTPLUG + 4, 8)
 
     def pam(self, address, mode):
         """q35: where reads (1) and writes (2) of a 16 KiB piece go."""
@@ -1120,13 +1121,13 @@ class Lifetime(Base):
                  self.m.qmp("query-hotpluggable-cpus")}
         if slots == {0}:
             topology.update(socket_id=0, core_id=3)
-        self.legacy_hotplug_off(0xaf00)
+        self.legacy_hotplug_off()
         self.m.qmp("device_add", **topology)
         self.m.tell(0, "start", 3)
         self.register(3)
         self.record()
         self.m.qmp("device_del", id="extra")
-        self.eject(3, 0xaf00)
+        self.eject(3)
         self.assertEqual(self.m.online_cpus(), 3)
         self.assertFalse(self.m.defer(3)["registered"])
         # To nobody, and no crash.

@@ -232,8 +232,8 @@ compile_qemu() {
     local binary=$work/build/qemu-system-x86_64
     logged "building QEMU" ninja -C "$work/build" -j "$jobs" qemu-system-x86_64
     logged "starting the new QEMU" "$binary" --version
-    if grep -q '^#define CONFIG_IPI_DEFER' "$work/build/config-host.h" &&
-        [[ -e $work/src/hw/i386/ipi-defer.c ]]; then
+    # It is not there in a stock QEMU, nor before the patch that adds it.
+    if [[ -e $work/src/hw/i386/ipi-defer.c ]]; then
         logged "finding ipi-defer in the new QEMU" "$binary" -object ipi-defer,help
     fi
 }
