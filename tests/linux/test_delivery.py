@@ -150,6 +150,17 @@ class Starved(DeliveryCase):
         self.starve("ipi_defer=hv", "icr")
 
 
+class GivesUpEarly(Starved):
+    """The tests above, which must fail for a kernel that does not ask first."""
+
+    def test_doorbell(self):
+        with self.assertRaisesRegex(AssertionError, "'none' != 'doorbell-multi'"):
+            self.starve("ipi_defer=hv ipi_defer_fault=hasty", "doorbell-multi",
+                        defer=DOORBELL)
+
+    test_icr = None         # which has nothing to give up
+
+
 class Quiet(DeliveryCase):
     """Nothing to warn of: no warning, in any mode and way."""
 
