@@ -90,21 +90,43 @@ class Swallowed(DeliveryCase):
 
 
 class LostLater(DeliveryCase):
+    # From the command line: to switch it on later would be a change of text, too.
+    TRACED = "trace_event=ipi:ipi_send_cpumask"
+
+    def sends(self):
+        """The sets of CPUs that sync_core was sent to since the last look."""
+        masks = [int(found[1].replace(",", ""), 16)
+                 for line in self.m.lines_of(f"cat {TRACING}/trace")
+                 if (found := re.search(r"cpumask=(\S+) .*"
+                                        r"sysvec_ipi_defer_sync_core", line))]
+        self.m.run(f"echo >{TRACING}/trace")
+        return [{cpu for cpu in range(4) if mask >> cpu & 1} for mask in masks]
+
     def test_doorbell_that_falls_silent(self):
         """One request pays for it, for all its targets at once, and no other."""
-        self.boot("ipi_defer=hv ipi_defer_test "
+        self.boot(f"ipi_defer=hv ipi_defer_test {self.TRACED} "
                   "ipi_defer_fault=swallow_doorbell", defer=DOORBELL)
         self.assertEqual(self.file("way"), "doorbell-multi")
-        self.assertEqual(self.resent(), 0)
+        # While it booted, some may have been late on a busy host.
+        before = self.resent()
+        self.sends()
         self.request()
-        self.assertEqual(self.resent(), len(ISOLATED))
+        rung, again = self.sends()
+        # Others may be late as well, if the host does not run them.
+        self.assertLessEqual(set(ISOLATED), rung)
+        self.assertLessEqual(set(ISOLATED), again)
         self.assertEqual(self.file("way"), "none")
-        # Nothing is rung for any more, so nothing is overdue.
+        self.assertEqual(self.resent() - before, len(again))
+        # If it were still rung for, each request would be late, on any host.
+        for _ in range(20):
+            self.request()
+            if len(sent := self.sends()) == 1:
+                break
+        self.assertEqual(len(sent), 1, sent)
         before = self.m.work_stats("sync_core")
         self.request(times=20)
         self.m.run("toggle")
         after = self.m.work_stats("sync_core")
-        self.assertEqual(self.resent(), len(ISOLATED))
         self.assertEqual(after["done"], after["seq"])
         self.assertGreaterEqual(after["delivered"] - before["delivered"], 20)
         self.assertEqual(self.of_the_doorbell(), [
@@ -112,19 +134,17 @@ class LostLater(DeliveryCase):
 
     def test_interrupts_that_are_lost(self):
         """Whatever the way: sent again to all that have not answered, at once."""
-        self.boot("ipi_defer=guest ipi_defer_test ipi_defer_fault=drop_ipi")
-        self.m.run(f"echo 1 >{TRACING}/events/ipi/ipi_send_cpumask/enable")
-        # The others have not accepted: they are in the kernel, or not isolated.
+        self.boot(f"ipi_defer=guest ipi_defer_test {self.TRACED} "
+                  "ipi_defer_fault=drop_ipi")
         before = self.resent()
-        self.m.run(f"echo >{TRACING}/trace")
+        self.sends()
         self.request()
-        sent = [line for line in self.m.lines_of(f"cat {TRACING}/trace")
-                if "sysvec_ipi_defer_sync_core" in line]
+        # The others have not accepted: they are in the kernel, or not isolated.
         # Once to all of them, in vain, and once more to all of them.
+        sent = self.sends()
         self.assertEqual(len(sent), 2, sent)
-        masks = [re.search(r"cpumask=(\S+)", line)[1] for line in sent]
-        self.assertEqual(masks[0], masks[1])
-        self.assertGreaterEqual(self.resent(), before + 1)
+        self.assertEqual(sent[0], sent[1])
+        self.assertEqual(self.resent() - before, len(sent[1]))
         self.assertEqual([line for line in self.log() if "not answered" in line],
                          [])
 
@@ -148,6 +168,17 @@ class Starved(DeliveryCase):
 
     def test_icr(self):
         self.starve("ipi_defer=hv", "icr")
+
+
+class GivesUpEarly(Starved):
+    """The tests above, which must fail for a kernel that does not ask first."""
+
+    def test_doorbell(self):
+        with self.assertRaisesRegex(AssertionError, "'none' != 'doorbell-multi'"):
+            self.starve("ipi_defer=hv ipi_defer_fault=hasty", "doorbell-multi",
+                        defer=DOORBELL)
+
+    test_icr = None         # which has nothing to give up
 
 
 class Quiet(DeliveryCase):

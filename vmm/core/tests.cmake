@@ -141,10 +141,18 @@ core_mutant(i7-writes-over-a-writer trace_ring.cpp segment_test.cpp
 core_mutant(trace-outlives-its-reader trace_leases.cpp trace_leases_test.cpp
     TraceLeasesTest.LeaseOfADeadReaderIsEndedByTheTick
     "now - seen.since >= limit" "false")
-core_mutant(trace-blinds-the-second-reader trace_leases.cpp
+core_mutant(trace-blinds-the-second-reader settle_trace.hpp
     trace_leases_test.cpp
     TraceLeasesTest.FirstReaderThatEndsFirstDoesNotBlindTheSecond
-    "const std::uint32_t want = wanted(words)" "const std::uint32_t want = 0")
+    "const std::uint32_t want = wanted_trace<Ref>(words)"
+    "const std::uint32_t want = 0" ALSO trace_leases.cpp)
+core_mutant(trace-settles-without-a-second-look settle_trace.hpp
+    trace_leases_test.cpp
+    TraceLeasesTest.LeaseThatIsTakenWhileAnotherEndsIsTraced
+    "seen = want;" "return;")
+core_mutant(trace-settles-for-ever settle_trace.hpp trace_leases_test.cpp
+    TraceLeasesTest.WhoChangesTheResultForEverIsNotWaitedFor
+    "round < kMaxSettleRounds" "round < 2 * kMaxSettleRounds")
 core_mutant(trace-lease-of-another-is-ended trace_leases.cpp
     trace_leases_test.cpp
     TraceLeasesTest.WhoSleptTooLongIsToldAndTouchesNobodysLease

@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "settle_trace.hpp"
 #include "tsc.hpp"
 
 namespace ipidefer {
@@ -11,21 +12,6 @@ namespace {
 constexpr unsigned kHolderShift = 32;
 constexpr std::uint64_t kBeat = 0x100;
 constexpr std::uint64_t kBeatMask = 0xffff'ff00;
-constexpr std::uint64_t kKindsMask = 0xff;
-/// Others that change `trace` while we do; the next tick does what is left.
-constexpr int kRounds = 8;
-
-std::uint32_t wanted(ipidefer_segment_policy& words) noexcept
-{
-    // Ordering: RELAXED: after the acquire of `trace`, see the head of
-    //   trace_leases.hpp.
-    std::uint64_t kinds =
-        std::atomic_ref{words.trace_base}.load(std::memory_order_relaxed);
-    for (std::uint64_t& lease : words.lease)
-        kinds |=
-            std::atomic_ref{lease}.load(std::memory_order_relaxed) & kKindsMask;
-    return static_cast<std::uint32_t>(kinds) & IPIDEFER_TRACE_ALL;
-}
 
 bool replace(std::uint64_t& lease, std::uint64_t from,
              std::uint64_t to) noexcept
@@ -39,20 +25,7 @@ bool replace(std::uint64_t& lease, std::uint64_t from,
 
 void settle_trace(ipidefer_segment_policy& words) noexcept
 {
-    const std::atomic_ref trace{words.trace};
-    // Ordering: ACQUIRE: the leases behind an "or" that is in here; pairs with
-    //   the release of take_lease().
-    std::uint32_t seen = trace.load(std::memory_order_acquire);
-    for (int round = 0; round < kRounds; ++round) {
-        const std::uint32_t want = wanted(words);
-        if (seen == want) return;
-        // Ordering: ACQ_REL: ACQUIRE as above, also of an "or" that changed
-        //   nothing; RELEASE keeps what others released before. On success we
-        //   look again: a lease may have been taken meanwhile.
-        if (trace.compare_exchange_strong(seen, want, std::memory_order_acq_rel,
-                                          std::memory_order_acquire))
-            seen = want;
-    }
+    settle_trace_with<std::atomic_ref>(words);
 }
 
 void TraceLeases::tick(ipidefer_segment_policy& words, std::uint64_t now,

@@ -5,6 +5,9 @@
 
 #include <vector>
 
+#include "scripted_ref.hpp"
+#include "settle_trace.hpp"
+
 namespace ipidefer {
 namespace {
 
@@ -166,6 +169,33 @@ TEST_F(TraceLeasesTest, WhatSomebodyWroteOverTheResultIsPutRight)
     words_.trace = kVerdictEvents;
     tick(1);
     EXPECT_EQ(words_.trace, kSendEvents);
+}
+
+TEST_F(TraceLeasesTest, LeaseThatIsTakenWhileAnotherEndsIsTraced)
+{
+    // The last reader has gone, and `trace` does not know yet.
+    words_.trace = kVerdictEvents;
+    test::Script script;
+    script.before_cas = [&](std::uint32_t&, std::size_t attempt) {
+        // Behind the look at its slot, and before what that look leads to.
+        if (attempt == 0) take(kVerdictEvents, 2);
+    };
+    settle_trace_with<test::ScriptedRef>(words_);
+    EXPECT_EQ(words_.trace, kVerdictEvents);
+    ASSERT_EQ(script.attempts.size(), 2u);
+    EXPECT_TRUE(script.attempts[0].succeeded);
+    EXPECT_EQ(script.attempts[0].desired, 0u);
+}
+
+TEST_F(TraceLeasesTest, WhoChangesTheResultForEverIsNotWaitedFor)
+{
+    words_.trace_base = kSendEvents;
+    test::Script script;
+    script.before_cas = [](std::uint32_t& trace, std::size_t) {
+        trace ^= kVerdictEvents | 0x8000'0000;
+    };
+    settle_trace_with<test::ScriptedRef>(words_);
+    EXPECT_EQ(script.attempts.size(), std::size_t{kMaxSettleRounds});
 }
 
 }  // namespace

@@ -48,7 +48,14 @@ class ScriptedRef {
 
     bool compare_exchange_weak(T& expected, T desired,
                                std::memory_order success,
-                               std::memory_order) const
+                               std::memory_order failure) const
+    {
+        return compare_exchange_strong(expected, desired, success, failure);
+    }
+
+    bool compare_exchange_strong(T& expected, T desired,
+                                 std::memory_order success,
+                                 std::memory_order) const
     {
         Script& script = *Script::current;
         script.before_cas(word_, script.attempts.size());
