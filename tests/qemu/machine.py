@@ -191,8 +191,15 @@ class Machine:
         for entry in self.defer(cpu)["counters"]:
             if entry["vector"] == vector:
                 return {k: v for k, v in entry.items()
-                        if v and k != "vector"}
+                        if v and k not in ("vector", "merged")}
         return {}
+
+    def merged(self, cpu, vector):
+        """Deliveries that found the vector pending; None if nobody knows."""
+        for entry in self.defer(cpu)["counters"]:
+            if entry["vector"] == vector:
+                return entry.get("merged")
+        return 0
 
     def wait_migrated(self):
         deadline = time.monotonic() + TIMEOUT

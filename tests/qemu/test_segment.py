@@ -75,7 +75,7 @@ class SegmentBase(Base):
         return {(cpu["cpu-index"], row["vector"], verdict): n
                 for cpu in self.m.qmp("query-ipi-defer")["cpus"]
                 for row in cpu["counters"] for verdict, n in row.items()
-                if verdict != "vector" and n}
+                if verdict not in ("vector", "merged") and n}
 
     # What becomes of one IPI to CPU 3.
 
