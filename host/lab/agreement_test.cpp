@@ -185,6 +185,47 @@ TEST(Agreement, GuestModeMayMergeForFlushesAndTakeWhatWasSentAgain)
     EXPECT_EQ(check(Mode::kGuest, at), Sentences{});
 }
 
+/// The same where the VMM sees the local APIC, and counts.
+Snapshots delivered_37_of_which(std::uint64_t taken, std::uint64_t merged)
+{
+    auto at = delivered_37(taken, 1, 0);
+    // Boot has had some, too.
+    at.a.vmm->at(2).merged[kVector] = 5;
+    at.c.vmm->at(2).merged[kVector] = 5 + merged;
+    return at;
+}
+
+TEST(Agreement, MergedInterruptsThatAreCountedNeedNoBound)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37_of_which(37, 0)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_of_which(36, 1)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_of_which(1, 36)), Sentences{});
+}
+
+/// The flush would have let one pass.
+TEST(Agreement, InterruptLostAfterTheVerdictIsSaidWhereMergesAreCounted)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37_of_which(36, 0)),
+              Sentences{"vCPU 2, sync_core: 36 taken or merged with one that "
+                        "was, but 37 delivered by the VMM (I1)"});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_of_which(37, 1)),
+              Sentences{"vCPU 2, sync_core: 38 taken or merged with one that "
+                        "was, but 37 delivered by the VMM (I1)"});
+}
+
+/// A sender that a flush has answered does not wait for its interrupt.
+TEST(UnderWay, DeliveredButNotYetTaken)
+{
+    auto at = delivered_37_of_which(36, 1);
+    at.c.vmm->at(2).merged[kVector] = 1;
+    EXPECT_FALSE(under_way(at.c, kIsolated));
+    at.c.vmm->at(2).merged[kVector] = 0;
+    EXPECT_TRUE(under_way(at.c, kIsolated));
+    EXPECT_FALSE(under_way(at.c, {3})) << "of another vCPU";
+    at.c.vmm->at(2).merged.clear();
+    EXPECT_FALSE(under_way(at.c, kIsolated)) << "nobody can know";
+}
+
 TEST(Agreement, FlushThatDidNotHappenIsSaid)
 {
     auto at = good_run(Mode::kHv);

@@ -242,7 +242,8 @@ class Session {
                     guest.at(protocol::kExits),
                     guest.at(protocol::kInterruptExits)};
             taken.consistent = same_counts(stats_in(before), taken.stats);
-            if (taken.consistent) break;
+            // What is only on its way to a vCPU must not look lost.
+            if (taken.consistent && !under_way(taken, options_.isolated)) break;
         }
         co_return taken;
     }

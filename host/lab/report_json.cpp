@@ -45,7 +45,10 @@ Json vmm_json(const Run& run)
     Json by_vector = Json::object();
     for (const auto& [vector, verdicts] : *run.verdicts)
         by_vector[vector_key(vector)] = verdicts_json(verdicts);
-    return {{"verdicts", by_vector}};
+    Json merged = nullptr;
+    for (const auto& [vector, count] : run.merged)
+        merged[vector_key(vector)] = count;
+    return {{"verdicts", by_vector}, {"merged", merged}};
 }
 
 Json loops_json(const Run& run)

@@ -102,6 +102,20 @@ TEST(ReportJson, Verdicts)
                     "bad-word", "contended"}));
 }
 
+TEST(ReportJson, MergedIsNullWhereNobodyCounts)
+{
+    Report report = good_report();
+    EXPECT_TRUE(to_json(report)["runs"][2]["vmm"]["merged"].is_null());
+    auto at = test::good_run(Mode::kHv);
+    for (const unsigned cpu : test::kIsolated) {
+        at.a.vmm->at(cpu).merged[test::kVector] = 5;
+        at.b.vmm->at(cpu).merged[test::kVector] = 5 + cpu;
+    }
+    report.runs[2] = evaluate(Mode::kHv, "mixed", test::kIsolated, at);
+    EXPECT_EQ(to_json(report)["runs"][2]["vmm"]["merged"],
+              Json({{"0xf5", 2 + 3}}));
+}
+
 TEST(ReportJson, DisagreementIsToldTwice)
 {
     Report report = good_report();

@@ -29,6 +29,17 @@ std::map<unsigned, Verdicts> verdicts_on(const VmmReport& report,
     return sums;
 }
 
+std::map<unsigned, std::uint64_t> merged_on(const VmmReport& report,
+                                            const CpuSet& cpus)
+{
+    std::map<unsigned, std::uint64_t> sums;
+    for (const auto& [cpu, seen] : report)
+        if (cpus.contains(cpu))
+            for (const auto& [vector, count] : seen.merged)
+                sums[vector] += count;
+    return sums;
+}
+
 /// State field of Linux's context_tracking.state, as the statistics show it.
 std::string context_of(const Snapshot& snapshot, unsigned cpu)
 {
@@ -73,6 +84,9 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
                 vector,
                 after - (base == before.end() ? Verdicts{} : base->second));
         }
+        run.merged = merged_on(*at.b.vmm, isolated);
+        for (const auto& [vector, count] : merged_on(*at.a.vmm, isolated))
+            run.merged[vector] -= count;
     }
     run.disagreements =
         disagreements(run.guest_mode.value_or(Mode::kOff), at, isolated);

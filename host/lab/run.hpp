@@ -44,6 +44,9 @@ struct Run {
     std::map<unsigned, NestedRun> nested;
     /// Vector -> verdicts for isolated vCPUs; nothing without the object.
     std::optional<std::map<unsigned, Verdicts>> verdicts;
+    /// Vector -> deliveries to isolated vCPUs that found it pending; no entry
+    /// where the VMM does not count them.
+    std::map<unsigned, std::uint64_t> merged;
     std::vector<std::string> disagreements;
     std::chrono::milliseconds took{};
 };

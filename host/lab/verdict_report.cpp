@@ -66,9 +66,13 @@ VmmReport parse_ipi_defer(const json& answer)
             cpu.at("isolated").get_to(parsed.isolated);
             for (const auto& binding : cpu.at("bindings"))
                 parsed.bindings.push_back(parse_binding(binding));
-            for (const auto& counters : cpu.at("counters"))
-                parsed.by_vector[counters.at("vector").get<unsigned>()] =
-                    parse_counters(counters);
+            for (const auto& counters : cpu.at("counters")) {
+                const auto vector = counters.at("vector").get<unsigned>();
+                parsed.by_vector[vector] = parse_counters(counters);
+                if (const auto merged = counters.find("merged");
+                    merged != counters.end())
+                    parsed.merged[vector] = merged->get<std::uint64_t>();
+            }
         }
     } catch (const json::exception& error) {
         throw Failure{Exit::kCannotRun,

@@ -44,6 +44,10 @@ struct VmmCpu {
     /// In the order in which the guest registered them.
     std::vector<VmmBinding> bindings;
     std::map<unsigned, Verdicts> by_vector;
+    /// By vector: of those delivered, how many found it pending in the local
+    /// APIC, so that the vCPU takes one interrupt for both. Has no entry where
+    /// the VMM does not see that.
+    std::map<unsigned, std::uint64_t> merged;
 };
 
 /// By vCPU.

@@ -47,6 +47,14 @@ TEST(VerdictReport, EveryMemberIsWhereItBelongs)
     EXPECT_EQ(verdicts.delivered(), 4u + 8u + 16u + 32u + 64u + 128u);
 }
 
+TEST(VerdictReport, MergedIsThereWhereTheVmmSeesThePendingVectors)
+{
+    json seen = answer();
+    seen["cpus"][1]["counters"][0]["merged"] = 9;
+    EXPECT_EQ(parse_ipi_defer(seen).at(2).merged.at(245), 9u);
+    EXPECT_TRUE(parse_ipi_defer(answer()).at(2).merged.empty());
+}
+
 TEST(VerdictReport, AnswersWithoutAMemberAreRefused)
 {
     for (const char* counter : {"coalesced", "delivered-contended"}) {
