@@ -2,6 +2,8 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "failure.hpp"
 #include "fitness.hpp"
@@ -160,9 +162,10 @@ class Planner {
         if (const auto commandline = qemu_commandline(xml_.root())) {
             const std::string arg =
                 qualified(prefix_of(commandline.name()), "arg");
+            std::vector<Element> elements;
             for (const std::string& value : values)
-                xml_.append(qemu_commandline(xml_.root()),
-                            {arg, {{"value", value}}, {}, ""});
+                elements.push_back({arg, {{"value", value}}, {}, ""});
+            xml_.append(commandline, elements);
         } else {
             append_commandline(values);
         }
@@ -208,30 +211,40 @@ class Planner {
 
     // ---- host CPUs ----------------------------------------------------------
 
-    /// For an isolated vCPU that has none yet, or not one of its own.
-    unsigned free_isolated_cpu()
+    /// For isolated vCPUs that have none yet, or not one of their own: not what
+    /// somebody has given to others.
+    [[nodiscard]] CpuSet used_cpus() const
     {
-        CpuSet pool = options_.host_isolated.value_or(host_.isolated);
+        CpuSet used = taken_cpus(domain_, isolated_);
+        if (options_.replace) return used;
+        for (const Seat& seat : seats(domain_, isolated_)) {
+            if (seat.isolated) continue;
+            const auto place = pinned_place(seat);
+            if (place) used.insert(place->begin(), place->end());
+        }
+        return used;
+    }
+
+    [[nodiscard]] unsigned free_isolated_cpu(const CpuSet& pool,
+                                             const CpuSet& used) const
+    {
         if (pool.empty())
             refuse(
                 "this host isolates no CPU: boot it with isolcpus=, or say "
                 "with --host-isolated which CPUs isolated vCPUs may have");
-        // Not what somebody has given to others.
-        CpuSet used = taken_cpus(domain_, isolated_);
-        for (const Seat& seat : seats(domain_, isolated_)) {
-            if (seat.isolated || options_.replace) continue;
-            const auto place = pinned_place(seat);
-            if (place) used.insert(place->begin(), place->end());
-        }
-        pool = without(pool, used);
-        if (pool.empty())
+        const auto is_free = [&](unsigned cpu) { return !used.contains(cpu); };
+        // A core of its own, if there is one.
+        const auto core = std::ranges::find_if(pool, [&](unsigned cpu) {
+            return is_free(cpu) &&
+                   std::ranges::all_of(host_.siblings_of({cpu}), is_free);
+        });
+        if (core != pool.end()) return *core;
+        const auto any = std::ranges::find_if(pool, is_free);
+        if (any == pool.end())
             refuse("isolated vCPUs " + format_cpulist(isolated_) +
                    " need a host CPU each, and none is left for one; say with "
                    "--host-isolated which they may have");
-        // A core of its own, if there is one.
-        for (const unsigned cpu : pool)
-            if (both(host_.siblings_of({cpu}), used).empty()) return cpu;
-        return *pool.begin();
+        return *any;
     }
 
     [[nodiscard]] std::optional<CpuSet> pinned_place(const Seat& seat) const
@@ -270,8 +283,11 @@ class Planner {
     {
         // Isolated ones first: where others may be depends on them. Of two that
         // share a CPU, one may stay.
+        const CpuSet pool = options_.host_isolated.value_or(host_.isolated);
+        CpuSet used = used_cpus();
+        Holders count = holders(domain_, isolated_);
         for (const unsigned vcpu : isolated_) {
-            const Seat seat = seats(domain_, isolated_)[vcpu];
+            const Seat seat = isolated_seat(domain_, count, vcpu);
             if (seat.fit == Fit::kRight && !outside_choice(seat)) continue;
             if (seat.fit != Fit::kMissing &&
                 !conflict("vcpupin",
@@ -280,17 +296,28 @@ class Planner {
                                    ? seat.why
                                    : "is not on a CPU of --host-isolated")))
                 continue;
-            pin(seat, {free_isolated_cpu()});
-            look();
+            const unsigned cpu = free_isolated_cpu(pool, used);
+            used.insert(cpu);
+            if (seat.fit != Fit::kMissing)
+                if (const CpuSet& was = domain_.vcpu_pins.at(vcpu);
+                    was.size() == 1)
+                    --count.at(*was.begin());
+            ++count[cpu];
+            domain_.vcpu_pins[vcpu] = {cpu};
+            pin(seat, {cpu});
         }
         // Where one of these is does not depend on the others.
+        std::optional<CpuSet> housekeeping;
         for (const Seat& seat : seats(domain_, isolated_)) {
             if (seat.isolated || seat.fit == Fit::kRight) continue;
             if (seat.fit == Fit::kWrong &&
                 !conflict(element_of(seat), seat.name() + ' ' + seat.why))
                 continue;
-            pin(seat, housekeeping_cpus());
+            if (!housekeeping) housekeeping = housekeeping_cpus();
+            pin(seat, *housekeeping);
         }
+        for (const char* element : {"vcpupin", "emulatorpin", "iothreadpin"})
+            write_pins(element);
         look();
     }
 
@@ -314,32 +341,62 @@ class Planner {
         return {};
     }
 
+    /// What to write, once all are known.
     void pin(const Seat& seat, const CpuSet& cpus)
     {
         const std::string element = element_of(seat);
-        const char* key = seat.who == Seat::Who::kVcpu       ? "vcpu"
-                          : seat.who == Seat::Who::kIothread ? "iothread"
-                                                             : "";
         const std::string list = format_cpulist(cpus);
-        const pugi::xml_node cputune = child_of_root("cputune", "vcpu");
-        pugi::xml_node last;
-        pugi::xml_node own;
-        for (const pugi::xml_node other : cputune.children(element.c_str())) {
-            last = other;
-            if (*key == '\0' || other.attribute(key).as_uint() == seat.number)
-                own = other;
-        }
-        Element pin{element, {}, {}, ""};
-        if (*key != '\0')
-            pin.attributes.emplace_back(key, std::to_string(seat.number));
-        pin.attributes.emplace_back("cpuset", list);
-        if (own)
-            xml_.set_attribute(own, "cpuset", list);
-        else if (last)
-            xml_.insert_after(last, pin);
-        else
-            xml_.append(cputune, pin);
+        pins_[element].emplace_back(seat, list);
         note(Kind::kChange, element, seat.name() + ": CPUs " + list);
+    }
+
+    /// All of one kind at once, as domains have thousands of vCPUs.
+    void write_pins(const char* element)
+    {
+        const auto& wanted = pins_[element];
+        if (wanted.empty()) return;
+        std::map<unsigned, pugi::xml_node> there;
+        for (const pugi::xml_node pin :
+             child_of_root("cputune", "vcpu").children(element)) {
+            const char* key = key_of(wanted[0].first);
+            there[*key == '\0' ? 0 : pin.attribute(key).as_uint()] = pin;
+        }
+        std::vector<XmlText::AttributeValue> changed;
+        std::vector<Element> added;
+        for (const auto& [seat, list] : wanted) {
+            if (const auto own = there.find(seat.number); own != there.end()) {
+                changed.push_back({own->second, "cpuset", list});
+                continue;
+            }
+            Element pin{element, {}, {}, ""};
+            if (const char* key = key_of(seat); *key != '\0')
+                pin.attributes.emplace_back(key, std::to_string(seat.number));
+            pin.attributes.emplace_back("cpuset", list);
+            added.push_back(std::move(pin));
+        }
+        if (!changed.empty()) xml_.set_attributes(changed);
+        if (added.empty()) return;
+        const pugi::xml_node cputune = xml_.root().child("cputune");
+        pugi::xml_node last;
+        for (const pugi::xml_node pin : cputune.children(element)) last = pin;
+        if (last)
+            xml_.insert_after(last, added);
+        else
+            xml_.append(cputune, added);
+    }
+
+    /// The attribute that says whose pin it is; none for the emulator's.
+    [[nodiscard]] static const char* key_of(const Seat& seat)
+    {
+        switch (seat.who) {
+            case Seat::Who::kVcpu:
+                return "vcpu";
+            case Seat::Who::kEmulator:
+                return "";
+            case Seat::Who::kIothread:
+                return "iothread";
+        }
+        return "";
     }
 
     /// Made, behind its sibling or last, when it is not there.
@@ -438,6 +495,7 @@ class Planner {
     const std::optional<Emulator>& emulator_;
     Domain domain_;
     CpuSet isolated_;
+    std::map<std::string, std::vector<std::pair<Seat, std::string>>> pins_;
     std::vector<Change> changes_;
 };
 

@@ -147,6 +147,36 @@ TEST(Plan, IothreadsArePinnedByTheirIds)
     EXPECT_EQ(domain.iothread_pins.at(6), (CpuSet{0, 1, 2, 3}));
 }
 
+/// Minutes, if each pin read the text anew.
+TEST(Plan, ThousandsOfVcpusGetACpuEach)
+{
+    constexpr unsigned kVcpus = 4096;
+    PlanOptions options = isolating({});
+    options.host_isolated.emplace();
+    for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu) {
+        options.isolated->insert(vcpu);
+        options.host_isolated->insert(7 + vcpu);
+    }
+    const Plan made =
+        plan(replaced(kPlain, ">4</vcpu>", ">4096</vcpu>"), options);
+    EXPECT_FALSE(made.has(Kind::kConflict));
+    const Domain domain = read_domain(made.xml);
+    for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu)
+        ASSERT_EQ(domain.vcpu_pins.at(vcpu), CpuSet{7 + vcpu});
+
+    // All of them moved, in place.
+    options.replace = true;
+    options.host_isolated->clear();
+    for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu)
+        options.host_isolated->insert(10'000 + vcpu);
+    const Plan moved = plan(made.xml, options);
+    EXPECT_EQ(lines(moved.xml).size(), lines(made.xml).size());
+    const Domain there = read_domain(moved.xml);
+    for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu)
+        ASSERT_EQ(there.vcpu_pins.at(vcpu), CpuSet{10'000 + vcpu});
+    EXPECT_FALSE(plan(moved.xml, options).has(Kind::kChange));
+}
+
 TEST(Plan, QuotesAreTheDocumentsOwn)
 {
     EXPECT_NE(plan(kDirect).xml.find("<vcpupin vcpu=\"2\" cpuset=\"4\"/>"),

@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "seats.hpp"
 
-#include <map>
 #include <optional>
 
 namespace ipidefer::domain {
-namespace {
-
-/// How many isolated vCPUs are pinned to a CPU and nothing else.
-std::map<unsigned, unsigned> holders(const Domain& domain,
-                                     const CpuSet& isolated)
-{
-    std::map<unsigned, unsigned> count;
-    for (const unsigned vcpu : isolated)
-        if (const auto pin = domain.vcpu_pins.find(vcpu);
-            pin != domain.vcpu_pins.end() && pin->second.size() == 1)
-            ++count[*pin->second.begin()];
-    return count;
-}
-
-}  // namespace
 
 std::string Seat::name() const
 {
@@ -34,6 +18,35 @@ std::string Seat::name() const
     return "?";
 }
 
+Holders holders(const Domain& domain, const CpuSet& isolated)
+{
+    Holders count;
+    for (const unsigned vcpu : isolated)
+        if (const auto pin = domain.vcpu_pins.find(vcpu);
+            pin != domain.vcpu_pins.end() && pin->second.size() == 1)
+            ++count[*pin->second.begin()];
+    return count;
+}
+
+Seat isolated_seat(const Domain& domain, const Holders& holders, unsigned vcpu)
+{
+    Seat seat{Seat::Who::kVcpu, vcpu, true, Fit::kRight, ""};
+    const auto pin = domain.vcpu_pins.find(vcpu);
+    if (pin == domain.vcpu_pins.end()) {
+        seat.fit = Fit::kMissing;
+    } else if (pin->second.size() != 1) {
+        seat.fit = Fit::kWrong;
+        seat.why =
+            "is pinned to CPUs " + format_cpulist(pin->second) + ", not to one";
+    } else if (const unsigned cpu = *pin->second.begin();
+               holders.at(cpu) != 1) {
+        seat.fit = Fit::kWrong;
+        seat.why =
+            "shares CPU " + std::to_string(cpu) + " with another isolated vCPU";
+    }
+    return seat;
+}
+
 CpuSet taken_cpus(const Domain& domain, const CpuSet& isolated)
 {
     CpuSet taken;
@@ -44,26 +57,9 @@ CpuSet taken_cpus(const Domain& domain, const CpuSet& isolated)
 
 std::vector<Seat> seats(const Domain& domain, const CpuSet& isolated)
 {
-    const auto count = holders(domain, isolated);
+    const Holders count = holders(domain, isolated);
     const CpuSet taken = taken_cpus(domain, isolated);
     std::vector<Seat> all;
-    const auto alone = [&](unsigned vcpu) {
-        Seat seat{Seat::Who::kVcpu, vcpu, true, Fit::kRight, ""};
-        const auto pin = domain.vcpu_pins.find(vcpu);
-        if (pin == domain.vcpu_pins.end()) {
-            seat.fit = Fit::kMissing;
-        } else if (pin->second.size() != 1) {
-            seat.fit = Fit::kWrong;
-            seat.why = "is pinned to CPUs " + format_cpulist(pin->second) +
-                       ", not to one";
-        } else if (const unsigned cpu = *pin->second.begin();
-                   count.at(cpu) != 1) {
-            seat.fit = Fit::kWrong;
-            seat.why = "shares CPU " + std::to_string(cpu) +
-                       " with another isolated vCPU";
-        }
-        all.push_back(std::move(seat));
-    };
     const auto elsewhere = [&](Seat seat, bool pinned,
                                const std::optional<CpuSet>& place) {
         if (!place) {
@@ -79,7 +75,7 @@ std::vector<Seat> seats(const Domain& domain, const CpuSet& isolated)
     };
     for (unsigned vcpu = 0; vcpu < domain.vcpus; ++vcpu)
         if (isolated.contains(vcpu))
-            alone(vcpu);
+            all.push_back(isolated_seat(domain, count, vcpu));
         else
             elsewhere({Seat::Who::kVcpu, vcpu, false, Fit::kRight, ""},
                       domain.vcpu_pins.contains(vcpu),

@@ -3,6 +3,7 @@
 // vCPUs have theirs to themselves.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,14 @@ struct Seat {
 /// @param isolated vCPUs
 [[nodiscard]] std::vector<Seat> seats(const Domain& domain,
                                       const CpuSet& isolated);
+
+/// Host CPU -> how many isolated vCPUs are pinned to it and to nothing else.
+using Holders = std::map<unsigned, unsigned>;
+[[nodiscard]] Holders holders(const Domain& domain, const CpuSet& isolated);
+
+/// That of one isolated vCPU, for who asks vCPU by vCPU.
+[[nodiscard]] Seat isolated_seat(const Domain& domain, const Holders& holders,
+                                 unsigned vcpu);
 
 /// Host CPUs that isolated vCPUs have to themselves.
 [[nodiscard]] CpuSet taken_cpus(const Domain& domain, const CpuSet& isolated);

@@ -224,44 +224,75 @@ std::string XmlText::format(const Element& element,
     return text + "</" + element.name + '>';
 }
 
+std::string XmlText::lines(const std::vector<Element>& elements,
+                           const std::string& indent) const
+{
+    std::string text;
+    for (const Element& element : elements)
+        text += newline_ + indent + format(element, indent);
+    return text;
+}
+
+void XmlText::set_attributes(const std::vector<AttributeValue>& all)
+{
+    struct Edit {
+        std::size_t at;
+        std::size_t length;
+        std::string by;
+    };
+    std::vector<Edit> edits;
+    for (const auto& [element, name, value] : all) {
+        const StartTag tag = start_tag(element);
+        const auto had = std::ranges::find(tag.all, name, &Attribute::name);
+        if (had != tag.all.end()) {
+            edits.push_back({had->value_begin,
+                             had->value_end - had->value_begin,
+                             escaped(value, had->quote)});
+        } else {
+            const char quote = tag.all.empty() ? quote_ : tag.all.back().quote;
+            edits.push_back(
+                {tag.attributes, 0, ' ' + quoted(name, value, quote)});
+        }
+    }
+    // From the last on, as each moves what is behind it.
+    std::ranges::sort(edits, std::ranges::greater{}, &Edit::at);
+    for (const Edit& edit : edits) text_.replace(edit.at, edit.length, edit.by);
+    read();
+}
+
 void XmlText::set_attribute(pugi::xml_node element, std::string_view name,
                             std::string_view value)
 {
-    const StartTag tag = start_tag(element);
-    for (const Attribute& attribute : tag.all)
-        if (attribute.name == name)
-            return replace(attribute.value_begin,
-                           attribute.value_end - attribute.value_begin,
-                           escaped(value, attribute.quote));
-    const char quote = tag.all.empty() ? quote_ : tag.all.back().quote;
-    replace(tag.attributes, 0, ' ' + quoted(name, value, quote));
+    set_attributes({{element, std::string{name}, std::string{value}}});
 }
 
-void XmlText::append(pugi::xml_node parent, const Element& element)
+void XmlText::append(pugi::xml_node parent,
+                     const std::vector<Element>& elements)
 {
     const StartTag tag = start_tag(parent);
     const std::string outer = indentation(tag.begin);
     const std::string indent = child_indentation(parent);
-    const std::string line = newline_ + indent + format(element, indent);
+    const std::string added = lines(elements, indent);
     if (tag.empty) {
         const std::size_t slash = text_.rfind('/', tag.end);
         const std::size_t from =
             text_.find_last_not_of(kXmlBlank, slash - 1) + 1;
         return replace(from, tag.end - from,
-                       '>' + line + newline_ + outer + "</" +
+                       '>' + added + newline_ + outer + "</" +
                            std::string{parent.name()} + '>');
     }
     const std::size_t end = end_tag(parent);
     std::size_t at = end;
     while (at > tag.end && blank(text_[at - 1])) --at;
     const bool own_line = text_.find('\n', at) < end;
-    replace(at, 0, own_line ? line : line + newline_ + outer);
+    replace(at, 0, own_line ? added : added + newline_ + outer);
 }
 
-void XmlText::insert_after(pugi::xml_node sibling, const Element& element)
+void XmlText::insert_after(pugi::xml_node sibling,
+                           const std::vector<Element>& elements)
 {
-    const std::string indent = child_indentation(sibling.parent());
-    replace(end_of(sibling), 0, newline_ + indent + format(element, indent));
+    replace(end_of(sibling), 0,
+            lines(elements, child_indentation(sibling.parent())));
 }
 
 void XmlText::set_text(pugi::xml_node element, std::string_view text)

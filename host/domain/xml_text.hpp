@@ -2,7 +2,8 @@
 // XML text: a document that is changed where it has to be, and byte for byte
 // the same everywhere else: comments, order, quotes and indentation are its
 // author's. pugixml reads it; changes are made in the text, at the places that
-// pugixml tells, and the text is then read anew.
+// pugixml tells, and the text is then read anew; what is changed in one call is
+// read once.
 //
 // Not handled: encodings other than UTF-8.
 #pragma once
@@ -41,11 +42,27 @@ class XmlText final {
     /// Valid until the next change, as all nodes below it.
     [[nodiscard]] pugi::xml_node root() const;
 
+    struct AttributeValue {
+        pugi::xml_node element;
+        std::string name;
+        std::string value;
+    };
+    /// Of as many elements as there are entries.
+    void set_attributes(const std::vector<AttributeValue>& all);
     void set_attribute(pugi::xml_node element, std::string_view name,
                        std::string_view value);
-    /// As the last child, on a line of its own.
-    void append(pugi::xml_node parent, const Element& element);
-    void insert_after(pugi::xml_node sibling, const Element& element);
+    /// As the last children, each on a line of its own.
+    void append(pugi::xml_node parent, const std::vector<Element>& elements);
+    void append(pugi::xml_node parent, const Element& element)
+    {
+        append(parent, std::vector{element});
+    }
+    void insert_after(pugi::xml_node sibling,
+                      const std::vector<Element>& elements);
+    void insert_after(pugi::xml_node sibling, const Element& element)
+    {
+        insert_after(sibling, std::vector{element});
+    }
     /// Instead of all that is in the element. Throws Failure when that is more
     /// than text.
     void set_text(pugi::xml_node element, std::string_view text);
@@ -77,6 +94,8 @@ class XmlText final {
     [[nodiscard]] std::string child_indentation(pugi::xml_node parent) const;
     [[nodiscard]] std::string format(const Element& element,
                                      const std::string& indent) const;
+    [[nodiscard]] std::string lines(const std::vector<Element>& elements,
+                                    const std::string& indent) const;
 
     std::string text_;
     pugi::xml_document document_;
