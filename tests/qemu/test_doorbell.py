@@ -85,6 +85,12 @@ class BusyMainLoopKvm(BusyMainLoop):
     extra = ""
 
 
+class BusyMainLoopKvmSplit(BusyMainLoopKvm):
+    """With a PIC in userspace, too, a vCPU enters the guest without the lock."""
+
+    accel = "kvm,kernel-irqchip=split"
+
+
 class TwoAtOnceKvm(Kvm):
     """Two vCPUs that ring are both in QEMU at a time."""
 

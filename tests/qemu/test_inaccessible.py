@@ -15,8 +15,8 @@ import tempfile
 import unittest
 
 import test_qemu
-from test_qemu import (ACCEPT, BIT, DOORBELL, NO_KVM, OTHER, VECTOR, Base, Kvm,
-                       binding, word)
+from test_qemu import (ACCEPT, BIT, DOORBELL, MSR_ICR_MULTI, MSR_REGISTER, NO_KVM,
+                       OTHER, VECTOR, Base, Kvm, binding, msr, word)
 from test_segment import SegmentBase
 
 BAR = 0xe0000000 - 0x200000
@@ -78,14 +78,29 @@ class Inaccessible(Page, Base):
         self.verify()
 
 
+    def test_table_is_refused(self):
+        """It is the VMM that reads it, and not the guest."""
+        self.m.w32(word(3), ACCEPT)
+        self.poison()
+        self.assert_gp(3, MSR_REGISTER, msr(BAR, 1))
+        # Nothing has changed.
+        self.ipi(3, OTHER)
+        self.assertEqual(self.m.r32(word(3)), ACCEPT | 1 << 9)
+
+
 class InaccessibleDoorbell(Inaccessible):
     options = DOORBELL
+
+    def test_request_is_refused(self):
+        self.poison()
+        self.assert_gp(0, MSR_ICR_MULTI, BAR)
+        self.verify()
 
     def send(self, low, dest=0, cpu=0, machine=None):
         (machine or self.m).ring(cpu, dest << 32 | low)
 
 
-class InaccessibleKvm(Kvm, Inaccessible):
+class InaccessibleKvm(Kvm, InaccessibleDoorbell):
     options = Base.options
     shared = False
 

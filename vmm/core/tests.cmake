@@ -128,6 +128,14 @@ core_mutant(i7-uses-up-vectors typed_vectors.cpp vm_test.cpp
 core_mutant(i1-shows-the-counts-of-another-vector vm.cpp vm_test.cpp
     VmTest.RecycledVectorStartsWithoutCounts
     "Counters::clear(counters_.line(r, index))" "(void)index")
+core_mutant(i1-keeps-the-merges-of-another-vector counters.hpp vm_test.cpp
+    VmTest.RecycledVectorStartsWithoutCounts
+    "std::atomic_ref{line.merged}.store(0, std::memory_order_release)"
+    "(void)line" ALSO vm.cpp vm.hpp)
+core_mutant(i4-looks-though-it-must-not vm.cpp vm_test.cpp
+    VmTest.BlindDecisionDeliversAndTouchesNoWord
+    "if (verdict == IPIDEFER_PASSED) verdict = IPIDEFER_DELIVERED_BAD_WORD"
+    "if (verdict == IPIDEFER_PASSED) return decide(sender, target, vector)")
 core_mutant(i4-keeps-the-age-of-earlier-work vm.cpp segment_test.cpp
     SegmentTest.AgeBeginsWithTheFirstTickAndIsNeverThatOfEarlierWork
     "if (verdict == IPIDEFER_DEFERRED) slot->pending.reset()" "(void)slot")
@@ -192,6 +200,10 @@ if(IPIDEFER_SANITIZE STREQUAL "")
         VmRace.EveryRequestIsDoneAfterTheChangeItAsksFor
         "std::memory_order_release" "std::memory_order_relaxed"
         ${race} REPORT "WARNING: ThreadSanitizer: data race")
+    core_mutant(i4-tick-reads-a-word-that-is-being-lost vm.cpp vm_race_test.cpp
+        VmRace.TicksRunWhileSendersLoseWords
+        "std::atomic_ref{slot.word}.load(std::memory_order_relaxed)" "slot.word"
+        SANITIZER thread REPORT "WARNING: ThreadSanitizer: data race")
     core_mutant(i8-ignores-the-gate-in-a-race context_word.hpp vm_race_test.cpp
         VmRace.EachDeferredBitIsSeenByExactlyOneKernelEntry
         "return (word & b.accept_mask) == b.accept_value"

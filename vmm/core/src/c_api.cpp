@@ -195,6 +195,12 @@ ipidefer_verdict ipidefer_decide_from(ipidefer_vm* vm, uint32_t sender,
     return vm->vm.decide(sender, target, vector);
 }
 
+ipidefer_verdict ipidefer_decide_blind(ipidefer_vm* vm, uint32_t sender,
+                                       uint32_t target, uint8_t vector)
+{
+    return vm->vm.decide_blind(sender, target, vector);
+}
+
 void ipidefer_set_tsc_hz(ipidefer_vm* vm, uint64_t hz)
 {
     vm->vm.set_tsc_hz(hz);
@@ -209,6 +215,16 @@ uint64_t ipidefer_tick(ipidefer_vm* vm, uint64_t now, ipidefer_deliver* deliver,
 uint64_t ipidefer_expired(const ipidefer_vm* vm, uint32_t vcpu, uint8_t vector)
 {
     return vm->vm.expired(vcpu, vector);
+}
+
+void ipidefer_count_merged(ipidefer_vm* vm, uint32_t vcpu, uint8_t vector)
+{
+    vm->vm.count_merged(vcpu, vector);
+}
+
+uint64_t ipidefer_merged(const ipidefer_vm* vm, uint32_t vcpu, uint8_t vector)
+{
+    return vm->vm.merged(vcpu, vector);
 }
 
 void ipidefer_trace_send(ipidefer_vm* vm, uint32_t sender,

@@ -50,6 +50,7 @@ class Counters final {
         for (std::uint64_t& verdict : line.verdict)
             std::atomic_ref{verdict}.store(0, std::memory_order_release);
         std::atomic_ref{line.max_age}.store(0, std::memory_order_release);
+        std::atomic_ref{line.merged}.store(0, std::memory_order_release);
     }
 
     /// Recorded work was delivered for its age: no verdict (I1), and counted
@@ -57,6 +58,12 @@ class Counters final {
     static void count_expired(ipidefer_segment_counters& line) noexcept
     {
         add_one(line.max_age);
+    }
+
+    /// What was delivered shared its interrupt with another: no verdict either.
+    static void count_merged(ipidefer_segment_counters& line) noexcept
+    {
+        add_one(line.merged);
     }
 
     /// @return false, and zeroes, when no verdict was ever counted
@@ -67,6 +74,12 @@ class Counters final {
                                         unsigned typed) const noexcept
     {
         return load(line(row, typed).max_age);
+    }
+
+    [[nodiscard]] std::uint64_t merged(std::uint32_t row,
+                                       unsigned typed) const noexcept
+    {
+        return load(line(row, typed).merged);
     }
 
   private:

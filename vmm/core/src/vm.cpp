@@ -148,7 +148,11 @@ void Vm::lose_word(std::uint32_t vcpu, std::uint32_t slot) noexcept
     if (vcpu >= count_) return;
     Vcpu& target = vcpus_[vcpu];
     if (slot >= target.count) return;
-    target.slots[slot].word = nullptr;
+    // Ordering: RELAXED: a tick may run beside this, and sees either value.
+    // What
+    //   the old one points to is the caller's, and stays while a tick runs.
+    std::atomic_ref{target.slots[slot].word}.store(nullptr,
+                                                   std::memory_order_relaxed);
     view_.lose(vcpu, target.view_seq, slot);
 }
 
@@ -217,6 +221,19 @@ ipidefer_verdict Vm::decide_watched(std::uint32_t sender, std::uint32_t target,
     return verdict;
 }
 
+ipidefer_verdict Vm::decide_blind(std::uint32_t sender, std::uint32_t target,
+                                  std::uint8_t vector) noexcept
+{
+    const Slot* const slot = vcpus_[row(target)].find(vector);
+    if (slot == nullptr) return decide_unbound(sender, target, vector);
+    ipidefer_verdict verdict = obstacle(target, *slot, vector);
+    if (verdict == IPIDEFER_PASSED) verdict = IPIDEFER_DELIVERED_BAD_WORD;
+    Counters::count(*slot->line, verdict);
+    if (traces_verdicts())
+        trace_verdict(sender, target, vector, verdict, nullptr, 0);
+    return verdict;
+}
+
 /// This vCPU has not bound the vector. Is there any that has?
 ipidefer_verdict Vm::decide_unbound(std::uint32_t sender, std::uint32_t target,
                                     std::uint8_t vector) noexcept
@@ -249,12 +266,16 @@ std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,
         Vcpu& vcpu = vcpus_[target];
         for (std::uint32_t i = 0; i < vcpu.count; ++i) {
             Slot& slot = vcpu.slots[i];
-            if (slot.word == nullptr) continue;
+            // Read once: a sender may lose the word meanwhile.
+            // Ordering: RELAXED: see lose_word().
+            std::uint32_t* const place =
+                std::atomic_ref{slot.word}.load(std::memory_order_relaxed);
+            if (place == nullptr) continue;
             const std::uint64_t known = slot.pending.get();
             // Ordering: RELAXED: a look; nothing is done by what it says but
             //   an interrupt that is correct at any time (I4).
             const std::uint32_t word =
-                std::atomic_ref{*slot.word}.load(std::memory_order_relaxed);
+                std::atomic_ref{*place}.load(std::memory_order_relaxed);
             view_.seen(target, i, word, now);
             std::uint64_t since = known;
             if ((word & slot.binding.work_bit) == 0) {
@@ -349,6 +370,18 @@ std::uint64_t Vm::expired(std::uint32_t vcpu,
 {
     const auto typed = typed_.known(vector);
     return typed ? counters_.expired(row(vcpu), *typed) : 0;
+}
+
+void Vm::count_merged(std::uint32_t vcpu, std::uint8_t vector) noexcept
+{
+    if (const auto typed = typed_.known(vector))
+        Counters::count_merged(counters_.line(row(vcpu), *typed));
+}
+
+std::uint64_t Vm::merged(std::uint32_t vcpu, std::uint8_t vector) const noexcept
+{
+    const auto typed = typed_.known(vector);
+    return typed ? counters_.merged(row(vcpu), *typed) : 0;
 }
 
 /// Let a vector have an index, and tell who reads the counters: an index that

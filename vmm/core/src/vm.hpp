@@ -61,6 +61,11 @@ class Vm final {
                                           std::uint32_t target,
                                           std::uint8_t vector) noexcept;
 
+    /// The same, for a word that must not be looked at now.
+    [[nodiscard]] ipidefer_verdict decide_blind(std::uint32_t sender,
+                                                std::uint32_t target,
+                                                std::uint8_t vector) noexcept;
+
     /// @return nanoseconds until the next call
     std::uint64_t tick(std::uint64_t now, ipidefer_deliver* deliver,
                        void* opaque) noexcept;
@@ -72,6 +77,9 @@ class Vm final {
                                 ipidefer_counters& out) const noexcept;
     [[nodiscard]] std::uint64_t expired(std::uint32_t vcpu,
                                         std::uint8_t vector) const noexcept;
+    void count_merged(std::uint32_t vcpu, std::uint8_t vector) noexcept;
+    [[nodiscard]] std::uint64_t merged(std::uint32_t vcpu,
+                                       std::uint8_t vector) const noexcept;
 
   private:
     struct Slot {

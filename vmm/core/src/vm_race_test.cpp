@@ -295,5 +295,38 @@ TEST(VmRaceShared, TicksAndPolicyChangesDisturbNoSender)
     EXPECT_EQ(ipidefer_expired(vm.get(), 0, test::kVector), delivered);
 }
 
+// A sender that finds a word inaccessible loses it, in a thread of its own.
+TEST_F(VmRace, TicksRunWhileSendersLoseWords)
+{
+    constexpr std::uint32_t kVcpus = 64;
+    constexpr unsigned kTimes = 20;
+    const auto vm = test::make_vm(kVcpus);
+    std::vector<std::uint32_t> words(kVcpus, kUser);
+    for (unsigned n = 0; n < kTimes; ++n) {
+        for (std::uint32_t i = 0; i < kVcpus; ++i)
+            ASSERT_EQ(test::bind_isolated(vm.get(), i, words[i]), IPIDEFER_OK);
+        std::atomic<std::uint64_t> ticks{0};
+        std::atomic<bool> stop{false};
+        std::thread ticker{[&] {
+            while (!stop.load()) {
+                ipidefer_tick(
+                    vm.get(), 1, [](void*, std::uint32_t, std::uint8_t) {},
+                    nullptr);
+                ticks.fetch_add(1);
+            }
+        }};
+        while (ticks.load() == 0) std::this_thread::yield();
+        for (std::uint32_t i = 0; i < kVcpus; ++i)
+            ipidefer_lose_word(vm.get(), i, 0);
+        const std::uint64_t lost_at = ticks.load();
+        while (ticks.load() < lost_at + 2) std::this_thread::yield();
+        stop.store(true);
+        ticker.join();
+        for (std::uint32_t i = 0; i < kVcpus; ++i)
+            EXPECT_EQ(ipidefer_decide(vm.get(), i, test::kVector),
+                      IPIDEFER_DELIVERED_BAD_WORD);
+    }
+}
+
 }  // namespace
 }  // namespace ipidefer

@@ -148,6 +148,36 @@ TEST_F(VmTest, LostWordIsDeliveredBadWordUntilTheNextBind)
     EXPECT_EQ(decide(), IPIDEFER_DEFERRED);
 }
 
+TEST_F(VmTest, BlindDecisionDeliversAndTouchesNoWord)
+{
+    const auto blind = [this](std::uint32_t target) {
+        return ipidefer_decide_blind(vm_.get(), 0, target, kVector);
+    };
+    EXPECT_EQ(blind(kTarget), IPIDEFER_DELIVERED_BAD_WORD);
+    EXPECT_EQ(word_, kUser);
+    EXPECT_EQ(blind(0), IPIDEFER_DELIVERED_NOT_BOUND);
+    ipidefer_set_enabled(vm_.get(), false);
+    EXPECT_EQ(blind(kTarget), IPIDEFER_DELIVERED_POLICY);
+    EXPECT_EQ(counted_total(vm_.get(), kTarget, kVector), 2u);  // I1
+    ipidefer_set_enabled(vm_.get(), true);
+    // Nothing is lost by it: the next one may look again.
+    EXPECT_EQ(decide(), IPIDEFER_DEFERRED);
+    EXPECT_EQ(ipidefer_decide_blind(vm_.get(), 0, kTarget, kVector + 1),
+              IPIDEFER_PASSED);
+}
+
+TEST_F(VmTest, MergedAreCountedByTargetAndVectorAndAreNoVerdicts)
+{
+    EXPECT_EQ(ipidefer_merged(vm_.get(), kTarget, kVector), 0u);
+    ipidefer_count_merged(vm_.get(), kTarget, kVector);
+    ipidefer_count_merged(vm_.get(), kTarget, kVector);
+    EXPECT_EQ(ipidefer_merged(vm_.get(), kTarget, kVector), 2u);
+    EXPECT_EQ(ipidefer_merged(vm_.get(), kTarget - 1, kVector), 0u);
+    EXPECT_EQ(counted_total(vm_.get(), kTarget, kVector), 0u);
+    ipidefer_count_merged(vm_.get(), kTarget, kVector + 1);
+    EXPECT_EQ(ipidefer_merged(vm_.get(), kTarget, kVector + 1), 0u);
+}
+
 TEST_F(VmTest, ContextNotAllowedIsDeliveredPolicy)
 {
     word_ = test::kIdle;
@@ -313,15 +343,17 @@ TEST_F(VmTest, RecycledVectorStartsWithoutCounts)
     ASSERT_EQ(bind_many(0, 0x20, 1), IPIDEFER_OK);
     EXPECT_EQ(decide(1, 0x20), IPIDEFER_DELIVERED_NOT_BOUND);
     EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 1u);
+    ipidefer_count_merged(vm_.get(), 1, 0x20);
     ipidefer_unbind(vm_.get(), 0);
     EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 1u);
     for (unsigned first = 0x28; first <= 0x48; first += 8)
         ASSERT_EQ(bind_many(0, first, 8), IPIDEFER_OK);
     EXPECT_EQ(test::counted_total(vm_.get(), 1, 0x20), 0u);
-    for (unsigned vector = 0x28; vector < 0x50; ++vector)
-        EXPECT_EQ(test::counted_total(vm_.get(), 1,
-                                      static_cast<std::uint8_t>(vector)),
-                  0u);
+    for (unsigned v = 0x28; v < 0x50; ++v) {
+        const auto vector = static_cast<std::uint8_t>(v);
+        EXPECT_EQ(test::counted_total(vm_.get(), 1, vector), 0u);
+        EXPECT_EQ(ipidefer_merged(vm_.get(), 1, vector), 0u);
+    }
 }
 
 TEST_F(VmTest, FaultyBindChangesNothing)

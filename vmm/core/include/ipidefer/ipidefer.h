@@ -23,11 +23,11 @@
  * (ipidefer_vm_create_in(), vmm/shm), traces ICR writes with
  * ipidefer_trace_send(), and calls ipidefer_tick() from a timer.
  *
- * Locking: the caller runs ipidefer_bind(), ipidefer_unbind() and
- * ipidefer_lose_word() of one VM one at a time, and none of them for a vCPU
- * while ipidefer_decide() or ipidefer_bindings() runs for it, or while
- * ipidefer_tick() runs (QEMU: the BQL, and a lock for each vCPU that senders
- * take too); ipidefer_vm_destroy() while nothing else runs.
+ * Locking: the caller runs ipidefer_bind() and ipidefer_unbind()
+ * of one VM one at a time, and not while ipidefer_tick() runs (QEMU: the BQL);
+ * and these and ipidefer_lose_word() for one vCPU not while another of them,
+ * ipidefer_decide() or ipidefer_bindings() runs for it (QEMU: a lock for each
+ * vCPU, which senders take too); ipidefer_vm_destroy() while nothing else runs.
  * ipidefer_decide() may run on many threads at once, and beside
  * ipidefer_tick(); the policy setters, the counter readers and
  * ipidefer_trace_send() may run at any time, on any thread.
@@ -273,6 +273,15 @@ static inline bool ipidefer_suppresses(enum ipidefer_verdict v)
     return v == IPIDEFER_DEFERRED || v == IPIDEFER_COALESCED;
 }
 
+/** Deliver, without a look at the target's word: its memory cannot be accessed
+ *  now, or to wait for it would be wrong. As ipidefer_decide_from() otherwise;
+ *  counted as DELIVERED_BAD_WORD.
+ *  @return a verdict that does not suppress (I4) */
+IPIDEFER_EXPORT enum ipidefer_verdict ipidefer_decide_blind(ipidefer_vm* vm,
+                                                            uint32_t sender,
+                                                            uint32_t target,
+                                                            uint8_t vector);
+
 /** Stable lower-case names with dashes: "deferred", "delivered-in-kernel";
  *  "?" out of range. */
 IPIDEFER_EXPORT const char *ipidefer_verdict_name(enum ipidefer_verdict v);
@@ -283,6 +292,15 @@ IPIDEFER_EXPORT const char *ipidefer_verdict_name(enum ipidefer_verdict v);
 IPIDEFER_EXPORT bool ipidefer_counters_get(const ipidefer_vm *vm, uint32_t vcpu,
                                            uint8_t vector,
                                            struct ipidefer_counters *out);
+
+/** Of what was delivered to (vcpu, vector), one more found the vector pending
+ *  in the local APIC: the vCPU takes one interrupt for both. For VMMs that see
+ *  it. No effect for a vector that no vCPU ever bound. */
+IPIDEFER_EXPORT void ipidefer_count_merged(ipidefer_vm* vm, uint32_t vcpu,
+                                           uint8_t vector);
+/** How often ipidefer_count_merged() was called for them. */
+IPIDEFER_EXPORT uint64_t ipidefer_merged(const ipidefer_vm* vm, uint32_t vcpu,
+                                         uint8_t vector);
 
 /* ---- Age -------------------------------------------------------------- */
 
@@ -295,10 +313,11 @@ typedef void ipidefer_deliver(void *opaque, uint32_t vcpu, uint8_t vector);
 
 /**
  * End trace leases that are over, and look at every bound word: refresh the
- * live view, and have work that has waited longer than max_age delivered as the real vector. The bit stays set,
- * the word is not written (I2); what is delivered in addition to what is
- * recorded is a spurious interrupt, which is correct (I4), and it is counted
- * apart, so that each IPI still has exactly one verdict (I1).
+ * live view, and have work that has waited longer than max_age delivered as the
+ * real vector. The bit stays set, the word is not written (I2); what is
+ * delivered in addition to what is recorded is a spurious interrupt, which is
+ * correct (I4), and it is counted apart, so that each IPI still has exactly one
+ * verdict (I1).
  * @param now the TSC
  * @return nanoseconds after which to call again, 1 ms to 100 ms: the policy
  *         may change at any time, also from outside

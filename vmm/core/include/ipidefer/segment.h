@@ -133,7 +133,9 @@ struct ipidefer_segment_policy {
 struct ipidefer_segment_counters {
     uint64_t verdict[8]; /**< by enum ipidefer_verdict, less one */
     uint64_t max_age;    /**< delivered in addition, for their age */
-    uint64_t reserved[7];
+    uint64_t merged; /**< of all that was delivered: found the vector pending
+                          in the local APIC; 0 where the VMM does not see */
+    uint64_t reserved[6];
 };
 
 /** One bound word, as the VMM last saw it. */
