@@ -82,6 +82,7 @@ readonly root=$cache/kernel
 fingerprint() {
     printf 'source %s\n' "$id"
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
+    printf 'make %s\n' "${MAKE_VARIABLES[*]}"
     fingerprint_series "$patches" | head -n "$upto"
     cat "$here/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
         sha256sum | sed 's/^/config /'
@@ -89,7 +90,7 @@ fingerprint() {
 
 check_tools() {
     local missing=() tool
-    for tool in gcc make flex bison bc cpio depmod patch xz flock; do
+    for tool in gcc make flex bison bc cpio depmod modinfo patch xz flock; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     [[ -e /usr/include/libelf.h ]] || missing+=(libelf.h)
@@ -134,8 +135,6 @@ step "$id, log: $log"
 unpack
 apply_series "$patches" "$work" "$id" "$upto"
 
-export KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=ipidefer \
-    KBUILD_BUILD_HOST=lab
 cd "$work"
 step "configuring"
 configure
@@ -153,6 +152,13 @@ cp arch/x86/boot/bzImage System.map "$tmp/"
 cp .config "$tmp/config"
 find . -name '*.ko' -exec cp -t "$tmp/modules" {} +
 "${make[@]}" -s kernelrelease >"$tmp/release"
+modules=("$tmp"/modules/*.ko)
+[[ -e ${modules[0]} ]] || modules=()
+if differ=$(releases_differ "$(<"$tmp/release")" "$tmp/bzImage" vmlinux \
+    ${modules[@]+"${modules[@]}"}); then
+    die "not all that was built is of one release; nothing is kept:
+$differ"
+fi
 printf '%s\n' "$prints" >"$tmp/fingerprint"
 cd "$root"
 publish "$tmp" "$result"

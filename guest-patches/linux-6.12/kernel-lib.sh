@@ -6,6 +6,12 @@
 
 source=/usr/src/linux-source-6.12.tar.xz
 
+# What make is told beside the compiler; as it goes into the result, callers that keep
+# results keep it with them. LOCALVERSION is set, but empty: without it a kernel whose
+# tree is, or lies in, a git repository is another release, with a plus sign.
+readonly MAKE_VARIABLES=(LOCALVERSION= KBUILD_BUILD_TIMESTAMP=2026-01-01
+    KBUILD_BUILD_USER=ipidefer KBUILD_BUILD_HOST=lab)
+
 # The package's version says what the archive holds; another archive is hashed.
 source_id() {
     local owner version
@@ -31,7 +37,42 @@ unpack() {
     if command -v ccache >/dev/null; then cc='ccache gcc'; fi
     # A miss then costs one run of the preprocessor less.
     export CCACHE_DEPEND=1
-    make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc")
+    # Objects of another release have come out of ccache: those that were made under
+    # other variables are not asked for.
+    export CCACHE_NAMESPACE="${MAKE_VARIABLES[*]}"
+    # git's hooks, and commands that it runs, say where a repository is.
+    unset "${!GIT_@}"
+    make=(make -C "$work" -s "CC=$cc" "HOSTCC=$cc" "${MAKE_VARIABLES[@]}")
+}
+
+# releases_differ RELEASE BZIMAGE VMLINUX MODULE...: say which of them is not of
+# RELEASE, or has a version magic that VMLINUX does not have: no kernel loads that.
+# Status 1 if there is none.
+releases_differ() {
+    local release=$1 image=$2 kernel=$3 module at found differ=1
+    shift 3
+    # The setup header tells where in the setup code the release is.
+    at=$(od -An -tu2 -j $((0x20e)) -N 2 "$image")
+    found=$(tail -c +$((at + 0x200 + 1)) "$image" | head -c 65 | tr '\0' ' ' | cut -d' ' -f1)
+    if [[ $found != "$release" ]]; then
+        echo "bzImage is '$found', not '$release'"
+        differ=0
+    fi
+    found=$(grep -aom1 'Linux version [^ ]*' "$kernel" | head -n1)
+    if [[ ${found##* } != "$release" ]]; then
+        echo "vmlinux is '${found##* }', not '$release'"
+        differ=0
+    fi
+    for module; do
+        found=$(modinfo -F vermagic "$module")
+        # A string of its own there, not the rest of one.
+        if [[ ${found%% *} != "$release" ]] ||
+            ! tr '\0' '\n' <"$kernel" | grep -axF -- "$found" >/dev/null; then
+            echo "${module##*/} is '$found', which vmlinux is not"
+            differ=0
+        fi
+    done
+    return $differ
 }
 
 # merge_configs FRAGMENT...: tinyconfig, then the fragments.
