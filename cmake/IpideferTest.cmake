@@ -6,37 +6,35 @@
 # same from more sides: ./check leaves it out, ./check --all does not. A test that
 # cannot run here exits with 77, and ctest reports it as skipped.
 
-# ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...] [INCLUDES ...])
+# ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...])
 function(ipidefer_gtest name label)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES")
     add_executable(${name} ${arg_SOURCES})
-    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
     # What is under test is compiled as it is used; the tests need no more.
     target_compile_options(${name} PRIVATE -O1)
     target_link_libraries(${name} PRIVATE
-        ${arg_LIBRARIES} ipidefer-warnings GTest::gtest_main Threads::Threads)
+        ${arg_LIBRARIES} ipidefer-ours GTest::gtest_main Threads::Threads)
     gtest_discover_tests(${name}
         DISCOVERY_TIMEOUT 60
         PROPERTIES LABELS ${label} TIMEOUT 300)
 endfunction()
 
-# ipidefer_sanitized_gtest(NAME LABEL SANITIZER SOURCES... INCLUDES...)
+# ipidefer_sanitized_gtest(NAME LABEL SANITIZER SOURCES...)
 #
 # Tests and the code under test, compiled once more with a sanitizer, whatever
 # the rest of the build has. One ctest entry: the interest is in the reports.
 # Nothing in a build that is sanitized as a whole.
 function(ipidefer_sanitized_gtest name label sanitizer)
-    cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "SOURCES;INCLUDES")
+    cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "SOURCES")
     if(NOT IPIDEFER_SANITIZE STREQUAL "")
         return()
     endif()
     add_executable(${name} ${arg_SOURCES})
-    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
     target_compile_options(${name} PRIVATE -O1 -g -fsanitize=${sanitizer}
         -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${name} PRIVATE -fsanitize=${sanitizer})
     target_link_libraries(${name} PRIVATE
-        ipidefer-warnings GTest::gtest_main Threads::Threads)
+        ipidefer-ours GTest::gtest_main Threads::Threads)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300
         ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1;UBSAN_OPTIONS=print_stacktrace=1")
@@ -44,7 +42,7 @@ endfunction()
 
 # ipidefer_mutant(NAME DIRECTORY dir FILE file FROM code TO code TEST file
 #                 CAUGHT_BY Suite.Test [ALSO files] [SANITIZER sanitizer]
-#                 [REPORT regex] [LIBRARIES ...] [INCLUDES ...])
+#                 [REPORT regex] [LIBRARIES ...])
 #
 # A copy of one source file with one line broken on purpose, and the test that
 # must fail for it, or with REPORT print what matches that. Source that no longer
@@ -55,8 +53,9 @@ endfunction()
 function(ipidefer_mutant name)
     cmake_parse_arguments(PARSE_ARGV 1 arg ""
         "DIRECTORY;FILE;FROM;TO;TEST;CAUGHT_BY;SANITIZER;REPORT"
-        "ALSO;LIBRARIES;INCLUDES")
+        "ALSO;LIBRARIES")
     set(source ${arg_DIRECTORY}/${arg_FILE})
+    file(RELATIVE_PATH from_root ${PROJECT_SOURCE_DIR} ${source})
     set(out ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
     file(READ ${source} code)
@@ -65,8 +64,7 @@ function(ipidefer_mutant name)
         message(FATAL_ERROR "mutant ${name}: ${arg_FILE} lacks '${arg_FROM}'")
     endif()
     string(REPLACE "${arg_FROM}" "${arg_TO}" code "${code}")
-    file(CONFIGURE OUTPUT ${out}/${arg_FILE} CONTENT "${code}" @ONLY)
-    set(includes ${arg_INCLUDES} ${arg_DIRECTORY})
+    file(CONFIGURE OUTPUT ${out}/${from_root} CONTENT "${code}" @ONLY)
     set(libraries ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
     set(options -O0 -g0)
     if(arg_FILE MATCHES "\\.cpp$" AND NOT arg_SANITIZER AND NOT arg_ALSO)
@@ -76,20 +74,18 @@ function(ipidefer_mutant name)
         if(NOT TARGET ${test})
             add_library(${test} OBJECT ${arg_DIRECTORY}/${arg_TEST})
             set_target_properties(${test} PROPERTIES UNITY_BUILD OFF)
-            target_include_directories(${test} PRIVATE ${includes})
+            target_include_directories(${test} PRIVATE ${IPIDEFER_INCLUDES})
             target_compile_options(${test} PRIVATE ${options})
             target_link_libraries(${test} PRIVATE ${libraries})
         endif()
-        set(sources ${out}/${arg_FILE} $<TARGET_OBJECTS:${test}>)
+        set(sources ${out}/${from_root} $<TARGET_OBJECTS:${test}>)
     else()
         set(sources)
         if(arg_FILE MATCHES "\\.cpp$")
-            list(APPEND sources ${out}/${arg_FILE})
+            list(APPEND sources ${out}/${from_root})
         endif()
-        # Beside the broken file, so that their #include "..." finds that one.
         foreach(file ${arg_TEST} ${arg_ALSO})
-            configure_file(${arg_DIRECTORY}/${file} ${out}/${file} COPYONLY)
-            list(APPEND sources ${out}/${file})
+            list(APPEND sources ${arg_DIRECTORY}/${file})
         endforeach()
     endif()
 
@@ -102,7 +98,8 @@ function(ipidefer_mutant name)
     set(target mutant-${name})
     add_executable(${target} ${sources})
     set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-    target_include_directories(${target} PRIVATE ${includes})
+    # The broken header comes before the right one.
+    target_include_directories(${target} PRIVATE ${out} ${IPIDEFER_INCLUDES})
     target_compile_options(${target} PRIVATE ${options})
     target_link_libraries(${target} PRIVATE ${libraries})
     add_test(NAME ${target}-is-caught
@@ -124,7 +121,7 @@ function(ipidefer_mutant name)
         PASS_REGULAR_EXPRESSION "${caught}")
 endfunction()
 
-# ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES... [LIBRARIES...])
+# ipidefer_fuzz(NAME RUNS SOURCES... [INCLUDES...] [LIBRARIES...])
 #
 # A libFuzzer target, which needs clang whatever compiler the build uses. A
 # short run by default; give the program a corpus directory for a long one.
@@ -136,10 +133,12 @@ function(ipidefer_fuzz name runs)
         add_test(NAME ${name} COMMAND sh -c
             "echo 'no clang++ found: not fuzzing' && exit 77")
     else()
+        list(APPEND arg_INCLUDES ${IPIDEFER_INCLUDES})
         list(TRANSFORM arg_INCLUDES PREPEND -I)
         list(TRANSFORM arg_LIBRARIES PREPEND -l)
         file(GLOB_RECURSE headers CONFIGURE_DEPENDS
-            ${CMAKE_CURRENT_SOURCE_DIR}/*.hpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+            ${PROJECT_SOURCE_DIR}/host/*.hpp ${PROJECT_SOURCE_DIR}/vmm/*.hpp
+            ${PROJECT_SOURCE_DIR}/vmm/*.h)
         add_custom_command(OUTPUT ${name}
             COMMAND ${IPIDEFER_FUZZ_CXX} -std=c++20 -O1 -g
                 -fsanitize=fuzzer,address,undefined

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpulist.hpp"
+#include "host/base/cpulist.hpp"
 
 #include <gtest/gtest.h>
 
-#include "failure.hpp"
+#include "host/base/failure.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "bench_core.hpp"
+#include "host/cli/bench_core.hpp"
 
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "program.hpp"
+#include "host/base/failure.hpp"
+#include "host/base/json_reader.hpp"
+#include "host/lab/program.hpp"
 
 namespace ipidefer::cli {
 namespace {

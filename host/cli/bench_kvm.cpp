@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "bench_kvm.hpp"
+#include "host/cli/bench_kvm.hpp"
 
 #include <sched.h>
 
@@ -10,12 +10,12 @@
 #include <map>
 #include <sstream>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "text.hpp"
+#include "host/base/failure.hpp"
+#include "host/base/json_reader.hpp"
+#include "host/base/text.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/program.hpp"
+#include "host/lab/scratch.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -20,11 +20,11 @@
 #include <sstream>
 #include <thread>
 
-#include "failure.hpp"
-#include "program.hpp"
-#include "status.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "host/base/failure.hpp"
+#include "host/lab/program.hpp"
+#include "host/segment/status.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "emulator_probe.hpp"
+#include "host/cli/emulator_probe.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
-#include "program.hpp"
+#include "host/lab/program.hpp"
 
 namespace ipidefer::cli {
 namespace {

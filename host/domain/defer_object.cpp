@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "defer_object.hpp"
+#include "host/domain/defer_object.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "text.hpp"
+#include "host/base/failure.hpp"
+#include "host/base/json_reader.hpp"
+#include "host/base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "console.hpp"
+#include "host/lab/console.hpp"
 
 #include <gtest/gtest.h>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "host/base/failure.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpio.hpp"
+#include "host/lab/cpio.hpp"
 
 #include <sys/stat.h>
 
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "failure.hpp"
+#include "host/base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host_time.hpp"
+#include "host/lab/host_time.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "text.hpp"
+#include "host/base/failure.hpp"
+#include "host/base/text.hpp"
+#include "host/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "initramfs.hpp"
+#include "host/lab/initramfs.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "host/base/failure.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "program.hpp"
+#include "host/lab/program.hpp"
 
 #include <sstream>
 
-#include "failure.hpp"
-#include "process.hpp"
+#include "host/base/failure.hpp"
+#include "host/lab/process.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "provenance.hpp"
+#include "host/lab/provenance.hpp"
 
 #include <sys/utsname.h>
 
@@ -7,12 +7,12 @@
 #include <ctime>
 #include <thread>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "program.hpp"
-#include "qemu_command.hpp"
-#include "text.hpp"
-#include "version.hpp"
+#include "host/base/failure.hpp"
+#include "host/base/text.hpp"
+#include "host/base/version.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/program.hpp"
+#include "host/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {
 namespace {

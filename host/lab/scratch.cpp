@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "scratch.hpp"
+#include "host/lab/scratch.hpp"
 
 #include <stdlib.h>
 #include <sys/un.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "failure.hpp"
+#include "host/base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
+#include "host/base/failure.hpp"
 
 namespace ipidefer::libvirt {
 

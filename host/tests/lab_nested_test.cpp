@@ -20,12 +20,12 @@
 #include <stdexcept>
 #include <thread>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "tools_on_a_vm.hpp"
-#include "typed_work.hpp"
+#include "host/base/failure.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/program.hpp"
+#include "host/lab/scratch.hpp"
+#include "host/lab/typed_work.hpp"
+#include "host/tests/tools_on_a_vm.hpp"
 
 namespace {
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "program.hpp"
+#include "host/lab/program.hpp"
 
 namespace ipidefer::test {
 

@@ -23,11 +23,11 @@
 #include <utility>
 #include <vector>
 
-#include "cpio.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "text.hpp"
-#include "tools_on_a_vm.hpp"
+#include "host/base/text.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/program.hpp"
+#include "host/lab/scratch.hpp"
+#include "host/tests/tools_on_a_vm.hpp"
 
 namespace {
 

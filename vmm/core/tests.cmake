@@ -2,9 +2,6 @@
 
 set(source_dir ${CMAKE_CURRENT_SOURCE_DIR}/src)
 set(support_dir ${CMAKE_CURRENT_SOURCE_DIR}/tests)
-set(includes ${source_dir} ${support_dir})
-set(all_includes ${includes}
-    ${CMAKE_CURRENT_SOURCE_DIR}/include ${IPIDEFER_ABI_INCLUDE})
 
 set(unit_tests
     src/binding_test.cpp
@@ -25,26 +22,23 @@ set(property_tests
     src/icr_sweep_test.cpp)
 
 ipidefer_gtest(ipidefer-core-unit-test unit
-    SOURCES ${unit_tests} LIBRARIES ipidefer-static INCLUDES ${includes})
+    SOURCES ${unit_tests} LIBRARIES ipidefer-static)
 ipidefer_gtest(ipidefer-core-property-test property
-    SOURCES ${property_tests} LIBRARIES ipidefer-static INCLUDES ${includes})
+    SOURCES ${property_tests} LIBRARIES ipidefer-static)
 ipidefer_gtest(ipidefer-core-race-test race
     SOURCES src/trace_leases_race_test.cpp src/vm_race_test.cpp
-    LIBRARIES ipidefer-static INCLUDES ${includes})
+    LIBRARIES ipidefer-static)
 
 ipidefer_sanitized_gtest(ipidefer-core-race-tsan race thread
     SOURCES src/trace_leases_race_test.cpp src/vm_race_test.cpp
-        ${IPIDEFER_CORE_SOURCES}
-    INCLUDES ${all_includes})
+        ${IPIDEFER_CORE_SOURCES})
 ipidefer_sanitized_gtest(ipidefer-core-asan-ubsan sanitizer address,undefined
-    SOURCES ${unit_tests} ${property_tests} ${IPIDEFER_CORE_SOURCES}
-    INCLUDES ${all_includes})
+    SOURCES ${unit_tests} ${property_tests} ${IPIDEFER_CORE_SOURCES})
 
 # The sanitizers bring their own allocator and symbols.
 if(IPIDEFER_SANITIZE STREQUAL "")
     ipidefer_gtest(ipidefer-core-alloc-test unit
-        SOURCES src/vm_alloc_test.cpp LIBRARIES ipidefer-static
-        INCLUDES ${includes})
+        SOURCES src/vm_alloc_test.cpp LIBRARIES ipidefer-static)
     # It replaces both; the compiler, which inlines one of them, cannot know.
     target_compile_options(ipidefer-core-alloc-test PRIVATE
         -Wno-mismatched-new-delete)
@@ -63,18 +57,16 @@ if(IPIDEFER_SANITIZE STREQUAL "")
 endif()
 
 ipidefer_fuzz(ipidefer-core-fuzz 200000
-    SOURCES ${source_dir}/core_fuzz.cpp ${IPIDEFER_CORE_SOURCES}
-    INCLUDES ${all_includes})
+    SOURCES ${source_dir}/core_fuzz.cpp ${IPIDEFER_CORE_SOURCES})
 ipidefer_fuzz(ipidefer-core-segment-fuzz 50000
-    SOURCES ${source_dir}/segment_fuzz.cpp ${IPIDEFER_CORE_SOURCES}
-    INCLUDES ${all_includes})
+    SOURCES ${source_dir}/segment_fuzz.cpp ${IPIDEFER_CORE_SOURCES})
 
 # Each invariant's test must fail when its invariant is broken.
 # core_mutant(NAME FILE TEST CAUGHT_BY FROM TO [what else ipidefer_mutant takes])
 function(core_mutant name file test caught_by from to)
     ipidefer_mutant(${name} DIRECTORY ${source_dir} FILE ${file} TEST ${test}
         CAUGHT_BY ${caught_by} FROM "${from}" TO "${to}"
-        LIBRARIES ipidefer-static INCLUDES ${support_dir} ${ARGN})
+        LIBRARIES ipidefer-static ${ARGN})
 endfunction()
 
 core_mutant(i6-skips-the-rmw context_word.hpp context_word_test.cpp
@@ -131,7 +123,7 @@ core_mutant(i1-shows-the-counts-of-another-vector vm.cpp vm_test.cpp
 core_mutant(i1-keeps-the-merges-of-another-vector counters.hpp vm_test.cpp
     VmTest.RecycledVectorStartsWithoutCounts
     "std::atomic_ref{line.merged}.store(0, std::memory_order_release)"
-    "(void)line" ALSO vm.cpp vm.hpp)
+    "(void)line" ALSO vm.cpp)
 core_mutant(i4-looks-though-it-must-not vm.cpp vm_test.cpp
     VmTest.BlindDecisionDeliversAndTouchesNoWord
     "if (verdict == IPIDEFER_PASSED) verdict = IPIDEFER_DELIVERED_BAD_WORD"

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "cpulist.hpp"
+#include "host/base/cpulist.hpp"
 
 namespace ipidefer::segment::test {
 

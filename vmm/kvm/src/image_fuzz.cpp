@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "boot_info.hpp"
-#include "failure.hpp"
-#include "image.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
+#include "vmm/kvm/src/failure.hpp"
+#include "vmm/kvm/src/image.hpp"
 
 namespace {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "interceptor.hpp"
+#include "vmm/kvm/src/interceptor.hpp"
 
 #include <algorithm>
 
-#include "failure.hpp"
-#include "mutation.hpp"
+#include "vmm/kvm/src/failure.hpp"
+#include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {
 namespace {

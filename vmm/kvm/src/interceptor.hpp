@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "memory.hpp"
-#include "segment.hpp"
+#include "vmm/kvm/src/memory.hpp"
+#include "vmm/kvm/src/segment.hpp"
 
 namespace ipidefer::vmm {
 

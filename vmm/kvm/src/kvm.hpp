@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
-#include "unique_fd.hpp"
+#include "vmm/kvm/src/failure.hpp"
+#include "vmm/kvm/src/unique_fd.hpp"
 
 namespace ipidefer::vmm {
 

@@ -9,13 +9,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
-#include "image.hpp"
-#include "kvm.hpp"
-#include "machine.hpp"
-#include "mutation.hpp"
-#include "options.hpp"
-#include "report.hpp"
+#include "vmm/kvm/src/failure.hpp"
+#include "vmm/kvm/src/image.hpp"
+#include "vmm/kvm/src/kvm.hpp"
+#include "vmm/kvm/src/machine.hpp"
+#include "vmm/kvm/src/mutation.hpp"
+#include "vmm/kvm/src/options.hpp"
+#include "vmm/kvm/src/report.hpp"
 
 namespace {
 

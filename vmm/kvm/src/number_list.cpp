@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "number_list.hpp"
+#include "vmm/kvm/src/number_list.hpp"
 
 #include <charconv>
 #include <string>
 
-#include "failure.hpp"
+#include "vmm/kvm/src/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

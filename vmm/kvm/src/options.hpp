@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "machine.hpp"
+#include "vmm/kvm/src/machine.hpp"
 
 namespace ipidefer::vmm {
 

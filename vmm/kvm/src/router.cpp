@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "router.hpp"
+#include "vmm/kvm/src/router.hpp"
 
 #include <array>
 #include <mutex>
 
-#include "mutation.hpp"
+#include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {
 namespace {

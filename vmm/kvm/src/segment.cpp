@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "segment.hpp"
+#include "vmm/kvm/src/segment.hpp"
 
 #include <grp.h>
 
 #include <charconv>
 #include <cstdio>
 
-#include "failure.hpp"
-#include "mutation.hpp"
+#include "vmm/kvm/src/failure.hpp"
+#include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {
 
