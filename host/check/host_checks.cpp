@@ -5,8 +5,8 @@
 
 #include <optional>
 
-#include "host/base/cpulist.hpp"
-#include "host/base/text.hpp"
+#include "base/cpulist.hpp"
+#include "base/text.hpp"
 #include "host/check/host_cpus.hpp"
 
 namespace ipidefer::check {

@@ -3,8 +3,8 @@
 
 #include <fstream>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::check {
 namespace {

@@ -6,8 +6,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/check/host_checks.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"

@@ -9,8 +9,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"
 #include "host/domain/plan.hpp"

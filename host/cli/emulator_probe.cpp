@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "host/lab/program.hpp"
+#include "base/program.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -26,8 +26,8 @@ std::optional<domain::Emulator> probe_emulator(const std::string& path)
         emulator.complaint = std::strerror(errno);
         return emulator;
     }
-    const auto result = lab::run_program(
-        kTimeout, {kSeconds, path, "-object", "ipi-defer,help"});
+    const auto result =
+        run_program(kTimeout, {kSeconds, path, "-object", "ipi-defer,help"});
     if (result.status == kTimedOut) {
         emulator.complaint =
             std::string{"no answer within "} + kSeconds + " seconds";

@@ -5,9 +5,9 @@
 #include <fstream>
 #include <string_view>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
-#include "host/lab/process.hpp"
+#include "base/failure.hpp"
+#include "base/process.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/base/duration.hpp"
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "host/base/failure.hpp"
-#include "host/base/version.hpp"
+#include "base/failure.hpp"
+#include "base/version.hpp"
 #include "host/cli/bench_core.hpp"
 #include "host/cli/bench_kvm.hpp"
 #include "host/cli/command.hpp"

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/policy_options.hpp"
 #include "host/segment/status_json.hpp"

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "host/base/duration.hpp"
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
 #include "host/segment/vectors.hpp"

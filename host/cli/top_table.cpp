@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "host/base/duration.hpp"
+#include "base/duration.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -10,9 +10,9 @@
 #include <optional>
 #include <thread>
 
-#include "host/base/duration.hpp"
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/guest_trace_file.hpp"
 #include "host/segment/open.hpp"

@@ -12,7 +12,7 @@
 #include <memory>
 #include <utility>
 
-#include "host/base/await.hpp"
+#include "base/await.hpp"
 
 namespace ipidefer::daemon {
 

@@ -10,8 +10,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/segment/status_json.hpp"
 
 namespace ipidefer::daemon {

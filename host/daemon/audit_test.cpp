@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::daemon {

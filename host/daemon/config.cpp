@@ -10,9 +10,9 @@
 #include <sstream>
 #include <vector>
 
-#include "host/base/failure.hpp"
-#include "host/base/json_reader.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
 #include "host/segment/open.hpp"
 
 namespace ipidefer::daemon {

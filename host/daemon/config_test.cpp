@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::daemon {
 namespace {

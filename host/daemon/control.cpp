@@ -10,7 +10,7 @@
 #include <chrono>
 #include <memory>
 
-#include "host/base/await.hpp"
+#include "base/await.hpp"
 #include "host/daemon/accept.hpp"
 
 namespace ipidefer::daemon {

@@ -22,9 +22,9 @@
 #include <optional>
 #include <set>
 
-#include "host/base/await.hpp"
-#include "host/base/failure.hpp"
-#include "host/base/json_reader.hpp"
+#include "base/await.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
 #include "host/daemon/audit.hpp"
 #include "host/daemon/config.hpp"
 #include "host/daemon/control.hpp"

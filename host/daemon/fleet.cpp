@@ -6,8 +6,8 @@
 #include <tuple>
 #include <utility>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::daemon {
 

@@ -5,8 +5,8 @@
 #include <boost/beast/http.hpp>
 #include <chrono>
 
-#include "host/base/await.hpp"
-#include "host/base/version.hpp"
+#include "base/await.hpp"
+#include "base/version.hpp"
 #include "host/daemon/accept.hpp"
 
 namespace ipidefer::daemon {

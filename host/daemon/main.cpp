@@ -6,8 +6,8 @@
 #include <iostream>
 #include <string>
 
-#include "host/base/failure.hpp"
-#include "host/base/version.hpp"
+#include "base/failure.hpp"
+#include "base/version.hpp"
 #include "host/daemon/config.hpp"
 #include "host/daemon/daemon.hpp"
 

@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-#include "host/base/version.hpp"
+#include "base/version.hpp"
 #include "host/segment/vectors.hpp"
 #include "host/segment/verdicts.hpp"
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/base/version.hpp"
+#include "base/version.hpp"
 #include "host/daemon/exposition.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
-#include "host/base/json_reader.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

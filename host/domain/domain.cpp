@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/domain/xml_names.hpp"
 #include "host/domain/xml_text.hpp"
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/domain/defer_object.hpp"
 
 namespace ipidefer::domain {

@@ -3,8 +3,8 @@
 
 #include <ipidefer/ipidefer.h>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/domain/fitness.hpp"
 #include "host/domain/kernel_line.hpp"
 #include "host/domain/seats.hpp"

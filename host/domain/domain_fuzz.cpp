@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/domain/plan.hpp"
 
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {

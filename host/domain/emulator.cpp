@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/domain/emulator.hpp"
 
-#include "host/base/text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <string_view>
 
-#include "host/base/text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

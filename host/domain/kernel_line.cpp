@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -5,8 +5,8 @@
 #include <map>
 #include <utility>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/domain/fitness.hpp"
 #include "host/domain/kernel_line.hpp"
 #include "host/domain/seats.hpp"

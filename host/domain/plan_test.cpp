@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/domain/domain.hpp"
 
 namespace ipidefer::domain {

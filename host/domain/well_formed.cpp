@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "host/base/text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/domain/well_formed.hpp"
 
 namespace ipidefer::domain {

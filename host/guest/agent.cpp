@@ -13,7 +13,7 @@
 #include <optional>
 #include <sstream>
 
-#include "host/base/json_reader.hpp"
+#include "base/json_reader.hpp"
 #include "host/guest/files.hpp"
 #include "host/guest/loops.hpp"
 #include "host/guest/mounts.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/lab/mode.hpp"
 #include "host/lab/snapshot.hpp"
 

@@ -9,7 +9,7 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/lab/guest_channel.hpp"
 #include "host/lab/qmp_client.hpp"
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -3,9 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
 #include "host/lab/cpio.hpp"
-#include "host/lab/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

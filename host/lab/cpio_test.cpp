@@ -10,8 +10,9 @@
 #include <set>
 #include <sstream>
 
-#include "host/base/failure.hpp"
-#include "host/lab/scratch.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

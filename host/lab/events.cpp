@@ -4,7 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "host/base/text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {

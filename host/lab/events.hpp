@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/lab/snapshot.hpp"
 
 namespace ipidefer::lab {

@@ -7,7 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/lab/agreement.hpp"
 #include "host/lab/events.hpp"
 #include "host/lab/initramfs.hpp"

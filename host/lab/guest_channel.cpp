@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/lab/guest_channel.hpp"
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab {

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
 #include "host/lab/cpio.hpp"
 
 namespace ipidefer::lab {

@@ -3,7 +3,8 @@
 
 #include <fstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
 #include "host/lab/cpio.hpp"
 #include "host/lab/protocol.hpp"
 

@@ -5,9 +5,10 @@
 
 #include <fstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
 #include "host/lab/cpio.hpp"
-#include "host/lab/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -7,9 +7,9 @@
 #include <boost/asio/write.hpp>
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
-#include "host/base/json_reader.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -19,12 +19,12 @@
 #include <fstream>
 #include <iostream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
+#include "base/scratch.hpp"
 #include "host/lab/experiment.hpp"
 #include "host/lab/progress.hpp"
 #include "host/lab/provenance.hpp"
 #include "host/lab/report_json.hpp"
-#include "host/lab/scratch.hpp"
 #include "host/lab/table.hpp"
 
 namespace ipidefer::lab {

@@ -2,7 +2,7 @@
 // Runs as they should be, for tests to break in one place.
 #pragma once
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/lab/run.hpp"
 #include "host/lab/snapshot.hpp"
 

@@ -17,11 +17,12 @@
 #include <exception>
 #include <functional>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/process.hpp"
 #include "host/lab/console.hpp"
 #include "host/lab/cpio.hpp"
 #include "host/lab/guest_channel.hpp"
-#include "host/lab/process.hpp"
 #include "host/lab/protocol.hpp"
 #include "host/lab/qemu_command.hpp"
 #include "host/lab/qmp_client.hpp"

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/lab/host_time.hpp"
 
 namespace ipidefer::lab {

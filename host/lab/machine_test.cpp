@@ -14,7 +14,7 @@
 #include <boost/asio/use_future.hpp>
 #include <fstream>
 
-#include "host/lab/scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "host/base/failure.hpp"
-#include "host/lab/scratch.hpp"
+#include "base/failure.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

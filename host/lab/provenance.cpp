@@ -7,11 +7,12 @@
 #include <ctime>
 #include <thread>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
-#include "host/base/version.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/program.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
 #include "host/lab/cpio.hpp"
-#include "host/lab/program.hpp"
 #include "host/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {

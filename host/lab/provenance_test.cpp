@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "host/lab/scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

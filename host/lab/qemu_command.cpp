@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/lab/qemu_command.hpp"
 
-#include "host/base/failure.hpp"
-#include "host/lab/program.hpp"
+#include "base/failure.hpp"
+#include "base/program.hpp"
 #include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab {

@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "base/file.hpp"
 #include "host/lab/cpio.hpp"
 #include "host/lab/lab_testing.hpp"
 #include "host/lab/provenance.hpp"

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

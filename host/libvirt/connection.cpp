@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "host/base/text.hpp"
+#include "base/text.hpp"
 #include "host/libvirt/library.hpp"
 
 namespace ipidefer::libvirt {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::libvirt {
 

@@ -14,7 +14,7 @@
 #include <thread>
 #include <utility>
 
-#include "host/base/await.hpp"
+#include "base/await.hpp"
 #include "host/libvirt/connection.hpp"
 #include "host/libvirt/event_loop.hpp"
 #include "host/libvirt/library.hpp"

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::libvirt {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <optional>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 

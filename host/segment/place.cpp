@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "host/base/duration.hpp"
+#include "base/duration.hpp"
 #include "host/segment/vectors.hpp"
 
 namespace ipidefer::segment {

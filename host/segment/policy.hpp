@@ -11,7 +11,7 @@
 #include <set>
 #include <string>
 
-#include "host/base/cpulist.hpp"
+#include "base/cpulist.hpp"
 #include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {

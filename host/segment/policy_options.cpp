@@ -3,8 +3,8 @@
 
 #include <sstream>
 
-#include "host/base/duration.hpp"
-#include "host/base/failure.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
 #include "host/segment/vectors.hpp"
 
 namespace ipidefer {

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <thread>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::segment {
 namespace {

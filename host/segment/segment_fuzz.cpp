@@ -10,7 +10,7 @@
 #include <memory>
 #include <new>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/segment/trace_reader.hpp"
 
 namespace {

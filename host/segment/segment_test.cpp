@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::segment {
 namespace {

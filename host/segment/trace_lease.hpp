@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <random>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/segment/open.hpp"
 
 namespace ipidefer::segment {

@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdio>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "host/base/cpulist.hpp"
-#include "host/base/failure.hpp"
+#include "base/cpulist.hpp"
+#include "base/failure.hpp"
 #include "host/trace/glob.hpp"
 
 namespace ipidefer::trace {

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
-#include "host/base/failure.hpp"
-#include "host/base/text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::trace {
 namespace {

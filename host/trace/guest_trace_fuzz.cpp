@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 #include "host/trace/guest_trace.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-#include "host/base/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::trace {
 namespace {

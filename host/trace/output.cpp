@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "host/base/cpulist.hpp"
-#include "host/base/text.hpp"
+#include "base/cpulist.hpp"
+#include "base/text.hpp"
 #include "host/trace/perfetto.hpp"
 
 namespace ipidefer::trace {

@@ -23,17 +23,18 @@
 #include <utility>
 #include <vector>
 
-#include "host/base/text.hpp"
+#include "base/file.hpp"
+#include "base/program.hpp"
+#include "base/scratch.hpp"
+#include "base/text.hpp"
 #include "host/lab/cpio.hpp"
-#include "host/lab/program.hpp"
-#include "host/lab/scratch.hpp"
 #include "host/tests/tools_on_a_vm.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-using ipidefer::lab::ProgramResult;
-using ipidefer::lab::run_program;
+using ipidefer::ProgramResult;
+using ipidefer::run_program;
 using nlohmann::json;
 using Arguments = std::vector<std::string>;
 
@@ -110,14 +111,13 @@ struct Run {
 
 Run run(const fs::path& vmm, Arguments arguments)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path file = scratch.path() / "report.json";
     arguments.insert(arguments.end(), {"--json", file.string()});
     Run run;
     run.result = run_program(vmm, arguments);
     std::cout << run.result.output << std::flush;
-    if (fs::exists(file))
-        run.report = json::parse(ipidefer::lab::read_whole(file));
+    if (fs::exists(file)) run.report = json::parse(ipidefer::read_whole(file));
     return run;
 }
 
@@ -240,7 +240,7 @@ void entry(const Programs& programs)
 Run run_code(const Programs& programs, const std::string& code,
              Arguments more = {})
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path image = scratch.path() / "flat.bin";
     std::ofstream{image, std::ios::binary} << code;
     Arguments arguments{"--guest", image, "--timeout", "60"};
@@ -375,7 +375,7 @@ void stopped_while_all_send(const Programs& programs)
 
 void reader_that_stops_reading(const Programs& programs)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path image = scratch.path() / "flat.bin";
     std::ofstream{image, std::ios::binary} << "\xb0!\xe6\xe9\xeb\xfc";
     const Pipe pipe;
@@ -389,7 +389,7 @@ void reader_that_stops_reading(const Programs& programs)
 
 /// A VMM that runs "web1" with a segment, while the test does something else.
 class WatchedVmm {
-    ipidefer::lab::Scratch scratch_;  // first: what follows lies in it
+    ipidefer::Scratch scratch_;  // first: what follows lies in it
 
   public:
     const ipidefer::test::ToolsOnAVm tools;
@@ -447,7 +447,7 @@ class WatchedVmm {
         run.result.output = said();
         std::cout << run.result.output << std::flush;
         if (fs::exists(report_file()))
-            run.report = json::parse(ipidefer::lab::read_whole(report_file()));
+            run.report = json::parse(ipidefer::read_whole(report_file()));
         return run;
     }
     /// Waits for its death of a signal. @return which
@@ -694,14 +694,14 @@ void guest_mutant(const Programs& programs, const std::string& mutation,
 /// Figures are for people; what must hold are the exits.
 void bench(const Programs& programs)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path file = scratch.path() / "bench.json";
     const auto result =
         run_program(programs.cli, {"bench", "kvm", "--rounds", "3", "--window",
                                    "100", "--json", file.string()});
     std::cout << result.output << std::flush;
     expect(result.status == kDone, "bench kvm failed", result.output);
-    const json report = json::parse(ipidefer::lab::read_whole(file));
+    const json report = json::parse(ipidefer::read_whole(file));
     const std::string text = report.dump(1);
     expect(report["schema"] == "ipidefer-bench-kvm/1", "another schema", text);
     expect(report["rounds"].size() == 3, "not three rounds", text);

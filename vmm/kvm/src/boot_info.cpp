@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

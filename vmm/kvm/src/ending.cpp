@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 

@@ -11,8 +11,8 @@
 #include <sstream>
 #include <type_traits>
 
+#include "base/failure.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
-#include "vmm/kvm/src/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

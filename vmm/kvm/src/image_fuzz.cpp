@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/failure.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
-#include "vmm/kvm/src/failure.hpp"
 #include "vmm/kvm/src/image.hpp"
 
 namespace {

@@ -6,9 +6,9 @@
 
 #include <cstring>
 
+#include "base/failure.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
 #include "vmm/kvm/src/cpu_state.hpp"
-#include "vmm/kvm/src/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {

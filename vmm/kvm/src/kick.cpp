@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
 // glibc before 2.38 has no name for this member.
 #ifndef sigev_notify_thread_id

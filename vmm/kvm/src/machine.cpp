@@ -15,9 +15,9 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/failure.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
 #include "vmm/kvm/src/cpuid.hpp"
-#include "vmm/kvm/src/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

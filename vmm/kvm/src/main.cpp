@@ -9,7 +9,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/kvm/src/image.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/machine.hpp"
@@ -27,10 +27,10 @@ Exit status_of(const Outcome& outcome)
 {
     switch (outcome.kind) {
         case Outcome::Kind::kExit:
-            return outcome.status == 0 ? Exit::kDone : Exit::kGuestFailed;
+            return outcome.status == 0 ? Exit::kDone : Exit::kDefect;
         case Outcome::Kind::kGuestFailed:
         case Outcome::Kind::kTimeout:
-            return Exit::kGuestFailed;
+            return Exit::kDefect;
         case Outcome::Kind::kSignal:
         case Outcome::Kind::kBroken:
             return Exit::kCannotRun;

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string_view>
 
-#include "vmm/kvm/src/failure.hpp"
-#include "vmm/kvm/src/number_list.hpp"
+#include "base/failure.hpp"
+#include "base/number_list.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -5,10 +5,10 @@
 
 #include <filesystem>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
+#include "base/number_list.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/memory.hpp"
-#include "vmm/kvm/src/number_list.hpp"
 
 namespace ipidefer::vmm {
 namespace {

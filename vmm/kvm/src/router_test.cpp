@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::vmm {

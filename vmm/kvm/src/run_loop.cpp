@@ -6,7 +6,7 @@
 #include <exception>
 #include <sstream>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

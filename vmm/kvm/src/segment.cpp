@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {

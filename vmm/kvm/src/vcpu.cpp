@@ -9,7 +9,7 @@
 #include <memory>
 #include <string_view>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 #include "vmm/kvm/src/kvm_layout.hpp"
 
 namespace ipidefer::vmm {

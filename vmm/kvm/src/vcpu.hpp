@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "vmm/kvm/src/cpu_state.hpp"
-#include "vmm/kvm/src/unique_fd.hpp"
 
 namespace ipidefer::vmm {
 

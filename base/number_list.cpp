@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "vmm/kvm/src/number_list.hpp"
+#include "base/number_list.hpp"
 
 #include <charconv>
 #include <string>
 
-#include "vmm/kvm/src/failure.hpp"
+#include "base/failure.hpp"
 
-namespace ipidefer::vmm {
+namespace ipidefer {
 namespace {
 
 class Reader {
@@ -83,4 +83,4 @@ std::vector<unsigned> parse_number_list(std::string_view option,
     return Reader{option, text, least, most}.read();
 }
 
-}  // namespace ipidefer::vmm
+}  // namespace ipidefer
