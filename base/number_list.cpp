@@ -9,10 +9,10 @@
 namespace ipidefer {
 namespace {
 
-class Reader {
+class NumberListReader {
   public:
-    Reader(std::string_view option, std::string_view text, unsigned least,
-           unsigned most)
+    NumberListReader(std::string_view option, std::string_view text,
+                     unsigned least, unsigned most)
         : option_{option}, text_{text}, least_{least}, most_{most}
     {
     }
@@ -80,7 +80,7 @@ std::vector<unsigned> parse_number_list(std::string_view option,
                                         std::string_view text, unsigned least,
                                         unsigned most)
 {
-    return Reader{option, text, least, most}.read();
+    return NumberListReader{option, text, least, most}.read();
 }
 
 }  // namespace ipidefer

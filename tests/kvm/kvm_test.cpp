@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Freestanding guests under ipidefer-vmm, on real KVM. One case per call:
-// ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST ENTRIES CASE. What the guest
+// ipidefer-kvm-test VMM STATIC CLI GUEST ENTRIES CASE. What the guest
 // checks itself is in vmm/kvm/guest; here its counts meet the VMM's. Counts,
 // never times.
 #include <fcntl.h>
@@ -55,7 +55,13 @@ void expect(bool good, const std::string& what, const std::string& output)
 }
 
 struct Programs {
-    fs::path vmm, mutant, static_build, cli, guest, entries;
+    fs::path vmm, static_build, cli, guest, entries;
+
+    /// The VMM with one bug, see vmm/kvm/mutants.toml.
+    [[nodiscard]] fs::path with_bug(const std::string& bug) const
+    {
+        return vmm.string() + '-' + bug;
+    }
 };
 
 /// One run: exit status, what was printed, the report.
@@ -640,7 +646,7 @@ void segment_lifetime(const Programs& programs)
 /// I7: it lives, and everything is delivered.
 void segment_truncated(const Programs& programs)
 {
-    WatchedVmm vmm{programs, programs.mutant, kEndless};
+    WatchedVmm vmm{programs, programs.vmm, kEndless};
     vmm.tools.wait_until("it defers", [&] {
         return !vmm.file().empty() && vmm.tools.suppressed() > 0;
     });
@@ -653,8 +659,7 @@ void segment_truncated(const Programs& programs)
            done.text());
     expect(done.recorded(1) == 0, "something is recorded", done.text());
     // The control.
-    WatchedVmm unguarded{
-        programs, programs.mutant, kEndless, {"--mutation", "no-guard"}};
+    WatchedVmm unguarded{programs, programs.with_bug("no-guard"), kEndless};
     unguarded.tools.wait_until("it defers", [&] {
         return !unguarded.file().empty() && unguarded.tools.suppressed() > 0;
     });
@@ -666,16 +671,16 @@ void segment_truncated(const Programs& programs)
 // ---- Deliberate bugs, which must be seen
 
 /// A bug of the VMM, seen by the guest.
-void vmm_mutant(const Programs& programs, const std::string& mutation,
+void vmm_mutant(const Programs& programs, const std::string& bug,
                 const std::string& scenario, const std::string& said,
                 const char* patience)
 {
-    // Without it all is well: what is seen is the mutation.
+    // Without it all is well: what is seen is the bug.
     const std::string append = "scenario=" + scenario + " rounds=60 ";
-    run_scenario(programs.mutant, programs, append + kPatient)
+    run_scenario(programs.vmm, programs, append + kPatient)
         .expect_status(kDone);
-    const Run seen = run_scenario(programs.mutant, programs, append + patience,
-                                  {"--mutation", mutation});
+    const Run seen =
+        run_scenario(programs.with_bug(bug), programs, append + patience);
     seen.expect_status(kGuestFailed);
     seen.expect_said(said);
 }
@@ -747,11 +752,10 @@ std::map<std::string, Case> all_cases()
                 [name, option = option](const Programs& programs) {
                     scenario(programs, name, option);
                 };
-    const auto vmm = [&](const std::string& mutation,
-                         const std::string& scenario, const std::string& said,
-                         const char* patience) {
-        cases["mutant-" + mutation] = [=](const Programs& programs) {
-            vmm_mutant(programs, mutation, scenario, said, patience);
+    const auto vmm = [&](const std::string& bug, const std::string& scenario,
+                         const std::string& said, const char* patience) {
+        cases["mutant-" + bug] = [=](const Programs& programs) {
+            vmm_mutant(programs, bug, scenario, said, patience);
         };
     };
     vmm("drop", "storm", "lost work", kImpatient);
@@ -777,13 +781,12 @@ std::map<std::string, Case> all_cases()
 int main(int argc, char** argv)
 {
     const auto cases = all_cases();
-    if (argc != 8 || !cases.contains(argv[7])) {
-        std::cerr << "usage: ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST "
+    if (argc != 7 || !cases.contains(argv[6])) {
+        std::cerr << "usage: ipidefer-kvm-test VMM STATIC CLI GUEST "
                      "ENTRIES CASE\n";
         return 1;
     }
-    const Programs programs{argv[1], argv[2], argv[3],
-                            argv[4], argv[5], argv[6]};
+    const Programs programs{argv[1], argv[2], argv[3], argv[4], argv[5]};
     try {
         const auto probe = run_program(programs.vmm, {"--probe"});
         std::cout << probe.output << std::flush;
@@ -792,7 +795,7 @@ int main(int argc, char** argv)
             return kSkipped;
         }
         expect(probe.status == kDone, "--probe failed", probe.output);
-        cases.at(argv[7])(programs);
+        cases.at(argv[6])(programs);
     } catch (const std::exception& error) {
         std::cerr << "FAILED: " << error.what() << '\n';
         return 1;

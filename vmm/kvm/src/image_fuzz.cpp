@@ -16,6 +16,7 @@
 namespace {
 
 using namespace ipidefer::vmm;
+using ipidefer::Failure;
 using Bytes = std::vector<std::byte>;
 
 constexpr std::uint64_t kRam = kFirstImageGpa + 0x1000;

@@ -13,13 +13,15 @@
 #include "vmm/kvm/src/image.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/machine.hpp"
-#include "vmm/kvm/src/mutation.hpp"
 #include "vmm/kvm/src/options.hpp"
 #include "vmm/kvm/src/report.hpp"
 
 namespace {
 
 using namespace ipidefer::vmm;
+using ipidefer::Exit;
+using ipidefer::Failure;
+using ipidefer::system_failure;
 
 constexpr std::size_t kMostImage = 256u << 20;
 
@@ -90,9 +92,6 @@ int main(int argc, char** argv)
     app.set_version_flag("--version", "ipidefer-vmm " IPIDEFER_VMM_VERSION);
     RawOptions raw;
     add_options(app, raw);
-#ifdef IPIDEFER_VMM_MUTATIONS
-    app.add_option("--mutation", raw.mutation, "deliberate bug, for tests");
-#endif
     app.footer(
         "Exit status: 0 done, 1 could not run, 2 the guest failed,\n"
         "77 not possible here.");
@@ -103,11 +102,6 @@ int main(int argc, char** argv)
                                                      : Exit::kCannotRun);
     }
     try {
-#ifdef IPIDEFER_VMM_MUTATIONS
-        if (!raw.mutation.empty() && !set_mutation(raw.mutation))
-            throw Failure{Exit::kCannotRun,
-                          "--mutation '" + raw.mutation + "': no such one"};
-#endif
         return static_cast<int>(raw.probe ? probe() : run(check_options(raw)));
     } catch (const Failure& failure) {
         std::cerr << "ipidefer-vmm: " << failure.what() << '\n';

@@ -7,7 +7,6 @@
 #include <cstdio>
 
 #include "base/failure.hpp"
-#include "vmm/kvm/src/mutation.hpp"
 
 namespace ipidefer::vmm {
 
@@ -53,8 +52,7 @@ CoreVm::CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment)
     options.group = segment->group;
     ipidefer_shm_error error{};
     shm_.reset(ipidefer_shm_create(&options, &error));
-    if (shm_ == nullptr ||
-        (!mutated(Mutation::kNoGuard) && ipidefer_shm_guard(&error) != 0))
+    if (shm_ == nullptr || ipidefer_shm_guard(&error) != 0)
         throw Failure{Exit::kCannotRun, std::string{"segment: "} + error.text};
     vm_ = ipidefer_shm_vm(shm_.get());
 }
