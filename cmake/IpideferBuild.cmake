@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How our own code is compiled: warnings and sanitizers.
+# How our own code is compiled: includes, warnings and sanitizers.
 
 find_package(Threads REQUIRED)
 
@@ -13,16 +13,32 @@ if(NOT IPIDEFER_SANITIZE STREQUAL "")
     add_link_options(-fsanitize=${IPIDEFER_SANITIZE})
 endif()
 
+# Where our own headers are: those of the project under their path from its root,
+# "host/trace/filter.hpp", and the libraries' as those who install them have them,
+# <ipidefer/ipidefer.h>. The contract has one source, vmm/abi.
+set(IPIDEFER_ABI_HEADER ${PROJECT_SOURCE_DIR}/vmm/abi/ipi_defer.h)
+set(IPIDEFER_GENERATED ${PROJECT_BINARY_DIR}/generated)
+configure_file(${IPIDEFER_ABI_HEADER}
+    ${IPIDEFER_GENERATED}/ipidefer/ipi_defer.h COPYONLY)
+set(IPIDEFER_INCLUDES
+    ${PROJECT_SOURCE_DIR}
+    ${PROJECT_SOURCE_DIR}/vmm/core/include
+    ${PROJECT_SOURCE_DIR}/vmm/shm/include
+    ${IPIDEFER_GENERATED})
+
 # A usage requirement of every target whose source is ours.
-add_library(ipidefer-warnings INTERFACE)
-target_compile_options(ipidefer-warnings INTERFACE
-    -Wall -Wextra -Wpedantic -Wswitch-enum -Wconversion -Werror)
+add_library(ipidefer-ours INTERFACE)
+target_include_directories(ipidefer-ours INTERFACE ${IPIDEFER_INCLUDES})
+target_compile_options(ipidefer-ours INTERFACE
+    -Wall -Wextra -Wpedantic -Wswitch-enum -Wconversion -Werror
+    # GCC 12 warns about every "literal" + std::string{...} (GCC bug 105651).
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 if(CMAKE_UNITY_BUILD)
     # A source file that is included looks like a header to the compiler, and a
     # type of an anonymous namespace in a class like one that many will have.
-    target_compile_options(ipidefer-warnings INTERFACE -Wno-subobject-linkage)
+    target_compile_options(ipidefer-ours INTERFACE -Wno-subobject-linkage)
 endif()
 if(IPIDEFER_SANITIZE MATCHES "thread")
     # TSan does not model fences; libstdc++ headers contain some.
-    target_compile_options(ipidefer-warnings INTERFACE -Wno-error=tsan)
+    target_compile_options(ipidefer-ours INTERFACE -Wno-error=tsan)
 endif()

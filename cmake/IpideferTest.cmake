@@ -6,103 +6,101 @@
 # same from more sides: ./check leaves it out, ./check --all does not. A test that
 # cannot run here exits with 77, and ctest reports it as skipped.
 
-# ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...] [INCLUDES ...])
+# ipidefer_gtest(NAME LABEL SOURCES... [LIBRARIES ...])
 function(ipidefer_gtest name label)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES;INCLUDES")
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "SOURCES;LIBRARIES")
     add_executable(${name} ${arg_SOURCES})
-    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
     # What is under test is compiled as it is used; the tests need no more.
     target_compile_options(${name} PRIVATE -O1)
     target_link_libraries(${name} PRIVATE
-        ${arg_LIBRARIES} ipidefer-warnings GTest::gtest_main Threads::Threads)
+        ${arg_LIBRARIES} ipidefer-ours GTest::gtest_main Threads::Threads)
     gtest_discover_tests(${name}
         DISCOVERY_TIMEOUT 60
         PROPERTIES LABELS ${label} TIMEOUT 300)
 endfunction()
 
-# ipidefer_sanitized_gtest(NAME LABEL SANITIZER SOURCES... INCLUDES...)
+# ipidefer_sanitized_gtest(NAME LABEL SANITIZER SOURCES...)
 #
 # Tests and the code under test, compiled once more with a sanitizer, whatever
 # the rest of the build has. One ctest entry: the interest is in the reports.
 # Nothing in a build that is sanitized as a whole.
 function(ipidefer_sanitized_gtest name label sanitizer)
-    cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "SOURCES;INCLUDES")
+    cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "SOURCES")
     if(NOT IPIDEFER_SANITIZE STREQUAL "")
         return()
     endif()
     add_executable(${name} ${arg_SOURCES})
-    target_include_directories(${name} PRIVATE ${arg_INCLUDES})
     target_compile_options(${name} PRIVATE -O1 -g -fsanitize=${sanitizer}
         -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${name} PRIVATE -fsanitize=${sanitizer})
     target_link_libraries(${name} PRIVATE
-        ipidefer-warnings GTest::gtest_main Threads::Threads)
+        ipidefer-ours GTest::gtest_main Threads::Threads)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300
         ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1;UBSAN_OPTIONS=print_stacktrace=1")
 endfunction()
 
-# ipidefer_mutant(NAME DIRECTORY dir FILE file FROM code TO code TEST file
-#                 CAUGHT_BY Suite.Test [ALSO files] [SANITIZER sanitizer]
-#                 [REPORT regex] [LIBRARIES ...] [INCLUDES ...])
+# ipidefer_mutants(MANIFEST)
 #
-# A copy of one source file with one line broken on purpose, and the test that
-# must fail for it, or with REPORT print what matches that. Source that no longer
-# contains the line stops the configuration, so a mutant cannot quietly become a
-# no-op. ALSO names sources to compile against a broken header. The libraries come
-# after the broken objects, which thereby replace theirs. FROM and TO contain no
-# semicolon: CMake would take them for lists.
+# The mutants of a room, as its mutants.toml names them and cmake/mutants.py makes
+# them. A source that no longer has what a mutant breaks stops the configuration,
+# so a mutant cannot quietly become a no-op.
+function(ipidefer_mutants manifest)
+    set(out ${CMAKE_CURRENT_BINARY_DIR}/mutants)
+    execute_process(
+        COMMAND ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/cmake/mutants.py
+            ${manifest} ${PROJECT_SOURCE_DIR} ${out}
+        COMMAND_ERROR_IS_FATAL ANY)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+        ${PROJECT_SOURCE_DIR}/cmake/mutants.py)
+    include(${out}/mutants.cmake)
+endfunction()
+
+# What takes the place of FILE in a library, or ALSO: objects of their own there.
+function(_ipidefer_replaceable)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
+# ipidefer_mutant(NAME FILE path-from-root OUT folder TEST file CAUGHT_BY Suite.Test
+#                 LIBRARIES ... [ALSO files] [SANITIZER sanitizer] [REPORT regex])
+#
+# For generated code. The test that must fail for OUT/FILE, a copy of FILE with one
+# thing broken, or with REPORT print what matches that. The libraries come after the
+# broken objects, which thereby replace theirs.
 function(ipidefer_mutant name)
     cmake_parse_arguments(PARSE_ARGV 1 arg ""
-        "DIRECTORY;FILE;FROM;TO;TEST;CAUGHT_BY;SANITIZER;REPORT"
-        "ALSO;LIBRARIES;INCLUDES")
-    set(source ${arg_DIRECTORY}/${arg_FILE})
-    set(out ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-    file(READ ${source} code)
-    string(FIND "${code}" "${arg_FROM}" at)
-    if(at EQUAL -1)
-        message(FATAL_ERROR "mutant ${name}: ${arg_FILE} lacks '${arg_FROM}'")
+        "FILE;OUT;TEST;CAUGHT_BY;SANITIZER;REPORT" "ALSO;LIBRARIES")
+    if(arg_SANITIZER AND NOT IPIDEFER_SANITIZE STREQUAL "")
+        return()  # It has one already.
     endif()
-    string(REPLACE "${arg_FROM}" "${arg_TO}" code "${code}")
-    file(CONFIGURE OUTPUT ${out}/${arg_FILE} CONTENT "${code}" @ONLY)
-    set(includes ${arg_INCLUDES} ${arg_DIRECTORY})
     set(libraries ${arg_LIBRARIES} GTest::gtest_main Threads::Threads)
     set(options -O0 -g0)
-    if(arg_FILE MATCHES "\\.cpp$" AND NOT arg_SANITIZER AND NOT arg_ALSO)
+    set(sources)
+    if(arg_FILE MATCHES "\\.cpp$")
+        list(APPEND sources ${arg_OUT}/${arg_FILE})
+    endif()
+    if(sources AND NOT arg_SANITIZER AND NOT arg_ALSO)
         # Nobody includes the broken file: one object of the test for all of them.
-        file(RELATIVE_PATH test ${PROJECT_SOURCE_DIR} ${arg_DIRECTORY}/${arg_TEST})
+        file(RELATIVE_PATH test ${PROJECT_SOURCE_DIR} ${arg_TEST})
         string(MAKE_C_IDENTIFIER "mutants-of-${test}" test)
         if(NOT TARGET ${test})
-            add_library(${test} OBJECT ${arg_DIRECTORY}/${arg_TEST})
+            add_library(${test} OBJECT ${arg_TEST})
             set_target_properties(${test} PROPERTIES UNITY_BUILD OFF)
-            target_include_directories(${test} PRIVATE ${includes})
+            target_include_directories(${test} PRIVATE ${IPIDEFER_INCLUDES})
             target_compile_options(${test} PRIVATE ${options})
             target_link_libraries(${test} PRIVATE ${libraries})
         endif()
-        set(sources ${out}/${arg_FILE} $<TARGET_OBJECTS:${test}>)
+        list(APPEND sources $<TARGET_OBJECTS:${test}>)
     else()
-        set(sources)
-        if(arg_FILE MATCHES "\\.cpp$")
-            list(APPEND sources ${out}/${arg_FILE})
-        endif()
-        # Beside the broken file, so that their #include "..." finds that one.
-        foreach(file ${arg_TEST} ${arg_ALSO})
-            configure_file(${arg_DIRECTORY}/${file} ${out}/${file} COPYONLY)
-            list(APPEND sources ${out}/${file})
-        endforeach()
+        list(APPEND sources ${arg_TEST} ${arg_ALSO})
     endif()
-
-    # Objects of their own, in the libraries that they are replaced in too.
-    set(replaced ${arg_FILE} ${arg_ALSO})
-    list(TRANSFORM replaced PREPEND ${arg_DIRECTORY}/)
-    set_source_files_properties(${replaced} PROPERTIES
-        SKIP_UNITY_BUILD_INCLUSION ON)
+    _ipidefer_replaceable(${PROJECT_SOURCE_DIR}/${arg_FILE} ${arg_ALSO})
 
     set(target mutant-${name})
     add_executable(${target} ${sources})
     set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
-    target_include_directories(${target} PRIVATE ${includes})
+    # A broken header comes before the right one.
+    target_include_directories(${target} PRIVATE ${arg_OUT} ${IPIDEFER_INCLUDES})
     target_compile_options(${target} PRIVATE ${options})
     target_link_libraries(${target} PRIVATE ${libraries})
     add_test(NAME ${target}-is-caught
@@ -124,7 +122,25 @@ function(ipidefer_mutant name)
         PASS_REGULAR_EXPRESSION "${caught}")
 endfunction()
 
-# ipidefer_fuzz(NAME RUNS SOURCES... INCLUDES... [LIBRARIES...])
+# ipidefer_mutant_program(NAME FILE path-from-root OUT folder SOURCES files
+#                         LIBRARIES ...)
+#
+# For generated code. A program with one bug, for tests of whole programs; it lies
+# beside the right one. The property IPIDEFER_MUTANT_PROGRAMS has all of them.
+function(ipidefer_mutant_program name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE;OUT" "SOURCES;LIBRARIES")
+    _ipidefer_replaceable(${PROJECT_SOURCE_DIR}/${arg_FILE})
+    add_executable(${name} ${arg_OUT}/${arg_FILE} ${arg_SOURCES})
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+    foreach(library ${arg_LIBRARIES})
+        target_compile_definitions(${name} PRIVATE
+            $<TARGET_PROPERTY:${library},COMPILE_DEFINITIONS>)
+    endforeach()
+    target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ipidefer-ours)
+    set_property(GLOBAL APPEND PROPERTY IPIDEFER_MUTANT_PROGRAMS ${name})
+endfunction()
+
+# ipidefer_fuzz(NAME RUNS SOURCES... [INCLUDES...] [LIBRARIES...])
 #
 # A libFuzzer target, which needs clang whatever compiler the build uses. A
 # short run by default; give the program a corpus directory for a long one.
@@ -136,10 +152,13 @@ function(ipidefer_fuzz name runs)
         add_test(NAME ${name} COMMAND sh -c
             "echo 'no clang++ found: not fuzzing' && exit 77")
     else()
+        list(APPEND arg_INCLUDES ${IPIDEFER_INCLUDES})
         list(TRANSFORM arg_INCLUDES PREPEND -I)
         list(TRANSFORM arg_LIBRARIES PREPEND -l)
         file(GLOB_RECURSE headers CONFIGURE_DEPENDS
-            ${CMAKE_CURRENT_SOURCE_DIR}/*.hpp ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+            ${PROJECT_SOURCE_DIR}/base/*.hpp ${PROJECT_SOURCE_DIR}/host/*.hpp
+            ${PROJECT_SOURCE_DIR}/vmm/*.hpp
+            ${PROJECT_SOURCE_DIR}/vmm/*.h)
         add_custom_command(OUTPUT ${name}
             COMMAND ${IPIDEFER_FUZZ_CXX} -std=c++20 -O1 -g
                 -fsanitize=fuzzer,address,undefined

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host_checks.hpp"
+#include "host/check/host_checks.hpp"
 
 #include <unistd.h>
 
 #include <optional>
 
-#include "cpulist.hpp"
-#include "host_cpus.hpp"
-#include "text.hpp"
+#include "base/cpulist.hpp"
+#include "base/text.hpp"
+#include "host/check/host_cpus.hpp"
 
 namespace ipidefer::check {
 namespace {

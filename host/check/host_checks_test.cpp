@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host_checks.hpp"
+#include "host/check/host_checks.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "temporary_folder.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::check {
 namespace {

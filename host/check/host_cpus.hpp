@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "cpulist.hpp"
+#include "base/cpulist.hpp"
 
 namespace ipidefer::check {
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "bench_core.hpp"
+#include "host/cli/bench_core.hpp"
 
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "program.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/program.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -81,7 +81,7 @@ int bench_core(const std::filesystem::path& benchmark,
                       benchmark.string() +
                           " is not there: build with IPIDEFER_BUILD_BENCH=ON"};
     arguments.push_back("--benchmark_format=json");
-    const auto result = lab::run_program(benchmark, arguments);
+    const auto result = run_program(benchmark, arguments);
     if (result.status != 0)
         throw Failure{Exit::kCannotRun,
                       benchmark.filename().string() + " ended with status " +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "bench_kvm.hpp"
+#include "host/cli/bench_kvm.hpp"
 
 #include <sched.h>
 
@@ -10,12 +10,13 @@
 #include <map>
 #include <sstream>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/json_reader.hpp"
+#include "base/program.hpp"
+#include "base/scratch.hpp"
+#include "base/text.hpp"
+#include "host/lab/cpio.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -279,12 +280,12 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
     for (const fs::path& file : {vmm, guest})
         if (!fs::exists(file))
             throw Failure{Exit::kCannotRun, file.string() + " is not there"};
-    const lab::Scratch scratch;
+    const Scratch scratch;
     const fs::path file = scratch.path() / "report.json";
     // Far more than the phases take, if a tick is half a nanosecond or so.
     const std::uint64_t timeout =
         60 + 3ull * options.rounds * options.window / 250;
-    const auto result = lab::run_program(
+    const auto result = run_program(
         vmm, {"--guest", guest.string(), "--cpus", "2", "--isolated", "1",
               "--vectors", kDeferredVector, "--pin",
               options.pin.empty() ? two_cpus() : options.pin, "--timeout",
@@ -304,7 +305,7 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
             "ipidefer-vmm ended with status " + std::to_string(result.status),
             result.output};
     }
-    const json vmm_report = read_vmm_report(lab::read_whole(file));
+    const json vmm_report = read_vmm_report(read_whole(file));
     json report;
     try {
         report =

@@ -6,17 +6,17 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "command.hpp"
-#include "domain_checks.hpp"
-#include "emulator_probe.hpp"
-#include "failure.hpp"
-#include "host_checks.hpp"
-#include "open.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
-#include "well_formed.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/check/host_checks.hpp"
+#include "host/cli/command.hpp"
+#include "host/cli/emulator_probe.hpp"
+#include "host/domain/domain_checks.hpp"
+#include "host/domain/well_formed.hpp"
+#include "host/segment/open.hpp"
+#include "host/segment/status_json.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
-#include "connection.hpp"
+#include "host/libvirt/connection.hpp"
 #endif
 
 namespace ipidefer::cli {

@@ -20,11 +20,11 @@
 #include <sstream>
 #include <thread>
 
-#include "failure.hpp"
-#include "program.hpp"
-#include "status.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "base/failure.hpp"
+#include "base/program.hpp"
+#include "host/segment/status.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -49,11 +49,11 @@ std::string read_file(const std::filesystem::path& path)
 
 class CliTest : public ::testing::Test {
   protected:
-    lab::ProgramResult run(Arguments arguments)
+    ProgramResult run(Arguments arguments)
     {
         arguments.insert(arguments.begin(),
                          {"--shm-dir", folder_.path().string()});
-        return lab::run_program(IPIDEFER, arguments);
+        return run_program(IPIDEFER, arguments);
     }
     json run_json(const Arguments& arguments)
     {
@@ -481,7 +481,7 @@ TEST_F(CliReadersTest, SignalsEndInOrder)
 
 TEST_F(CliReadersTest, ReaderOfItsOutputThatGoesEndsItInOrder)
 {
-    const auto result = lab::run_program(
+    const auto result = run_program(
         "/bin/bash", {"-c",
                       "set -o pipefail; exec 2>&1; \"$1\" --shm-dir \"$2\" "
                       "trace web | head -n 3",
@@ -584,9 +584,9 @@ TEST_F(CliTest, CheckHasALineForEachFinding)
     const json findings = run_json({"check", "--json"});
     for (const json& finding : findings)
         EXPECT_EQ(finding["remedy"] == "", finding["grade"] == "pass");
-    EXPECT_EQ(lab::run_program(IPIDEFER, {"--shm-dir", "/nonexistent", "check"})
-                  .status,
-              kDefect);
+    EXPECT_EQ(
+        run_program(IPIDEFER, {"--shm-dir", "/nonexistent", "check"}).status,
+        kDefect);
 }
 
 // ---- What is written about it

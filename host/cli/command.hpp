@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "place.hpp"
+#include "host/segment/place.hpp"
 
 namespace ipidefer::cli {
 

@@ -9,12 +9,12 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "command.hpp"
-#include "emulator_probe.hpp"
-#include "failure.hpp"
-#include "plan.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/cli/command.hpp"
+#include "host/cli/emulator_probe.hpp"
+#include "host/domain/plan.hpp"
+#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "emulator_probe.hpp"
+#include "host/cli/emulator_probe.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
-#include "program.hpp"
+#include "base/program.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -26,8 +26,8 @@ std::optional<domain::Emulator> probe_emulator(const std::string& path)
         emulator.complaint = std::strerror(errno);
         return emulator;
     }
-    const auto result = lab::run_program(
-        kTimeout, {kSeconds, path, "-object", "ipi-defer,help"});
+    const auto result =
+        run_program(kTimeout, {kSeconds, path, "-object", "ipi-defer,help"});
     if (result.status == kTimedOut) {
         emulator.complaint =
             std::string{"no answer within "} + kSeconds + " seconds";

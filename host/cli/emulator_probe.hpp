@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "emulator.hpp"
+#include "host/domain/emulator.hpp"
 
 namespace ipidefer::cli {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_trace_file.hpp"
+#include "host/cli/guest_trace_file.hpp"
 
 #include <array>
 #include <fstream>
 #include <string_view>
 
-#include "failure.hpp"
-#include "process.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/process.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::cli {
 namespace {

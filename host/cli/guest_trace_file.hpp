@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "guest_trace.hpp"
+#include "host/trace/guest_trace.hpp"
 
 namespace ipidefer::cli {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <csignal>
 
-#include "command.hpp"
+#include "host/cli/command.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -4,11 +4,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "command.hpp"
-#include "duration.hpp"
-#include "failure.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/cli/command.hpp"
+#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "bench_core.hpp"
-#include "bench_kvm.hpp"
-#include "command.hpp"
-#include "failure.hpp"
-#include "lab_run.hpp"
-#include "options.hpp"
-#include "version.hpp"
+#include "base/failure.hpp"
+#include "base/version.hpp"
+#include "host/cli/bench_core.hpp"
+#include "host/cli/bench_kvm.hpp"
+#include "host/cli/command.hpp"
+#include "host/lab/lab_run.hpp"
+#include "host/lab/options.hpp"
 
 namespace {
 

@@ -3,10 +3,10 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "command.hpp"
-#include "failure.hpp"
-#include "policy_options.hpp"
-#include "status_json.hpp"
+#include "base/failure.hpp"
+#include "host/cli/command.hpp"
+#include "host/segment/policy_options.hpp"
+#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {

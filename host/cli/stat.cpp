@@ -8,12 +8,12 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "command.hpp"
-#include "duration.hpp"
-#include "failure.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
-#include "vectors.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/cli/command.hpp"
+#include "host/segment/status_json.hpp"
+#include "host/segment/vectors.hpp"
 
 namespace ipidefer::cli {
 namespace {

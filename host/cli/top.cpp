@@ -11,13 +11,13 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "command.hpp"
-#include "duration.hpp"
-#include "failure.hpp"
-#include "status.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
-#include "top_table.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/cli/command.hpp"
+#include "host/cli/top_table.hpp"
+#include "host/segment/status.hpp"
+#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {

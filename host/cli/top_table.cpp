@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "top_table.hpp"
+#include "host/cli/top_table.hpp"
 
 #include <ipidefer/ipidefer.h>
 
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "duration.hpp"
+#include "base/duration.hpp"
 
 namespace ipidefer::cli {
 namespace {

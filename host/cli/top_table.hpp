@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "status.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::cli {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "top_table.hpp"
+#include "host/cli/top_table.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>

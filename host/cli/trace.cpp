@@ -10,17 +10,17 @@
 #include <optional>
 #include <thread>
 
-#include "command.hpp"
-#include "duration.hpp"
-#include "failure.hpp"
-#include "filter.hpp"
-#include "guest_trace_file.hpp"
-#include "open.hpp"
-#include "output.hpp"
-#include "text.hpp"
-#include "timeline.hpp"
-#include "trace_lease.hpp"
-#include "trace_reader.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/cli/command.hpp"
+#include "host/cli/guest_trace_file.hpp"
+#include "host/segment/open.hpp"
+#include "host/segment/trace_lease.hpp"
+#include "host/segment/trace_reader.hpp"
+#include "host/trace/filter.hpp"
+#include "host/trace/output.hpp"
+#include "host/trace/timeline.hpp"
 
 namespace ipidefer::cli {
 namespace {

@@ -12,7 +12,7 @@
 #include <memory>
 #include <utility>
 
-#include "await.hpp"
+#include "base/await.hpp"
 
 namespace ipidefer::daemon {
 

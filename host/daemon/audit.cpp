@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "audit.hpp"
+#include "host/daemon/audit.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,9 +10,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
-#include "status_json.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/segment/status_json.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "audit.hpp"
+#include "host/daemon/audit.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
-#include "temporary_folder.hpp"
+#include "base/failure.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "config.hpp"
+#include "host/daemon/config.hpp"
 
 #include <ipidefer/shm.h>
 #include <unistd.h>
@@ -10,10 +10,10 @@
 #include <sstream>
 #include <vector>
 
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "open.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
+#include "host/segment/open.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -32,9 +32,9 @@
 #include <set>
 #include <string>
 
-#include "domains.hpp"
-#include "place.hpp"
-#include "policy_options.hpp"
+#include "host/daemon/domains.hpp"
+#include "host/segment/place.hpp"
+#include "host/segment/policy_options.hpp"
 
 namespace ipidefer::daemon {
 

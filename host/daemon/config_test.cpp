@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "config.hpp"
+#include "host/daemon/config.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "control.hpp"
+#include "host/daemon/control.hpp"
 
 #include <sys/socket.h>
 
@@ -10,8 +10,8 @@
 #include <chrono>
 #include <memory>
 
-#include "accept.hpp"
-#include "await.hpp"
+#include "base/await.hpp"
+#include "host/daemon/accept.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon.hpp"
+#include "host/daemon/daemon.hpp"
 
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -22,19 +22,19 @@
 #include <optional>
 #include <set>
 
-#include "audit.hpp"
-#include "await.hpp"
-#include "config.hpp"
-#include "control.hpp"
-#include "failure.hpp"
-#include "fleet.hpp"
-#include "http.hpp"
-#include "json_reader.hpp"
-#include "metrics.hpp"
-#include "status_json.hpp"
+#include "base/await.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "host/daemon/audit.hpp"
+#include "host/daemon/config.hpp"
+#include "host/daemon/control.hpp"
+#include "host/daemon/fleet.hpp"
+#include "host/daemon/http.hpp"
+#include "host/daemon/metrics.hpp"
+#include "host/segment/status_json.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
-#include "domain.hpp"
-#include "domain_watch.hpp"
+#include "host/domain/domain.hpp"
+#include "host/libvirt/domain_watch.hpp"
 #endif
 
 namespace ipidefer::daemon {

@@ -29,9 +29,9 @@
 #include <thread>
 #include <vector>
 
-#include "exposition.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "host/daemon/exposition.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fleet.hpp"
+#include "host/daemon/fleet.hpp"
 
 #include <algorithm>
 #include <set>
 #include <tuple>
 #include <utility>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::daemon {
 

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "audit.hpp"
-#include "config.hpp"
-#include "domains.hpp"
-#include "status.hpp"
+#include "host/daemon/audit.hpp"
+#include "host/daemon/config.hpp"
+#include "host/daemon/domains.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::daemon {
 

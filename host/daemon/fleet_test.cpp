@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fleet.hpp"
+#include "host/daemon/fleet.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "failure.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "base/failure.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::daemon {
 namespace {

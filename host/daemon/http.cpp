@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "http.hpp"
+#include "host/daemon/http.hpp"
 
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
 
-#include "accept.hpp"
-#include "await.hpp"
-#include "version.hpp"
+#include "base/await.hpp"
+#include "base/version.hpp"
+#include "host/daemon/accept.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -6,10 +6,10 @@
 #include <iostream>
 #include <string>
 
-#include "config.hpp"
-#include "daemon.hpp"
-#include "failure.hpp"
-#include "version.hpp"
+#include "base/failure.hpp"
+#include "base/version.hpp"
+#include "host/daemon/config.hpp"
+#include "host/daemon/daemon.hpp"
 
 namespace {
 

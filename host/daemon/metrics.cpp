@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "metrics.hpp"
+#include "host/daemon/metrics.hpp"
 
 #include <ipidefer/ipidefer.h>
 #include <prometheus/text_serializer.h>
 
 #include <chrono>
 
-#include "vectors.hpp"
-#include "verdicts.hpp"
-#include "version.hpp"
+#include "base/version.hpp"
+#include "host/segment/vectors.hpp"
+#include "host/segment/verdicts.hpp"
 
 namespace ipidefer::daemon {
 namespace {

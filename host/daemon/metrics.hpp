@@ -8,9 +8,9 @@
 #include <map>
 #include <string>
 
-#include "config.hpp"
-#include "domains.hpp"
-#include "status.hpp"
+#include "host/daemon/config.hpp"
+#include "host/daemon/domains.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::daemon {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "metrics.hpp"
+#include "host/daemon/metrics.hpp"
 
 #include <gtest/gtest.h>
 
-#include "exposition.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
-#include "version.hpp"
+#include "base/version.hpp"
+#include "host/daemon/exposition.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::daemon {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "defer_object.hpp"
+#include "host/domain/defer_object.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
-#include "json_reader.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

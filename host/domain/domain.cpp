@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "domain.hpp"
+#include "host/domain/domain.hpp"
 
 #include <algorithm>
 
-#include "failure.hpp"
-#include "text.hpp"
-#include "xml_names.hpp"
-#include "xml_text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/domain/xml_names.hpp"
+#include "host/domain/xml_text.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "defer_object.hpp"
+#include "base/cpulist.hpp"
+#include "host/domain/defer_object.hpp"
 
 namespace ipidefer::domain {
 

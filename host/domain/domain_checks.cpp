@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "domain_checks.hpp"
+#include "host/domain/domain_checks.hpp"
 
 #include <ipidefer/ipidefer.h>
 
-#include "failure.hpp"
-#include "fitness.hpp"
-#include "kernel_line.hpp"
-#include "seats.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/domain/fitness.hpp"
+#include "host/domain/kernel_line.hpp"
+#include "host/domain/seats.hpp"
 
 namespace ipidefer::domain {
 namespace {

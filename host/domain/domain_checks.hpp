@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "domain.hpp"
-#include "emulator.hpp"
-#include "host_checks.hpp"
-#include "host_cpus.hpp"
-#include "status.hpp"
+#include "host/check/host_checks.hpp"
+#include "host/check/host_cpus.hpp"
+#include "host/domain/domain.hpp"
+#include "host/domain/emulator.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::domain {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "domain_checks.hpp"
+#include "host/domain/domain_checks.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
 
-#include "domain_testing.hpp"
-#include "plan.hpp"
+#include "host/domain/domain_testing.hpp"
+#include "host/domain/plan.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "failure.hpp"
-#include "plan.hpp"
+#include "base/failure.hpp"
+#include "host/domain/plan.hpp"
 
 namespace {
 

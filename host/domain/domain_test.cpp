@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "domain.hpp"
+#include "host/domain/domain.hpp"
 
 #include <gtest/gtest.h>
 
-#include "domain_testing.hpp"
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {
 namespace {

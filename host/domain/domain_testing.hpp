@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "emulator.hpp"
-#include "host_cpus.hpp"
+#include "host/check/host_cpus.hpp"
+#include "host/domain/emulator.hpp"
 
 namespace ipidefer::domain::test {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "emulator.hpp"
+#include "host/domain/emulator.hpp"
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 

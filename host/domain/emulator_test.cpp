@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "emulator.hpp"
+#include "host/domain/emulator.hpp"
 
 #include <gtest/gtest.h>
 

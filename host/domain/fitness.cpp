@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fitness.hpp"
+#include "host/domain/fitness.hpp"
 
 #include <ipidefer/segment.h>
 
@@ -7,7 +7,7 @@
 #include <array>
 #include <string_view>
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

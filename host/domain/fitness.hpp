@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "domain.hpp"
+#include "host/domain/domain.hpp"
 
 namespace ipidefer::domain {
 

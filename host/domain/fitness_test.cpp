@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fitness.hpp"
+#include "host/domain/fitness.hpp"
 
 #include <gtest/gtest.h>
 
-#include "domain_testing.hpp"
-#include "failure.hpp"
-#include "plan.hpp"
+#include "base/failure.hpp"
+#include "host/domain/domain_testing.hpp"
+#include "host/domain/plan.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "kernel_line.hpp"
+#include "host/domain/kernel_line.hpp"
 
 #include <algorithm>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::domain {
 namespace {

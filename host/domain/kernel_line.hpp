@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cpulist.hpp"
+#include "base/cpulist.hpp"
 
 namespace ipidefer::domain {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "kernel_line.hpp"
+#include "host/domain/kernel_line.hpp"
 
 #include <gtest/gtest.h>
 

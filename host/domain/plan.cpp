@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "plan.hpp"
+#include "host/domain/plan.hpp"
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
-#include "failure.hpp"
-#include "fitness.hpp"
-#include "kernel_line.hpp"
-#include "seats.hpp"
-#include "text.hpp"
-#include "xml_names.hpp"
-#include "xml_text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/domain/fitness.hpp"
+#include "host/domain/kernel_line.hpp"
+#include "host/domain/seats.hpp"
+#include "host/domain/xml_names.hpp"
+#include "host/domain/xml_text.hpp"
 
 namespace ipidefer::domain {
 namespace {

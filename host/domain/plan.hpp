@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "domain.hpp"
-#include "emulator.hpp"
-#include "host_cpus.hpp"
+#include "host/check/host_cpus.hpp"
+#include "host/domain/domain.hpp"
+#include "host/domain/emulator.hpp"
 
 namespace ipidefer::domain {
 

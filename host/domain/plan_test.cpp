@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "plan.hpp"
+#include "host/domain/plan.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <sstream>
 
-#include "domain_testing.hpp"
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {
 namespace {

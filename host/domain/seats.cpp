@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "seats.hpp"
+#include "host/domain/seats.hpp"
 
 #include <optional>
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "domain.hpp"
+#include "base/cpulist.hpp"
+#include "host/domain/domain.hpp"
 
 namespace ipidefer::domain {
 

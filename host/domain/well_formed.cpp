@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "well_formed.hpp"
+#include "host/domain/well_formed.hpp"
 
 #include <libxml/parser.h>
 
 #include <algorithm>
 #include <memory>
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {

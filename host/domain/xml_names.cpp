@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "xml_names.hpp"
+#include "host/domain/xml_names.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "xml_text.hpp"
+#include "host/domain/xml_text.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "failure.hpp"
-#include "text.hpp"
-#include "well_formed.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
+#include "host/domain/well_formed.hpp"
 
 namespace ipidefer::domain {
 namespace {

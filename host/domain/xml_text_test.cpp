@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "xml_text.hpp"
+#include "host/domain/xml_text.hpp"
 
 #include <gtest/gtest.h>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::domain {
 namespace {

@@ -13,15 +13,15 @@
 #include <optional>
 #include <sstream>
 
-#include "files.hpp"
-#include "json_reader.hpp"
-#include "loops.hpp"
-#include "mounts.hpp"
-#include "nested.hpp"
-#include "port.hpp"
-#include "protocol.hpp"
-#include "tracing.hpp"
-#include "workload.hpp"
+#include "base/json_reader.hpp"
+#include "host/guest/files.hpp"
+#include "host/guest/loops.hpp"
+#include "host/guest/mounts.hpp"
+#include "host/guest/nested.hpp"
+#include "host/guest/port.hpp"
+#include "host/guest/tracing.hpp"
+#include "host/guest/workload.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab::agent {
 namespace {

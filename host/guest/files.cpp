@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "files.hpp"
+#include "host/guest/files.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "loops.hpp"
+#include "host/guest/loops.hpp"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -20,8 +20,8 @@
 #include <string>
 #include <thread>
 
-#include "files.hpp"
-#include "workload.hpp"
+#include "host/guest/files.hpp"
+#include "host/guest/workload.hpp"
 
 namespace ipidefer::lab::agent {
 

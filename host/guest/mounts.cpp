@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "mounts.hpp"
+#include "host/guest/mounts.hpp"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "files.hpp"
-#include "protocol.hpp"
-#include "workload.hpp"
+#include "host/guest/files.hpp"
+#include "host/guest/workload.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab::agent {
 namespace {

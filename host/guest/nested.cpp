@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "nested.hpp"
+#include "host/guest/nested.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -17,9 +17,9 @@
 #include <string>
 #include <thread>
 
-#include "files.hpp"
-#include "protocol.hpp"
-#include "workload.hpp"
+#include "host/guest/files.hpp"
+#include "host/guest/workload.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab::agent {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "port.hpp"
+#include "host/guest/port.hpp"
 
 #include <fcntl.h>
 #include <termios.h>
@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 
-#include "files.hpp"
+#include "host/guest/files.hpp"
 
 namespace ipidefer::lab::agent {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "tracing.hpp"
+#include "host/guest/tracing.hpp"
 
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
 
-#include "files.hpp"
+#include "host/guest/files.hpp"
 
 namespace ipidefer::lab::agent {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "workload.hpp"
+#include "host/guest/workload.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "files.hpp"
+#include "host/guest/files.hpp"
 
 namespace ipidefer::lab::agent {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "agreement.hpp"
+#include "host/lab/agreement.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <set>
 
-#include "events.hpp"
-#include "typed_work.hpp"
+#include "host/lab/events.hpp"
+#include "host/lab/typed_work.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "mode.hpp"
-#include "snapshot.hpp"
+#include "base/cpulist.hpp"
+#include "host/lab/mode.hpp"
+#include "host/lab/snapshot.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A good run, and each way to break it: what is said is what was broken.
-#include "agreement.hpp"
+#include "host/lab/agreement.hpp"
 
 #include <gtest/gtest.h>
 
-#include "lab_testing.hpp"
+#include "host/lab/lab_testing.hpp"
 
 namespace ipidefer::lab {
 namespace {

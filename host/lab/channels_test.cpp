@@ -9,9 +9,9 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 
-#include "failure.hpp"
-#include "guest_channel.hpp"
-#include "qmp_client.hpp"
+#include "base/failure.hpp"
+#include "host/lab/guest_channel.hpp"
+#include "host/lab/qmp_client.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "console.hpp"
+#include "host/lab/console.hpp"
 
 #include <array>
 #include <utility>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

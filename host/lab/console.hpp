@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "host_time.hpp"
+#include "host/lab/host_time.hpp"
 
 namespace ipidefer::lab {
 

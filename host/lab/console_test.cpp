@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "console.hpp"
+#include "host/lab/console.hpp"
 
 #include <gtest/gtest.h>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
+#include "host/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

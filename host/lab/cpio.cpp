@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpio.hpp"
+#include "host/lab/cpio.hpp"
 
 #include <sys/stat.h>
 
@@ -8,7 +8,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -131,18 +132,6 @@ void CpioWriter::write(const Entry& entry)
 void CpioWriter::pad()
 {
     for (; written_ % 4 != 0; ++written_) out_ << '\0';
-}
-
-std::string read_whole(const fs::path& path)
-{
-    std::ifstream in{path, std::ios::binary};
-    std::ostringstream text;
-    // Of an empty file operator<< takes nothing, and says so by failing.
-    if (in && in.peek() != std::ifstream::traits_type::eof())
-        text << in.rdbuf();
-    if (in.bad() || !in.is_open() || text.fail())
-        throw Failure{Exit::kCannotRun, "cannot read " + path.string()};
-    return std::move(text).str();
 }
 
 }  // namespace ipidefer::lab

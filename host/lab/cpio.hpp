@@ -50,7 +50,4 @@ class CpioWriter {
     std::uint32_t inode_ = 0;
 };
 
-/// A whole file. Throws a Failure that names it.
-[[nodiscard]] std::string read_whole(const std::filesystem::path& path);
-
 }  // namespace ipidefer::lab

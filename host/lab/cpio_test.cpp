@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The writer against a reader that shares nothing with it.
-#include "cpio.hpp"
+#include "host/lab/cpio.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,8 +10,9 @@
 #include <set>
 #include <sstream>
 
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

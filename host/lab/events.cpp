@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "events.hpp"
+#include "host/lab/events.hpp"
 
 #include <optional>
 #include <string_view>
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {

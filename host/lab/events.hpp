@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "snapshot.hpp"
+#include "base/cpulist.hpp"
+#include "host/lab/snapshot.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "experiment.hpp"
+#include "host/lab/experiment.hpp"
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
@@ -7,14 +7,14 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fstream>
 
-#include "agreement.hpp"
-#include "events.hpp"
-#include "failure.hpp"
-#include "initramfs.hpp"
-#include "machine.hpp"
-#include "open.hpp"
-#include "protocol.hpp"
-#include "qemu_command.hpp"
+#include "base/failure.hpp"
+#include "host/lab/agreement.hpp"
+#include "host/lab/events.hpp"
+#include "host/lab/initramfs.hpp"
+#include "host/lab/machine.hpp"
+#include "host/lab/protocol.hpp"
+#include "host/lab/qemu_command.hpp"
+#include "host/segment/open.hpp"
 
 namespace ipidefer::lab {
 namespace {

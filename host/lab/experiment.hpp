@@ -6,9 +6,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <filesystem>
 
-#include "options.hpp"
-#include "progress.hpp"
-#include "run.hpp"
+#include "host/lab/options.hpp"
+#include "host/lab/progress.hpp"
+#include "host/lab/run.hpp"
 
 namespace ipidefer::lab {
 

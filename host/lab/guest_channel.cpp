@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_channel.hpp"
+#include "host/lab/guest_channel.hpp"
 
-#include "failure.hpp"
-#include "protocol.hpp"
+#include "base/failure.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "json_lines.hpp"
+#include "host/lab/json_lines.hpp"
 
 namespace ipidefer::lab {
 

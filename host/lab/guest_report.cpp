@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_report.hpp"
+#include "host/lab/guest_report.hpp"
 
 #include <algorithm>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "cpulist.hpp"
+#include "base/cpulist.hpp"
 
 namespace ipidefer::lab {
 

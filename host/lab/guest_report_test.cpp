@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_report.hpp"
+#include "host/lab/guest_report.hpp"
 
 #include <gtest/gtest.h>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host_time.hpp"
+#include "host/lab/host_time.hpp"
 
 #include <algorithm>
 #include <cstdint>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "host/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

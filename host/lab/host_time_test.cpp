@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host_time.hpp"
+#include "host/lab/host_time.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "initramfs.hpp"
+#include "host/lab/initramfs.hpp"
 
 #include <fstream>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "protocol.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "initramfs.hpp"
+#include "host/lab/initramfs.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
+#include "host/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lab_run.hpp"
+#include "host/lab/lab_run.hpp"
 
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -19,13 +19,13 @@
 #include <fstream>
 #include <iostream>
 
-#include "experiment.hpp"
-#include "failure.hpp"
-#include "progress.hpp"
-#include "provenance.hpp"
-#include "report_json.hpp"
-#include "scratch.hpp"
-#include "table.hpp"
+#include "base/failure.hpp"
+#include "base/scratch.hpp"
+#include "host/lab/experiment.hpp"
+#include "host/lab/progress.hpp"
+#include "host/lab/provenance.hpp"
+#include "host/lab/report_json.hpp"
+#include "host/lab/table.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "options.hpp"
+#include "host/lab/options.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lab_testing.hpp"
+#include "host/lab/lab_testing.hpp"
 
 namespace ipidefer::lab::test {
 namespace {

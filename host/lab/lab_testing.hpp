@@ -2,9 +2,9 @@
 // Runs as they should be, for tests to break in one place.
 #pragma once
 
-#include "cpulist.hpp"
-#include "run.hpp"
-#include "snapshot.hpp"
+#include "base/cpulist.hpp"
+#include "host/lab/run.hpp"
+#include "host/lab/snapshot.hpp"
 
 namespace ipidefer::lab::test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "machine.hpp"
+#include "host/lab/machine.hpp"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -17,14 +17,15 @@
 #include <exception>
 #include <functional>
 
-#include "console.hpp"
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "guest_channel.hpp"
-#include "process.hpp"
-#include "protocol.hpp"
-#include "qemu_command.hpp"
-#include "qmp_client.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/process.hpp"
+#include "host/lab/console.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/guest_channel.hpp"
+#include "host/lab/protocol.hpp"
+#include "host/lab/qemu_command.hpp"
+#include "host/lab/qmp_client.hpp"
 
 namespace ipidefer::lab {
 namespace {

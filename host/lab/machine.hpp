@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
-#include "host_time.hpp"
+#include "base/failure.hpp"
+#include "host/lab/host_time.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A Machine whose QEMU is a script: how it is started and watched.
-#include "machine.hpp"
+#include "host/lab/machine.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include <boost/asio/use_future.hpp>
 #include <fstream>
 
-#include "scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

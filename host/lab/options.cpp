@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "options.hpp"
+#include "host/lab/options.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "mode.hpp"
+#include "base/cpulist.hpp"
+#include "host/lab/mode.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "options.hpp"
+#include "host/lab/options.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "failure.hpp"
-#include "scratch.hpp"
+#include "base/failure.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "progress.hpp"
+#include "host/lab/progress.hpp"
 
 #include <unistd.h>
 

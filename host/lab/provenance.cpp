@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "provenance.hpp"
+#include "host/lab/provenance.hpp"
 
 #include <sys/utsname.h>
 
@@ -7,12 +7,13 @@
 #include <ctime>
 #include <thread>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "program.hpp"
-#include "qemu_command.hpp"
-#include "text.hpp"
-#include "version.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/program.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "provenance.hpp"
+#include "host/lab/provenance.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "scratch.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "qemu_command.hpp"
+#include "host/lab/qemu_command.hpp"
 
-#include "failure.hpp"
-#include "program.hpp"
-#include "protocol.hpp"
+#include "base/failure.hpp"
+#include "base/program.hpp"
+#include "host/lab/protocol.hpp"
 
 namespace ipidefer::lab {
 namespace {

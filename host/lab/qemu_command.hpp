@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "mode.hpp"
-#include "options.hpp"
+#include "host/lab/mode.hpp"
+#include "host/lab/options.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "qemu_command.hpp"
+#include "host/lab/qemu_command.hpp"
 
 #include <gtest/gtest.h>
 

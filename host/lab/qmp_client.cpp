@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "qmp_client.hpp"
+#include "host/lab/qmp_client.hpp"
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "json_lines.hpp"
+#include "host/lab/json_lines.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "report_json.hpp"
+#include "host/lab/report_json.hpp"
 
 #include <array>
 #include <cstdio>

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "run.hpp"
+#include "host/lab/run.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The schema of docs/LAB.md, member by member: whoever adds, renames or drops
 // one changes this test and the document with it.
-#include "report_json.hpp"
+#include "host/lab/report_json.hpp"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "cpio.hpp"
-#include "lab_testing.hpp"
-#include "provenance.hpp"
+#include "base/file.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/lab_testing.hpp"
+#include "host/lab/provenance.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "run.hpp"
+#include "host/lab/run.hpp"
 
-#include "agreement.hpp"
-#include "events.hpp"
+#include "host/lab/agreement.hpp"
+#include "host/lab/events.hpp"
 
 namespace ipidefer::lab {
 namespace {

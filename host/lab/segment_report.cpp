@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "segment_report.hpp"
+#include "host/lab/segment_report.hpp"
 
 namespace ipidefer::lab {
 

@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
-#include "open.hpp"
-#include "verdict_report.hpp"
+#include "host/lab/verdict_report.hpp"
+#include "host/segment/open.hpp"
 
 namespace ipidefer::lab {
 

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "guest_report.hpp"
-#include "segment_report.hpp"
-#include "verdict_report.hpp"
+#include "host/lab/guest_report.hpp"
+#include "host/lab/segment_report.hpp"
+#include "host/lab/verdict_report.hpp"
 
 namespace ipidefer::lab {
 

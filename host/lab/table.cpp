@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "table.hpp"
+#include "host/lab/table.hpp"
 
 #include <algorithm>
 #include <functional>

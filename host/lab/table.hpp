@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "run.hpp"
+#include "host/lab/run.hpp"
 
 namespace ipidefer::lab {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "table.hpp"
+#include "host/lab/table.hpp"
 
 #include <gtest/gtest.h>
 
-#include "lab_testing.hpp"
+#include "host/lab/lab_testing.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "verdict_report.hpp"
+#include "host/lab/verdict_report.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

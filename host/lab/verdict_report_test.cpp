@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "verdict_report.hpp"
+#include "host/lab/verdict_report.hpp"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab {
 namespace {

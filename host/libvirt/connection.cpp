@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "connection.hpp"
+#include "host/libvirt/connection.hpp"
 
 #include <array>
 #include <cstdlib>
 
-#include "library.hpp"
-#include "text.hpp"
+#include "base/text.hpp"
+#include "host/libvirt/library.hpp"
 
 namespace ipidefer::libvirt {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::libvirt {
 

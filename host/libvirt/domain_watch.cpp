@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "domain_watch.hpp"
+#include "host/libvirt/domain_watch.hpp"
 
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
@@ -14,10 +14,10 @@
 #include <thread>
 #include <utility>
 
-#include "await.hpp"
-#include "connection.hpp"
-#include "event_loop.hpp"
-#include "library.hpp"
+#include "base/await.hpp"
+#include "host/libvirt/connection.hpp"
+#include "host/libvirt/event_loop.hpp"
+#include "host/libvirt/library.hpp"
 
 namespace ipidefer::libvirt {
 namespace {

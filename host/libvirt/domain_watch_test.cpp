@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // On libvirt's own driver for tests, whose domains are this process's memory. A
 // libvirtd that dies and comes back: tests/libvirt.
-#include "domain_watch.hpp"
+#include "host/libvirt/domain_watch.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -15,9 +15,9 @@
 #include <optional>
 #include <thread>
 
-#include "connection.hpp"
-#include "loop_testing.hpp"
-#include "temporary_folder.hpp"
+#include "host/libvirt/connection.hpp"
+#include "host/libvirt/loop_testing.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::libvirt {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "event_loop.hpp"
+#include "host/libvirt/event_loop.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 
-#include "library.hpp"
+#include "host/libvirt/library.hpp"
 
 namespace ipidefer::libvirt {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // With real pipes and timers. Nothing is judged by how long it takes: what
 // should happen is waited for, what should not is counted.
-#include "event_loop.hpp"
+#include "host/libvirt/event_loop.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -19,8 +19,8 @@
 #include <thread>
 #include <vector>
 
-#include "connection.hpp"
-#include "loop_testing.hpp"
+#include "host/libvirt/connection.hpp"
+#include "host/libvirt/loop_testing.hpp"
 
 namespace ipidefer::libvirt {
 namespace {

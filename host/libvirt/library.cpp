@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "library.hpp"
+#include "host/libvirt/library.hpp"
 
 #include <dlfcn.h>
 
 #include <string>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::libvirt {
 namespace {

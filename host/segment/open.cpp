@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "open.hpp"
+#include "host/segment/open.hpp"
 
 #include <algorithm>
 #include <tuple>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "place.hpp"
-#include "segment.hpp"
+#include "host/segment/place.hpp"
+#include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
 

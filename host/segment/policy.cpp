@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy.hpp"
+#include "host/segment/policy.hpp"
 
 #include <ipidefer/ipidefer.h>
 
 #include <algorithm>
 #include <cstdint>
 
-#include "duration.hpp"
-#include "vectors.hpp"
+#include "base/duration.hpp"
+#include "host/segment/vectors.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -11,8 +11,8 @@
 #include <set>
 #include <string>
 
-#include "cpulist.hpp"
-#include "segment.hpp"
+#include "base/cpulist.hpp"
+#include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy_options.hpp"
+#include "host/segment/policy_options.hpp"
 
 #include <sstream>
 
-#include "duration.hpp"
-#include "failure.hpp"
-#include "vectors.hpp"
+#include "base/duration.hpp"
+#include "base/failure.hpp"
+#include "host/segment/vectors.hpp"
 
 namespace ipidefer {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "policy.hpp"
+#include "host/segment/policy.hpp"
 
 namespace ipidefer {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy.hpp"
+#include "host/segment/policy.hpp"
 
 #include <gtest/gtest.h>
 
-#include "open.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "host/segment/open.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "sequence.hpp"
+#include "host/segment/sequence.hpp"
 
 namespace ipidefer::segment {
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <new>
 
-#include "failure.hpp"
-#include "trace_reader.hpp"
+#include "base/failure.hpp"
+#include "host/segment/trace_reader.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "segment.hpp"
+#include "host/segment/segment.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "sequence.hpp"
+#include "host/segment/sequence.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "status.hpp"
+#include "host/segment/status.hpp"
 
 #include <algorithm>
 
-#include "verdicts.hpp"
+#include "host/segment/verdicts.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "open.hpp"
-#include "policy.hpp"
-#include "segment.hpp"
+#include "host/segment/open.hpp"
+#include "host/segment/policy.hpp"
+#include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "status_json.hpp"
+#include "host/segment/status_json.hpp"
 
 #include <ipidefer/ipidefer.h>
 
 #include <nlohmann/json.hpp>
 
-#include "vectors.hpp"
+#include "host/segment/vectors.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "status.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::segment {
 

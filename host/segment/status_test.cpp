@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "status.hpp"
+#include "host/segment/status.hpp"
 
 #include <gtest/gtest.h>
 
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::segment {
 namespace {

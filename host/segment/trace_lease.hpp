@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <random>
 
-#include "failure.hpp"
-#include "open.hpp"
+#include "base/failure.hpp"
+#include "host/segment/open.hpp"
 
 namespace ipidefer::segment {
 

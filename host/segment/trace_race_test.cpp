@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "trace_reader.hpp"
+#include "host/segment/trace_reader.hpp"
 
 namespace ipidefer::segment {
 namespace {

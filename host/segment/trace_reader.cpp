@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "trace_reader.hpp"
+#include "host/segment/trace_reader.hpp"
 
 #include <algorithm>
 #include <array>

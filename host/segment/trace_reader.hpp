@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "segment.hpp"
+#include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
 

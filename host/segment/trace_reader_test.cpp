@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "trace_reader.hpp"
+#include "host/segment/trace_reader.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
 #include <sys/mman.h>
 
-#include "open.hpp"
-#include "temporary_folder.hpp"
-#include "test_vm.hpp"
+#include "host/segment/open.hpp"
+#include "host/segment/tests/test_vm.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "vectors.hpp"
+#include "host/segment/vectors.hpp"
 
 #include <ipidefer/ipi_defer.h>
 
 #include <array>
 #include <cstdio>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::segment {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "verdicts.hpp"
+#include "host/segment/verdicts.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>

@@ -20,19 +20,20 @@
 #include <stdexcept>
 #include <thread>
 
-#include "cpio.hpp"
-#include "failure.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "tools_on_a_vm.hpp"
-#include "typed_work.hpp"
+#include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/program.hpp"
+#include "base/scratch.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/lab/typed_work.hpp"
+#include "host/tests/tools_on_a_vm.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 using ipidefer::Exit;
-using ipidefer::lab::ProgramResult;
-using ipidefer::lab::Scratch;
+using ipidefer::ProgramResult;
+using ipidefer::Scratch;
 using nlohmann::json;
 using Arguments = std::vector<std::string>;
 
@@ -63,7 +64,7 @@ class Lab {
         if (std::ranges::find(more, "--retries") == more.end())
             arguments.insert(arguments.end(), {"--retries", "3"});
         arguments.insert(arguments.end(), more.begin(), more.end());
-        auto result = ipidefer::lab::run_program(program_, arguments);
+        auto result = ipidefer::run_program(program_, arguments);
         std::cout << result.output << std::flush;
         return result;
     }
@@ -74,7 +75,7 @@ class Lab {
     }
     [[nodiscard]] json report() const
     {
-        return json::parse(ipidefer::lab::read_whole(report_file()));
+        return json::parse(ipidefer::read_whole(report_file()));
     }
     [[nodiscard]] const fs::path& program() const { return program_; }
     [[nodiscard]] const fs::path& scratch() const { return scratch_.path(); }

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "program.hpp"
+#include "base/program.hpp"
 
 namespace ipidefer::test {
 
@@ -31,10 +31,10 @@ class ToolsOnAVm final {
     {
     }
 
-    [[nodiscard]] lab::ProgramResult run(Arguments arguments) const
+    [[nodiscard]] ProgramResult run(Arguments arguments) const
     {
         arguments.insert(arguments.begin(), {"--shm-dir", folder_.string()});
-        return lab::run_program(cli_, arguments);
+        return run_program(cli_, arguments);
     }
     /// Throws for another exit status than 0.
     [[nodiscard]] nlohmann::json json(Arguments arguments) const

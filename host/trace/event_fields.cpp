@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "event_fields.hpp"
+#include "host/trace/event_fields.hpp"
 
 #include <ipidefer/ipidefer.h>
 
 #include <array>
 
-#include "verdicts.hpp"
+#include "host/segment/verdicts.hpp"
 
 namespace ipidefer::trace {
 namespace {

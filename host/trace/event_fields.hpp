@@ -13,7 +13,7 @@
 #include <span>
 #include <string_view>
 
-#include "trace_reader.hpp"
+#include "host/segment/trace_reader.hpp"
 
 namespace ipidefer::trace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "filter.hpp"
+#include "host/trace/filter.hpp"
 
 #include <array>
 #include <cctype>
@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
-#include "cpulist.hpp"
-#include "failure.hpp"
-#include "glob.hpp"
+#include "base/cpulist.hpp"
+#include "base/failure.hpp"
+#include "host/trace/glob.hpp"
 
 namespace ipidefer::trace {
 namespace {

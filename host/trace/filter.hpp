@@ -30,7 +30,7 @@
 #include <string>
 #include <string_view>
 
-#include "event_fields.hpp"
+#include "host/trace/event_fields.hpp"
 
 namespace ipidefer::trace {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "filter.hpp"
+#include "host/trace/filter.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size)

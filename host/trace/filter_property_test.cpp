@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "filter.hpp"
+#include "host/trace/filter.hpp"
 
 namespace ipidefer::trace {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "filter.hpp"
+#include "host/trace/filter.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "glob.hpp"
+#include "host/trace/glob.hpp"
 
 #include <gtest/gtest.h>
 

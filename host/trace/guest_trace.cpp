@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_trace.hpp"
+#include "host/trace/guest_trace.hpp"
 
 #include <algorithm>
 #include <optional>
 #include <string_view>
 
-#include "failure.hpp"
-#include "text.hpp"
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::trace {
 namespace {

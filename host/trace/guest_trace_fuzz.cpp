@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "failure.hpp"
-#include "guest_trace.hpp"
+#include "base/failure.hpp"
+#include "host/trace/guest_trace.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guest_trace.hpp"
+#include "host/trace/guest_trace.hpp"
 
 #include <gtest/gtest.h>
 
 #include <sstream>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::trace {
 namespace {

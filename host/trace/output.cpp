@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "output.hpp"
+#include "host/trace/output.hpp"
 
 #include <ipidefer/segment.h>
 
@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "cpulist.hpp"
-#include "perfetto.hpp"
-#include "text.hpp"
+#include "base/cpulist.hpp"
+#include "base/text.hpp"
+#include "host/trace/perfetto.hpp"
 
 namespace ipidefer::trace {
 namespace {

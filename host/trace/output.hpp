@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "event_fields.hpp"
-#include "guest_trace.hpp"
+#include "host/trace/event_fields.hpp"
+#include "host/trace/guest_trace.hpp"
 
 namespace ipidefer::trace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "output.hpp"
+#include "host/trace/output.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "perfetto.hpp"
+#include "host/trace/perfetto.hpp"
 
 #include <ipidefer/segment.h>
 
@@ -9,9 +9,9 @@
 #include <set>
 #include <utility>
 
-#include "perfetto_fields.hpp"
-#include "vectors.hpp"
-#include "verdicts.hpp"
+#include "host/segment/vectors.hpp"
+#include "host/segment/verdicts.hpp"
+#include "host/trace/perfetto_fields.hpp"
 
 namespace ipidefer::trace {
 namespace {

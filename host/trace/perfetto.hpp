@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "output.hpp"
+#include "host/trace/output.hpp"
 
 namespace ipidefer::trace {
 

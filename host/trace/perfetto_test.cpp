@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What was written is parsed back, by the field numbers, as a schema check.
-#include "perfetto.hpp"
+#include "host/trace/perfetto.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
@@ -9,7 +9,7 @@
 #include <protozero/pbf_reader.hpp>
 #include <sstream>
 
-#include "perfetto_fields.hpp"
+#include "host/trace/perfetto_fields.hpp"
 
 namespace ipidefer::trace {
 namespace {

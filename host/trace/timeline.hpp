@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "segment.hpp"
+#include "host/segment/segment.hpp"
 
 namespace ipidefer::trace {
 

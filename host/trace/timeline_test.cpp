@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "timeline.hpp"
+#include "host/trace/timeline.hpp"
 
 #include <gtest/gtest.h>
 

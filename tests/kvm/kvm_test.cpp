@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Freestanding guests under ipidefer-vmm, on real KVM. One case per call:
-// ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST ENTRIES CASE. What the guest
+// ipidefer-kvm-test VMM STATIC CLI GUEST ENTRIES CASE. What the guest
 // checks itself is in vmm/kvm/guest; here its counts meet the VMM's. Counts,
 // never times.
 #include <fcntl.h>
@@ -23,17 +23,18 @@
 #include <utility>
 #include <vector>
 
-#include "cpio.hpp"
-#include "program.hpp"
-#include "scratch.hpp"
-#include "text.hpp"
-#include "tools_on_a_vm.hpp"
+#include "base/file.hpp"
+#include "base/program.hpp"
+#include "base/scratch.hpp"
+#include "base/text.hpp"
+#include "host/lab/cpio.hpp"
+#include "host/tests/tools_on_a_vm.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
-using ipidefer::lab::ProgramResult;
-using ipidefer::lab::run_program;
+using ipidefer::ProgramResult;
+using ipidefer::run_program;
 using nlohmann::json;
 using Arguments = std::vector<std::string>;
 
@@ -54,7 +55,13 @@ void expect(bool good, const std::string& what, const std::string& output)
 }
 
 struct Programs {
-    fs::path vmm, mutant, static_build, cli, guest, entries;
+    fs::path vmm, static_build, cli, guest, entries;
+
+    /// The VMM with one bug, see vmm/kvm/mutants.toml.
+    [[nodiscard]] fs::path with_bug(const std::string& bug) const
+    {
+        return vmm.string() + '-' + bug;
+    }
 };
 
 /// One run: exit status, what was printed, the report.
@@ -110,14 +117,13 @@ struct Run {
 
 Run run(const fs::path& vmm, Arguments arguments)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path file = scratch.path() / "report.json";
     arguments.insert(arguments.end(), {"--json", file.string()});
     Run run;
     run.result = run_program(vmm, arguments);
     std::cout << run.result.output << std::flush;
-    if (fs::exists(file))
-        run.report = json::parse(ipidefer::lab::read_whole(file));
+    if (fs::exists(file)) run.report = json::parse(ipidefer::read_whole(file));
     return run;
 }
 
@@ -240,7 +246,7 @@ void entry(const Programs& programs)
 Run run_code(const Programs& programs, const std::string& code,
              Arguments more = {})
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path image = scratch.path() / "flat.bin";
     std::ofstream{image, std::ios::binary} << code;
     Arguments arguments{"--guest", image, "--timeout", "60"};
@@ -375,7 +381,7 @@ void stopped_while_all_send(const Programs& programs)
 
 void reader_that_stops_reading(const Programs& programs)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path image = scratch.path() / "flat.bin";
     std::ofstream{image, std::ios::binary} << "\xb0!\xe6\xe9\xeb\xfc";
     const Pipe pipe;
@@ -389,7 +395,7 @@ void reader_that_stops_reading(const Programs& programs)
 
 /// A VMM that runs "web1" with a segment, while the test does something else.
 class WatchedVmm {
-    ipidefer::lab::Scratch scratch_;  // first: what follows lies in it
+    ipidefer::Scratch scratch_;  // first: what follows lies in it
 
   public:
     const ipidefer::test::ToolsOnAVm tools;
@@ -447,7 +453,7 @@ class WatchedVmm {
         run.result.output = said();
         std::cout << run.result.output << std::flush;
         if (fs::exists(report_file()))
-            run.report = json::parse(ipidefer::lab::read_whole(report_file()));
+            run.report = json::parse(ipidefer::read_whole(report_file()));
         return run;
     }
     /// Waits for its death of a signal. @return which
@@ -640,7 +646,7 @@ void segment_lifetime(const Programs& programs)
 /// I7: it lives, and everything is delivered.
 void segment_truncated(const Programs& programs)
 {
-    WatchedVmm vmm{programs, programs.mutant, kEndless};
+    WatchedVmm vmm{programs, programs.vmm, kEndless};
     vmm.tools.wait_until("it defers", [&] {
         return !vmm.file().empty() && vmm.tools.suppressed() > 0;
     });
@@ -653,8 +659,7 @@ void segment_truncated(const Programs& programs)
            done.text());
     expect(done.recorded(1) == 0, "something is recorded", done.text());
     // The control.
-    WatchedVmm unguarded{
-        programs, programs.mutant, kEndless, {"--mutation", "no-guard"}};
+    WatchedVmm unguarded{programs, programs.with_bug("no-guard"), kEndless};
     unguarded.tools.wait_until("it defers", [&] {
         return !unguarded.file().empty() && unguarded.tools.suppressed() > 0;
     });
@@ -666,16 +671,16 @@ void segment_truncated(const Programs& programs)
 // ---- Deliberate bugs, which must be seen
 
 /// A bug of the VMM, seen by the guest.
-void vmm_mutant(const Programs& programs, const std::string& mutation,
+void vmm_mutant(const Programs& programs, const std::string& bug,
                 const std::string& scenario, const std::string& said,
                 const char* patience)
 {
-    // Without it all is well: what is seen is the mutation.
+    // Without it all is well: what is seen is the bug.
     const std::string append = "scenario=" + scenario + " rounds=60 ";
-    run_scenario(programs.mutant, programs, append + kPatient)
+    run_scenario(programs.vmm, programs, append + kPatient)
         .expect_status(kDone);
-    const Run seen = run_scenario(programs.mutant, programs, append + patience,
-                                  {"--mutation", mutation});
+    const Run seen =
+        run_scenario(programs.with_bug(bug), programs, append + patience);
     seen.expect_status(kGuestFailed);
     seen.expect_said(said);
 }
@@ -694,14 +699,14 @@ void guest_mutant(const Programs& programs, const std::string& mutation,
 /// Figures are for people; what must hold are the exits.
 void bench(const Programs& programs)
 {
-    const ipidefer::lab::Scratch scratch;
+    const ipidefer::Scratch scratch;
     const fs::path file = scratch.path() / "bench.json";
     const auto result =
         run_program(programs.cli, {"bench", "kvm", "--rounds", "3", "--window",
                                    "100", "--json", file.string()});
     std::cout << result.output << std::flush;
     expect(result.status == kDone, "bench kvm failed", result.output);
-    const json report = json::parse(ipidefer::lab::read_whole(file));
+    const json report = json::parse(ipidefer::read_whole(file));
     const std::string text = report.dump(1);
     expect(report["schema"] == "ipidefer-bench-kvm/1", "another schema", text);
     expect(report["rounds"].size() == 3, "not three rounds", text);
@@ -747,11 +752,10 @@ std::map<std::string, Case> all_cases()
                 [name, option = option](const Programs& programs) {
                     scenario(programs, name, option);
                 };
-    const auto vmm = [&](const std::string& mutation,
-                         const std::string& scenario, const std::string& said,
-                         const char* patience) {
-        cases["mutant-" + mutation] = [=](const Programs& programs) {
-            vmm_mutant(programs, mutation, scenario, said, patience);
+    const auto vmm = [&](const std::string& bug, const std::string& scenario,
+                         const std::string& said, const char* patience) {
+        cases["mutant-" + bug] = [=](const Programs& programs) {
+            vmm_mutant(programs, bug, scenario, said, patience);
         };
     };
     vmm("drop", "storm", "lost work", kImpatient);
@@ -777,13 +781,12 @@ std::map<std::string, Case> all_cases()
 int main(int argc, char** argv)
 {
     const auto cases = all_cases();
-    if (argc != 8 || !cases.contains(argv[7])) {
-        std::cerr << "usage: ipidefer-kvm-test VMM MUTANT STATIC CLI GUEST "
+    if (argc != 7 || !cases.contains(argv[6])) {
+        std::cerr << "usage: ipidefer-kvm-test VMM STATIC CLI GUEST "
                      "ENTRIES CASE\n";
         return 1;
     }
-    const Programs programs{argv[1], argv[2], argv[3],
-                            argv[4], argv[5], argv[6]};
+    const Programs programs{argv[1], argv[2], argv[3], argv[4], argv[5]};
     try {
         const auto probe = run_program(programs.vmm, {"--probe"});
         std::cout << probe.output << std::flush;
@@ -792,7 +795,7 @@ int main(int argc, char** argv)
             return kSkipped;
         }
         expect(probe.status == kDone, "--probe failed", probe.output);
-        cases.at(argv[7])(programs);
+        cases.at(argv[6])(programs);
     } catch (const std::exception& error) {
         std::cerr << "FAILED: " << error.what() << '\n';
         return 1;

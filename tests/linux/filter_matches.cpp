@@ -10,7 +10,7 @@
 #include <iostream>
 #include <string>
 
-#include "filter.hpp"
+#include "host/trace/filter.hpp"
 
 namespace {
 

@@ -112,14 +112,6 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
     version=$known
 }
 
-# The root project with no part but the two libraries: what is done elsewhere in
-# the repository neither breaks nor repeats this build.
-core_project() {
-    sed '/^[[:space:]]*add_subdirectory(/d' "$repo/CMakeLists.txt"
-    echo 'add_subdirectory(vmm/core)'
-    echo 'add_subdirectory(vmm/shm)'
-}
-
 # Everything that can change the result, one line each.
 fingerprint() {
     printf 'source %s\n' "$version"
@@ -128,11 +120,10 @@ fingerprint() {
     $stock && return
     fingerprint_series "$patches"
     (cd "$mutants" && sha256sum *.patch)
-    printf 'core %s\n' "$(core_project | sha256sum)"
     cd "$repo"
     { find vmm/abi vmm/core/include vmm/core/src vmm/shm/include vmm/shm/src -type f \
           ! -name '*_test.cpp' ! -name '*_fuzz.cpp'
-      echo cmake/IpideferBuild.cmake
+      printf '%s\n' CMakeLists.txt cmake/IpideferBuild.cmake
       find vmm/core vmm/shm -maxdepth 1 -type f ! -name '*.md' ! -name tests.cmake; } |
         LC_ALL=C sort | tr '\n' '\0' | xargs -0 sha256sum
 }
@@ -182,10 +173,10 @@ unpack() {
 
 build_core() {
     step "building libipidefer"
-    mkdir "$work/core-src"
-    core_project >"$work/core-src/CMakeLists.txt"
-    ln -s "$repo/vmm" "$repo/cmake" "$work/core-src"
-    logged "configuring libipidefer" cmake -S "$work/core-src" -B "$work/core" -G Ninja \
+    # The two libraries and no other component: what is done elsewhere in the
+    # repository neither breaks nor repeats this build.
+    logged "configuring libipidefer" cmake -S "$repo" -B "$work/core" -G Ninja \
+        -DIPIDEFER_VMM=OFF -DIPIDEFER_HOST=OFF \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
         -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF \
         -DIPIDEFER_SANITIZE="$($tsan && echo thread)"

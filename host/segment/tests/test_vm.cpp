@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "test_vm.hpp"
+#include "host/segment/tests/test_vm.hpp"
 
 #include <stdexcept>
 

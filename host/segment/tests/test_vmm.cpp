@@ -9,8 +9,8 @@
 #include <random>
 #include <thread>
 
-#include "status.hpp"
-#include "test_vm.hpp"
+#include "host/segment/status.hpp"
+#include "host/segment/tests/test_vm.hpp"
 
 namespace {
 

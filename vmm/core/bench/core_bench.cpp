@@ -13,7 +13,7 @@
 #include <new>
 #include <vector>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

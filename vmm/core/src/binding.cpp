@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "binding.hpp"
+#include "vmm/core/src/binding.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <span>
 
-#include "fault.hpp"
+#include "vmm/core/src/fault.hpp"
 
 namespace ipidefer {
 namespace {

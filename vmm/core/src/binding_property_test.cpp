@@ -10,9 +10,9 @@
 #include <cstring>
 #include <random>
 
-#include "binding.hpp"
-#include "binding_oracle.hpp"
-#include "guest_layout.hpp"
+#include "vmm/core/src/binding.hpp"
+#include "vmm/core/tests/binding_oracle.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

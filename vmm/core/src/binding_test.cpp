@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "binding.hpp"
+#include "vmm/core/src/binding.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <functional>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

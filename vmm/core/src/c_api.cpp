@@ -6,15 +6,15 @@
 #include <new>
 #include <type_traits>
 
-#include "binding.hpp"
-#include "destination.hpp"
-#include "doorbell.hpp"
-#include "fault.hpp"
-#include "icr.hpp"
-#include "names.hpp"
-#include "segment_layout.hpp"
-#include "trace_leases.hpp"
-#include "vm.hpp"
+#include "vmm/core/src/binding.hpp"
+#include "vmm/core/src/destination.hpp"
+#include "vmm/core/src/doorbell.hpp"
+#include "vmm/core/src/fault.hpp"
+#include "vmm/core/src/icr.hpp"
+#include "vmm/core/src/names.hpp"
+#include "vmm/core/src/segment_layout.hpp"
+#include "vmm/core/src/trace_leases.hpp"
+#include "vmm/core/src/vm.hpp"
 
 struct ipidefer_vm {
     ipidefer::Vm vm;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "context_word.hpp"
+#include "vmm/core/src/context_word.hpp"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 
-#include "guest_layout.hpp"
-#include "scripted_ref.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/scripted_ref.hpp"
 
 namespace ipidefer {
 namespace {

@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "binding_oracle.hpp"
-#include "guest_layout.hpp"
+#include "vmm/core/tests/binding_oracle.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "counters.hpp"
+#include "vmm/core/src/counters.hpp"
 
 namespace ipidefer {
 

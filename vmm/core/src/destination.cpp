@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "destination.hpp"
+#include "vmm/core/src/destination.hpp"
 
 #include <cstdint>
 

@@ -3,8 +3,8 @@
 // oracle that works on sets and digits instead of masks.
 #include <gtest/gtest.h>
 
-#include "destination.hpp"
-#include "icr.hpp"
+#include "vmm/core/src/destination.hpp"
+#include "vmm/core/src/icr.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "destination.hpp"
+#include "vmm/core/src/destination.hpp"
 
 #include <gtest/gtest.h>
 
-#include "icr.hpp"
+#include "vmm/core/src/icr.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "doorbell.hpp"
+#include "vmm/core/src/doorbell.hpp"
 
 #include <bit>
 #include <cstring>
 
-#include "fault.hpp"
-#include "icr.hpp"
+#include "vmm/core/src/fault.hpp"
+#include "vmm/core/src/icr.hpp"
 
 namespace ipidefer {
 namespace {

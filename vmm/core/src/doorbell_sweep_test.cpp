@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "doorbell.hpp"
+#include "vmm/core/src/doorbell.hpp"
 
 namespace ipidefer {
 namespace {

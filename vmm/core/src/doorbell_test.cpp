@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "doorbell.hpp"
+#include "vmm/core/src/doorbell.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fault.hpp"
+#include "vmm/core/src/fault.hpp"
 
 #include <cinttypes>
 #include <cstdio>

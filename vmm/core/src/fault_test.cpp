@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fault.hpp"
+#include "vmm/core/src/fault.hpp"
 
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
 
-#include "binding.hpp"
+#include "vmm/core/src/binding.hpp"
 
 namespace ipidefer {
 namespace {

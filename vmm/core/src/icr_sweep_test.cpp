@@ -8,7 +8,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "icr.hpp"
+#include "vmm/core/src/icr.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "icr.hpp"
+#include "vmm/core/src/icr.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "live_view.hpp"
+#include "vmm/core/src/live_view.hpp"
 
 namespace ipidefer {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "names.hpp"
+#include "vmm/core/src/names.hpp"
 
 namespace ipidefer {
 

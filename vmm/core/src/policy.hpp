@@ -15,7 +15,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "trace_leases.hpp"
+#include "vmm/core/src/trace_leases.hpp"
 
 namespace ipidefer {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "policy.hpp"
+#include "vmm/core/src/policy.hpp"
 
 #include <gtest/gtest.h>
 

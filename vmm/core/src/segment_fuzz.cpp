@@ -10,7 +10,7 @@
 #include <memory>
 #include <new>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "segment_layout.hpp"
+#include "vmm/core/src/segment_layout.hpp"
 
 #include <atomic>
 #include <bit>

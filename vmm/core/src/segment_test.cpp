@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "trace_leases.hpp"
+#include "vmm/core/src/trace_leases.hpp"
 
 #include <atomic>
 
-#include "settle_trace.hpp"
-#include "tsc.hpp"
+#include "vmm/core/src/settle_trace.hpp"
+#include "vmm/core/src/tsc.hpp"
 
 namespace ipidefer {
 namespace {

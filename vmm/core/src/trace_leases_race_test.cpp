@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "trace_leases.hpp"
+#include "vmm/core/src/trace_leases.hpp"
 
 namespace ipidefer {
 namespace {

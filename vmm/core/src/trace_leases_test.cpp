@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "trace_leases.hpp"
+#include "vmm/core/src/trace_leases.hpp"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "scripted_ref.hpp"
-#include "settle_trace.hpp"
+#include "vmm/core/src/settle_trace.hpp"
+#include "vmm/core/tests/scripted_ref.hpp"
 
 namespace ipidefer {
 namespace {

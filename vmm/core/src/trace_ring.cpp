@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "trace_ring.hpp"
+#include "vmm/core/src/trace_ring.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "typed_vectors.hpp"
+#include "vmm/core/src/typed_vectors.hpp"
 
 #include <algorithm>
 

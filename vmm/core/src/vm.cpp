@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "vm.hpp"
+#include "vmm/core/src/vm.hpp"
 
 #include <new>
 
-#include "context_word.hpp"
-#include "fault.hpp"
-#include "tsc.hpp"
+#include "vmm/core/src/context_word.hpp"
+#include "vmm/core/src/fault.hpp"
+#include "vmm/core/src/tsc.hpp"
 
 namespace ipidefer {
 

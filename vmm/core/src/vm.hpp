@@ -16,14 +16,14 @@
 #include <cstdint>
 #include <span>
 
-#include "counters.hpp"
-#include "live_view.hpp"
-#include "pending_since.hpp"
-#include "policy.hpp"
-#include "segment_layout.hpp"
-#include "trace_leases.hpp"
-#include "trace_ring.hpp"
-#include "typed_vectors.hpp"
+#include "vmm/core/src/counters.hpp"
+#include "vmm/core/src/live_view.hpp"
+#include "vmm/core/src/pending_since.hpp"
+#include "vmm/core/src/policy.hpp"
+#include "vmm/core/src/segment_layout.hpp"
+#include "vmm/core/src/trace_leases.hpp"
+#include "vmm/core/src/trace_ring.hpp"
+#include "vmm/core/src/typed_vectors.hpp"
 
 namespace ipidefer {
 

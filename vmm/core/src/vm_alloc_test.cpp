@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace {
 std::size_t allocations = 0;

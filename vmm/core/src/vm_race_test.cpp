@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "guest_layout.hpp"
+#include "vmm/core/tests/guest_layout.hpp"
 
 namespace ipidefer {
 namespace {

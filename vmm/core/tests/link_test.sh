@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Install into a fresh tree, then build and run a C program against it the way
-# a C project would: pkg-config and the C compiler, shared and fully static.
+# C projects would: pkg-config and the C compiler, shared and fully static; and
+# CMake's find_package().
 # usage: link_test.sh BUILD_DIR CC SOURCE PACKAGE
 set -eu
 build=$1 cc=$2 source=$3 package=$4
@@ -23,3 +24,24 @@ LD_LIBRARY_PATH=$(config --variable=libdir) "$tree/shared"
 
 $cc $strict -static "$source" $(config --static --cflags --libs) -o "$tree/static"
 "$tree/static"
+
+case $package in
+    ipidefer-shm) target=shm ;;
+    *) target=shared ;;
+esac
+mkdir "$tree/project"
+cp "$source" "$tree/project/main.c"
+cat >"$tree/project/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.16)
+project(consumer LANGUAGES C CXX)
+find_package(ipidefer $(config --modversion) EXACT REQUIRED)
+add_executable(consumer main.c)
+target_link_libraries(consumer PRIVATE ipidefer::$target)
+set_target_properties(consumer PROPERTIES LINKER_LANGUAGE CXX)
+END
+cmake -S "$tree/project" -B "$tree/project/build" -DCMAKE_PREFIX_PATH="$tree" \
+    >"$tree/log" && cmake --build "$tree/project/build" >>"$tree/log" || {
+    cat "$tree/log"
+    exit 1
+}
+"$tree/project/build/consumer"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "scenarios.hpp"
+#include "vmm/kvm/guest/scenarios.hpp"
 
 namespace guest {
 

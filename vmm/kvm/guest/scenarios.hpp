@@ -3,7 +3,7 @@
 // Each ends the guest by failing, or returns.
 #pragma once
 
-#include "guest.hpp"
+#include "vmm/kvm/guest/guest.hpp"
 
 namespace guest {
 

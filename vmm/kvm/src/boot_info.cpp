@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "boot_info.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

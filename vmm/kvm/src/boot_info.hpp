@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-#include "memory.hpp"
+#include "vmm/kvm/src/memory.hpp"
 
 namespace ipidefer::vmm {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpu_state.hpp"
+#include "vmm/kvm/src/cpu_state.hpp"
 
-#include "boot_info.hpp"
-#include "local_apic.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
+#include "vmm/kvm/src/local_apic.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "image.hpp"
+#include "vmm/kvm/src/image.hpp"
 
 namespace ipidefer::vmm {
 

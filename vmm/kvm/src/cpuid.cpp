@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpuid.hpp"
+#include "vmm/kvm/src/cpuid.hpp"
 
 #include <algorithm>
 #include <bit>
 
-#include "interceptor.hpp"
+#include "vmm/kvm/src/interceptor.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ending.hpp"
+#include "vmm/kvm/src/ending.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 

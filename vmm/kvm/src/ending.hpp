@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "unique_fd.hpp"
+#include "base/unique_fd.hpp"
 
 namespace ipidefer::vmm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "image.hpp"
+#include "vmm/kvm/src/image.hpp"
 
 #include <elf.h>
 
@@ -11,8 +11,8 @@
 #include <sstream>
 #include <type_traits>
 
-#include "boot_info.hpp"
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
 
 namespace ipidefer::vmm {
 namespace {

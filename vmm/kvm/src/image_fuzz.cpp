@@ -9,13 +9,14 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "boot_info.hpp"
-#include "failure.hpp"
-#include "image.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
+#include "vmm/kvm/src/image.hpp"
 
 namespace {
 
 using namespace ipidefer::vmm;
+using ipidefer::Failure;
 using Bytes = std::vector<std::byte>;
 
 constexpr std::uint64_t kRam = kFirstImageGpa + 0x1000;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "image.hpp"
+#include "vmm/kvm/src/image.hpp"
 
 #include <elf.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "boot_info.hpp"
-#include "cpu_state.hpp"
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
+#include "vmm/kvm/src/cpu_state.hpp"
 
 namespace ipidefer::vmm {
 namespace {

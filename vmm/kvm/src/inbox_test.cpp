@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "inbox.hpp"
+#include "vmm/kvm/src/inbox.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "interceptor.hpp"
+#include "vmm/kvm/src/interceptor.hpp"
 
 #include <algorithm>
 
-#include "failure.hpp"
-#include "mutation.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {
@@ -88,8 +87,6 @@ bool Interceptor::write_register(unsigned vcpu, std::uint64_t value)
     std::uint32_t* words[IPI_DEFER_MAX_BINDINGS] = {};
     for (std::uint32_t i = 0; i < registration.count; ++i) {
         words[i] = memory_.writable_word(bindings[i].word_gpa);
-        if (words[i] == nullptr && mutated(Mutation::kAnyWord))
-            words[i] = &stray_word_;
         if (words[i] == nullptr) {
             fault = {IPIDEFER_E_WORD, i, bindings[i].word_gpa,
                      memory_.ram().size()};
@@ -113,10 +110,8 @@ void Interceptor::end_registration(unsigned vcpu)
 bool Interceptor::decide(unsigned sender, unsigned target,
                          std::uint8_t vector) noexcept
 {
-    if (mutated(Mutation::kDrop)) return true;
-    const bool recorded = ipidefer_suppresses(
+    return ipidefer_suppresses(
         ipidefer_decide_from(vm_.get(), sender, target, vector));
-    return recorded && !mutated(Mutation::kBoth);
 }
 
 std::uint64_t Interceptor::tick(ipidefer_deliver* deliver, void* opaque)

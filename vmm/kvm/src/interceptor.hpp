@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
-#include "memory.hpp"
-#include "segment.hpp"
+#include "vmm/kvm/src/memory.hpp"
+#include "vmm/kvm/src/segment.hpp"
 
 namespace ipidefer::vmm {
 
@@ -120,7 +120,6 @@ class Interceptor {
     std::uint64_t accepted_ = 0;
     std::uint64_t refused_ = 0;
     std::string refusal_;
-    std::uint32_t stray_word_ = 0;  // only ever used by a mutation
 };
 
 }  // namespace ipidefer::vmm

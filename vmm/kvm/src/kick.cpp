@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "kick.hpp"
+#include "vmm/kvm/src/kick.hpp"
 
 #include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 // glibc before 2.38 has no name for this member.
 #ifndef sigev_notify_thread_id

@@ -28,7 +28,7 @@
 #include <mutex>
 #include <optional>
 
-#include "router.hpp"
+#include "vmm/kvm/src/router.hpp"
 
 namespace ipidefer::vmm {
 

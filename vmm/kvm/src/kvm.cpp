@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "kvm.hpp"
+#include "vmm/kvm/src/kvm.hpp"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kvm_layout.hpp"
+#include "vmm/kvm/src/kvm_layout.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "failure.hpp"
-#include "unique_fd.hpp"
+#include "base/failure.hpp"
+#include "base/unique_fd.hpp"
 
 namespace ipidefer::vmm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "local_apic.hpp"
+#include "vmm/kvm/src/local_apic.hpp"
 
 #include <algorithm>
 

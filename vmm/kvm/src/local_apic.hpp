@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "vector_set.hpp"
+#include "vmm/kvm/src/vector_set.hpp"
 
 namespace ipidefer::vmm {
 

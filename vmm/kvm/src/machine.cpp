@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "machine.hpp"
+#include "vmm/kvm/src/machine.hpp"
 
 #include <poll.h>
 #include <pthread.h>
@@ -15,9 +15,9 @@
 #include <cstdio>
 #include <thread>
 
-#include "boot_info.hpp"
-#include "cpuid.hpp"
-#include "failure.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/boot_info.hpp"
+#include "vmm/kvm/src/cpuid.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -8,15 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "ending.hpp"
-#include "image.hpp"
-#include "interceptor.hpp"
-#include "kvm.hpp"
-#include "memory.hpp"
-#include "ports.hpp"
-#include "router.hpp"
-#include "run_loop.hpp"
-#include "segment.hpp"
+#include "vmm/kvm/src/ending.hpp"
+#include "vmm/kvm/src/image.hpp"
+#include "vmm/kvm/src/interceptor.hpp"
+#include "vmm/kvm/src/kvm.hpp"
+#include "vmm/kvm/src/memory.hpp"
+#include "vmm/kvm/src/ports.hpp"
+#include "vmm/kvm/src/router.hpp"
+#include "vmm/kvm/src/run_loop.hpp"
+#include "vmm/kvm/src/segment.hpp"
 
 namespace ipidefer::vmm {
 

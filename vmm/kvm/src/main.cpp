@@ -9,17 +9,19 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "failure.hpp"
-#include "image.hpp"
-#include "kvm.hpp"
-#include "machine.hpp"
-#include "mutation.hpp"
-#include "options.hpp"
-#include "report.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/image.hpp"
+#include "vmm/kvm/src/kvm.hpp"
+#include "vmm/kvm/src/machine.hpp"
+#include "vmm/kvm/src/options.hpp"
+#include "vmm/kvm/src/report.hpp"
 
 namespace {
 
 using namespace ipidefer::vmm;
+using ipidefer::Exit;
+using ipidefer::Failure;
+using ipidefer::system_failure;
 
 constexpr std::size_t kMostImage = 256u << 20;
 
@@ -27,10 +29,10 @@ Exit status_of(const Outcome& outcome)
 {
     switch (outcome.kind) {
         case Outcome::Kind::kExit:
-            return outcome.status == 0 ? Exit::kDone : Exit::kGuestFailed;
+            return outcome.status == 0 ? Exit::kDone : Exit::kDefect;
         case Outcome::Kind::kGuestFailed:
         case Outcome::Kind::kTimeout:
-            return Exit::kGuestFailed;
+            return Exit::kDefect;
         case Outcome::Kind::kSignal:
         case Outcome::Kind::kBroken:
             return Exit::kCannotRun;
@@ -90,9 +92,6 @@ int main(int argc, char** argv)
     app.set_version_flag("--version", "ipidefer-vmm " IPIDEFER_VMM_VERSION);
     RawOptions raw;
     add_options(app, raw);
-#ifdef IPIDEFER_VMM_MUTATIONS
-    app.add_option("--mutation", raw.mutation, "deliberate bug, for tests");
-#endif
     app.footer(
         "Exit status: 0 done, 1 could not run, 2 the guest failed,\n"
         "77 not possible here.");
@@ -103,11 +102,6 @@ int main(int argc, char** argv)
                                                      : Exit::kCannotRun);
     }
     try {
-#ifdef IPIDEFER_VMM_MUTATIONS
-        if (!raw.mutation.empty() && !set_mutation(raw.mutation))
-            throw Failure{Exit::kCannotRun,
-                          "--mutation '" + raw.mutation + "': no such one"};
-#endif
         return static_cast<int>(raw.probe ? probe() : run(check_options(raw)));
     } catch (const Failure& failure) {
         std::cerr << "ipidefer-vmm: " << failure.what() << '\n';

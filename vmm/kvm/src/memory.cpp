@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "memory.hpp"
+#include "vmm/kvm/src/memory.hpp"
 
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "options.hpp"
+#include "vmm/kvm/src/options.hpp"
 
 #include <sched.h>
 
@@ -7,8 +7,8 @@
 #include <optional>
 #include <string_view>
 
-#include "failure.hpp"
-#include "number_list.hpp"
+#include "base/failure.hpp"
+#include "base/number_list.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "machine.hpp"
+#include "vmm/kvm/src/machine.hpp"
 
 namespace ipidefer::vmm {
 
@@ -33,7 +33,6 @@ struct RawOptions {
     std::string trace = "off";
     std::string max_age = "0";
     std::string json;
-    std::string mutation;
     unsigned timeout = 60;
     bool probe = false;
     bool quiet = false;

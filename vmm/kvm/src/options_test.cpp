@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "options.hpp"
+#include "vmm/kvm/src/options.hpp"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
-#include "failure.hpp"
-#include "kvm.hpp"
-#include "memory.hpp"
-#include "number_list.hpp"
+#include "base/failure.hpp"
+#include "base/number_list.hpp"
+#include "vmm/kvm/src/kvm.hpp"
+#include "vmm/kvm/src/memory.hpp"
 
 namespace ipidefer::vmm {
 namespace {

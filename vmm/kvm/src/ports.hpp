@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "ending.hpp"
+#include "vmm/kvm/src/ending.hpp"
 
 namespace ipidefer::vmm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "ports.hpp"
+#include "vmm/kvm/src/ports.hpp"
 
 #include <gtest/gtest.h>
 

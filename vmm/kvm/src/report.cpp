@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "report.hpp"
+#include "vmm/kvm/src/report.hpp"
 
 #include <iomanip>
 #include <nlohmann/json.hpp>

@@ -6,7 +6,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "machine.hpp"
+#include "vmm/kvm/src/machine.hpp"
 
 namespace ipidefer::vmm {
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "router.hpp"
+#include "vmm/kvm/src/router.hpp"
 
 #include <array>
 #include <mutex>
 
-#include "mutation.hpp"
 
 namespace ipidefer::vmm {
 namespace {
@@ -46,7 +45,6 @@ bool Router::write_register(unsigned vcpu, std::uint64_t value)
 
 void Router::end_registration(unsigned vcpu)
 {
-    if (mutated(Mutation::kKeepRegistration)) return;
     const std::unique_lock alone{lock_};
     interceptor_.end_registration(vcpu);
 }
@@ -54,8 +52,6 @@ void Router::end_registration(unsigned vcpu)
 /// Only what is bound, fixed and edge-triggered is asked about (I3).
 bool Router::records(unsigned sender, unsigned target, const ipidefer_icr& icr)
 {
-    if (mutated(Mutation::kDeferNmi) && icr.delivery == IPIDEFER_NMI)
-        return interceptor_.decide(sender, target, icr.vector);
     return icr.deferrable && interceptor_.typed(icr.vector) &&
            interceptor_.decide(sender, target, icr.vector);
 }

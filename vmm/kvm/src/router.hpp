@@ -14,8 +14,8 @@
 #include <shared_mutex>
 #include <vector>
 
-#include "inbox.hpp"
-#include "interceptor.hpp"
+#include "vmm/kvm/src/inbox.hpp"
+#include "vmm/kvm/src/interceptor.hpp"
 
 namespace ipidefer::vmm {
 

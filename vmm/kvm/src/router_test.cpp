@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Router and interceptor together: what an ICR write does to inboxes and words.
-#include "router.hpp"
+#include "vmm/kvm/src/router.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/segment.h>
@@ -11,8 +11,8 @@
 #include <memory>
 #include <vector>
 
-#include "failure.hpp"
-#include "temporary_folder.hpp"
+#include "base/failure.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::vmm {
 namespace {

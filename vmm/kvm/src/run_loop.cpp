@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "run_loop.hpp"
+#include "vmm/kvm/src/run_loop.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <exception>
 #include <sstream>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 namespace {

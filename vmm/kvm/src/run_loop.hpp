@@ -6,11 +6,11 @@
 #include <atomic>
 #include <cstdint>
 
-#include "kick.hpp"
-#include "local_apic.hpp"
-#include "ports.hpp"
-#include "router.hpp"
-#include "vcpu.hpp"
+#include "vmm/kvm/src/kick.hpp"
+#include "vmm/kvm/src/local_apic.hpp"
+#include "vmm/kvm/src/ports.hpp"
+#include "vmm/kvm/src/router.hpp"
+#include "vmm/kvm/src/vcpu.hpp"
 
 namespace ipidefer::vmm {
 

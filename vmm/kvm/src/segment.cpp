@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "segment.hpp"
+#include "vmm/kvm/src/segment.hpp"
 
 #include <grp.h>
 
 #include <charconv>
 #include <cstdio>
 
-#include "failure.hpp"
-#include "mutation.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::vmm {
 
@@ -53,8 +52,7 @@ CoreVm::CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment)
     options.group = segment->group;
     ipidefer_shm_error error{};
     shm_.reset(ipidefer_shm_create(&options, &error));
-    if (shm_ == nullptr ||
-        (!mutated(Mutation::kNoGuard) && ipidefer_shm_guard(&error) != 0))
+    if (shm_ == nullptr || ipidefer_shm_guard(&error) != 0)
         throw Failure{Exit::kCannotRun, std::string{"segment: "} + error.text};
     vm_ = ipidefer_shm_vm(shm_.get());
 }

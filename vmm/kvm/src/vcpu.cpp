@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "vcpu.hpp"
+#include "vmm/kvm/src/vcpu.hpp"
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -9,8 +9,8 @@
 #include <memory>
 #include <string_view>
 
-#include "failure.hpp"
-#include "kvm_layout.hpp"
+#include "base/failure.hpp"
+#include "vmm/kvm/src/kvm_layout.hpp"
 
 namespace ipidefer::vmm {
 namespace {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "cpu_state.hpp"
-#include "unique_fd.hpp"
+#include "base/unique_fd.hpp"
+#include "vmm/kvm/src/cpu_state.hpp"
 
 namespace ipidefer::vmm {
 

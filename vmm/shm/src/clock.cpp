@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "clock.hpp"
+#include "vmm/shm/src/clock.hpp"
 
 #include <time.h>
 

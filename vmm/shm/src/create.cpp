@@ -13,13 +13,13 @@
 #include <memory>
 #include <new>
 
-#include "clock.hpp"
-#include "error.hpp"
-#include "file.hpp"
-#include "folder.hpp"
-#include "guard.hpp"
-#include "name.hpp"
-#include "stale.hpp"
+#include "vmm/shm/src/clock.hpp"
+#include "vmm/shm/src/error.hpp"
+#include "vmm/shm/src/file.hpp"
+#include "vmm/shm/src/folder.hpp"
+#include "vmm/shm/src/guard.hpp"
+#include "vmm/shm/src/name.hpp"
+#include "vmm/shm/src/stale.hpp"
 
 namespace ipidefer::shm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "file.hpp"
+#include "vmm/shm/src/file.hpp"
 
 #include <fcntl.h>
 

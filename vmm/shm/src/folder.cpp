@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "folder.hpp"
+#include "vmm/shm/src/folder.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <cinttypes>
 #include <cstring>
 
-#include "error.hpp"
-#include "name.hpp"
+#include "vmm/shm/src/error.hpp"
+#include "vmm/shm/src/name.hpp"
 
 namespace ipidefer::shm {
 namespace {

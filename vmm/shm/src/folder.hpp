@@ -8,7 +8,7 @@
 
 #include <cstdio>
 
-#include "file.hpp"
+#include "vmm/shm/src/file.hpp"
 
 namespace ipidefer::shm {
 

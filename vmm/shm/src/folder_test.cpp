@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "folder.hpp"
+#include "vmm/shm/src/folder.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "temporary_folder.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::shm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "guard.hpp"
+#include "vmm/shm/src/guard.hpp"
 
 #include <ipidefer/shm.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <new>
 
-#include "error.hpp"
-#include "scope.hpp"
+#include "vmm/shm/src/error.hpp"
+#include "vmm/shm/src/scope.hpp"
 
 namespace ipidefer::shm {
 

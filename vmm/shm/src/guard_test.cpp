@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "temporary_folder.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::shm {
 namespace {

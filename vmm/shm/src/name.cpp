@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "name.hpp"
+#include "vmm/shm/src/name.hpp"
 
 #include <sys/random.h>
 
@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "error.hpp"
+#include "vmm/shm/src/error.hpp"
 
 namespace ipidefer::shm {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "name.hpp"
+#include "vmm/shm/src/name.hpp"
 
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "name.hpp"
+#include "vmm/shm/src/name.hpp"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "scope.hpp"
+#include "vmm/shm/src/scope.hpp"
 
 #include <ipidefer/shm.h>
 #include <pthread.h>

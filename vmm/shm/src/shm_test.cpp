@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "temporary_folder.hpp"
+#include "vmm/shm/tests/temporary_folder.hpp"
 
 namespace ipidefer::shm {
 namespace {

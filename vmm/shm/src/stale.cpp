@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "stale.hpp"
+#include "vmm/shm/src/stale.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -2,7 +2,7 @@
 // Stale: segments that a VMM that was killed left behind.
 #pragma once
 
-#include "file.hpp"
+#include "vmm/shm/src/file.hpp"
 
 namespace ipidefer::shm {
 

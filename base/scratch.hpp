@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 class Scratch {
   public:
@@ -20,4 +20,4 @@ class Scratch {
     std::filesystem::path path_;
 };
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpulist.hpp"
+#include "base/cpulist.hpp"
 
 #include <gtest/gtest.h>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ipidefer::vmm {
+namespace ipidefer {
 
 /// Numbers in `text`, all of them within `least` and `most`; none for an empty
 /// text. Throws a Failure that names `option`, what is wrong, and the limit.
@@ -15,4 +15,4 @@ namespace ipidefer::vmm {
                                                       unsigned least,
                                                       unsigned most);
 
-}  // namespace ipidefer::vmm
+}  // namespace ipidefer

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "json_reader.hpp"
+#include "base/json_reader.hpp"
 
 #include <algorithm>
 #include <string>
 
-#include "text.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer {
 namespace {

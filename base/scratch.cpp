@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "scratch.hpp"
+#include "base/scratch.hpp"
 
 #include <stdlib.h>
 #include <sys/un.h>
@@ -7,9 +7,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
-namespace ipidefer::lab {
+namespace ipidefer {
 namespace {
 
 /// Room for the longest name of a socket in the folder.
@@ -39,4 +39,4 @@ Scratch::~Scratch()
     std::filesystem::remove_all(path_, ignored);
 }
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

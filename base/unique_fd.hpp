@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace ipidefer::vmm {
+namespace ipidefer {
 
 class UniqueFd {
   public:
@@ -32,4 +32,4 @@ class UniqueFd {
     int fd_ = -1;
 };
 
-}  // namespace ipidefer::vmm
+}  // namespace ipidefer

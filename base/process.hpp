@@ -16,7 +16,7 @@
 #include <boost/process/io.hpp>
 #include <boost/process/pipe.hpp>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 /// For a child before it executes a program: the program gets the standard
 /// streams and nothing else. bp::limit_handles looks for what is open in
@@ -30,4 +30,4 @@ inline void inherit_standard_streams_only() noexcept
     (void)::close_range(kFirst, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "number_list.hpp"
+#include "base/number_list.hpp"
 
 #include <charconv>
 #include <string>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
-namespace ipidefer::vmm {
+namespace ipidefer {
 namespace {
 
-class Reader {
+class NumberListReader {
   public:
-    Reader(std::string_view option, std::string_view text, unsigned least,
-           unsigned most)
+    NumberListReader(std::string_view option, std::string_view text,
+                     unsigned least, unsigned most)
         : option_{option}, text_{text}, least_{least}, most_{most}
     {
     }
@@ -80,7 +80,7 @@ std::vector<unsigned> parse_number_list(std::string_view option,
                                         std::string_view text, unsigned least,
                                         unsigned most)
 {
-    return Reader{option, text, least, most}.read();
+    return NumberListReader{option, text, least, most}.read();
 }
 
-}  // namespace ipidefer::vmm
+}  // namespace ipidefer

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "json_reader.hpp"
+#include "base/json_reader.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "duration.hpp"
+#include "base/duration.hpp"
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Short-lived programs that the lab asks something.
+// Short-lived programs that are asked something.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 struct ProgramResult {
     int status = 0;
@@ -18,4 +18,4 @@ struct ProgramResult {
     const std::filesystem::path& program,
     const std::vector<std::string>& arguments);
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

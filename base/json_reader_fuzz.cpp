@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "json_reader.hpp"
+#include "base/json_reader.hpp"
 
 namespace {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "cpulist.hpp"
+#include "base/cpulist.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <vector>
 
-#include "failure.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "program.hpp"
+#include "base/program.hpp"
 
 #include <sstream>
 
-#include "failure.hpp"
-#include "process.hpp"
+#include "base/failure.hpp"
+#include "base/process.hpp"
 
-namespace ipidefer::lab {
+namespace ipidefer {
 
 namespace bp = boost::process;
 
@@ -28,4 +28,4 @@ ProgramResult run_program(const std::filesystem::path& program,
     }
 }
 
-}  // namespace ipidefer::lab
+}  // namespace ipidefer

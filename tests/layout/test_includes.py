@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The include graph is the one that the file `rooms` draws.
+
+    test_includes.py [-v] [TEST]...
+
+An #include "..." is a path from the root of the repository, so that no two headers
+can be taken for each other, and goes to a room that the including one may use. What
+lies in a room's src is for that room only. The libraries' public headers,
+<ipidefer/...>, belong to the room that has them.
+"""
+import os
+import re
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+# Made by CMake from the file of this name with .in.
+GENERATED = {"base/version.hpp": "base/version.hpp.in"}
+PUBLIC = ("vmm/abi", "vmm/core/include/ipidefer", "vmm/shm/include/ipidefer")
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(ipidefer/[^>]+)>)', re.M)
+SOURCE = re.compile(r"\.(c|cpp|h|hpp|S|hpp\.in)$")
+
+
+def read_rooms(text):
+    """@return room -> the rooms that it may use"""
+    rooms = {}
+    for line in text.splitlines():
+        names = line.split("#")[0].split()
+        if names:
+            rooms[names[0]] = set(names[1:])
+    return rooms
+
+
+def room_of(path, rooms):
+    """@return the room with the longest name, or None"""
+    return max((r for r in rooms if path.startswith(r + "/")), key=len, default=None)
+
+
+def public_header(root, name):
+    for folder in PUBLIC:
+        path = f"{folder}/{name.removeprefix('ipidefer/')}"
+        if (root / path).is_file():
+            return path
+    return None
+
+
+def complaints(root, files, rooms):
+    """@return what is wrong, one sentence each, and how many includes were seen"""
+    wrong, seen = [], 0
+    for user in rooms.values():
+        wrong += [f"rooms: there is no room {r}" for r in user - rooms.keys()]
+    for file in files:
+        own = room_of(file, rooms)
+        text = (root / file).read_text(encoding="utf-8")
+        for quoted, public in INCLUDE.findall(text):
+            seen += 1
+            name = quoted or public
+            path = quoted or public_header(root, public)
+            if (path is None or ".." in path.split("/") or
+                    not (root / GENERATED.get(path, path)).is_file()):
+                wrong.append(f"{file}: '{name}' is not a path from the root")
+                continue
+            other = room_of(path, rooms)
+            if own is None or own == other:
+                continue
+            if other is None or other not in rooms[own]:
+                wrong.append(f"{file}: {own} may not use '{path}'")
+            elif path.startswith(f"{other}/src/"):
+                wrong.append(f"{file}: '{path}' is for {other} only")
+    return wrong, seen
+
+
+def cycle(rooms):
+    """@return rooms that use each other in a circle; empty when there are none"""
+    left = dict(rooms)
+    while True:
+        free = [room for room, used in left.items() if not used & left.keys()]
+        if not free:
+            return sorted(left)
+        for room in free:
+            del left[room]
+
+
+class Includes(unittest.TestCase):
+    def test_graph_is_the_one_that_is_drawn(self):
+        files = [path.relative_to(ROOT).as_posix()
+                 for top in ("base", "host", "tests", "vmm")
+                 for path in (ROOT / top).rglob("*") if SOURCE.search(path.name)]
+        rooms = read_rooms((HERE / "rooms").read_text())
+        for room in rooms:
+            self.assertTrue((ROOT / room).is_dir(), f"rooms: {room} is no folder")
+        wrong, seen = complaints(ROOT, files, rooms)
+        self.assertEqual(wrong, [])
+        self.assertGreater(seen, 500)
+
+    def test_there_is_no_circle(self):
+        self.assertEqual(cycle(read_rooms((HERE / "rooms").read_text())), [])
+        self.assertEqual(cycle({"a": {"b"}, "b": {"a"}, "c": {"a"}}),
+                         ["a", "b", "c"])
+
+    def test_architecture_names_every_room(self):
+        text = (ROOT / "docs/ARCHITECTURE.md").read_text()
+        for room in read_rooms((HERE / "rooms").read_text()):
+            self.assertIn(f"`{room}`", text)
+
+
+class Offenders(unittest.TestCase):
+    """Each rule refuses what breaks it."""
+
+    rooms = read_rooms("low\nhigh  low\n")
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="ipidefer-layout-")
+        self.addCleanup(self.folder.cleanup)
+        self.root = Path(self.folder.name)
+        for name in "low/a.hpp", "low/src/b.hpp", "high/c.hpp", "nobody/d.hpp":
+            self.plant(name, "")
+
+    def plant(self, name, text):
+        path = self.root / name
+        os.makedirs(path.parent, exist_ok=True)
+        path.write_text(text)
+
+    def complain(self, name, text):
+        self.plant(name, text)
+        wrong, seen = complaints(self.root, [name], self.rooms)
+        self.assertEqual(seen, 1)
+        return wrong
+
+    def test_arrow_that_is_drawn_is_taken(self):
+        self.assertEqual(self.complain("high/x.cpp", '#include "low/a.hpp"\n'), [])
+        self.assertEqual(self.complain("low/x.cpp", '#include "low/src/b.hpp"\n'), [])
+
+    def test_arrow_upwards(self):
+        self.assertEqual(self.complain("low/x.cpp", '#include "high/c.hpp"\n'),
+                         ["low/x.cpp: low may not use 'high/c.hpp'"])
+
+    def test_folder_that_is_no_room(self):
+        self.assertEqual(self.complain("low/x.cpp", '# include "nobody/d.hpp"\n'),
+                         ["low/x.cpp: low may not use 'nobody/d.hpp'"])
+
+    def test_path_from_elsewhere(self):
+        for name in "a.hpp", "c.hpp", "../low/a.hpp":
+            self.assertEqual(self.complain("high/x.cpp", f'#include "{name}"\n'),
+                             [f"high/x.cpp: '{name}' is not a path from the root"])
+
+    def test_what_is_for_one_room_only(self):
+        self.assertEqual(self.complain("high/x.cpp", '#include "low/src/b.hpp"\n'),
+                         ["high/x.cpp: 'low/src/b.hpp' is for low only"])
+
+
+if __name__ == "__main__":
+    unittest.main()
