@@ -20,6 +20,7 @@ import sys
 import unittest
 
 from linux_guest import ISOLATED, GuestCase, missing
+from serialized import Watch
 
 PROGRAMS = os.environ.get("IPIDEFER_ORACLE", "")
 ROUNDS = int(os.environ.get("IPIDEFER_ORACLE_ROUNDS", "1250"))
@@ -123,6 +124,55 @@ class ChangedText(OracleCase):
     def test_mutant(self):
         lost = self.text("ipi_defer=hv ipi_defer_fault=drop_flush", 20)
         self.assertGreater(lost, 0, "lost work is not seen")
+
+
+class Serialized(OracleCase):
+    """A serializing instruction came before code that was changed in the meantime."""
+
+    ROUNDS = 50
+    # The ways in, beside a system call; a call is waited for.
+    COMMANDS = {"nmi": f"echo nmi {CPU} >{TEST}; echo ipi {CPU} >{TEST}",
+                "interrupt": f"echo ipi {CPU} >{TEST}"}
+
+    def start(self, append, **kwargs):
+        watch = Watch(self.folder)
+        self.boot(append, more=watch.args, **kwargs)
+        watch.start(self.m)
+        return watch
+
+    def expect_all(self, append):
+        """Of text that a system call, an interrupt or an NMI runs."""
+        watch = self.start(f"{append} loops=")
+        seen = self.oracle("text", self.ROUNDS)
+        self.assertEqual(seen["unsynced"], 0)
+        self.assertEqual(watch.probes(CPU), [True] * self.ROUNDS)
+        # For these, something has to be in userspace there.
+        self.m.run(f"taskset -c {CPU} sh -c 'while :; do :; done' &")
+        for name, command in self.COMMANDS.items():
+            with self.subTest(entry=name):
+                before = self.m.work_stats("sync_core")
+                watch.probes(CPU)
+                for _ in range(self.ROUNDS):
+                    self.m.run(f"echo poke {CPU} >{TEST}; {command}")
+                    # A function call that comes second finds nothing to check.
+                    self.assertEqual(watch.probes(CPU)[:1], [True])
+                after = self.m.work_stats("sync_core")
+                self.assertGreater(after["suppressed"], before["suppressed"])
+
+    def test_guest(self):
+        self.expect_all("ipi_defer=guest")
+
+    def test_hv(self):
+        self.expect_all("ipi_defer=hv")
+
+    def test_mutant(self):
+        """All that the kernel accounts for is in order, but nothing was executed."""
+        watch = self.start("ipi_defer=hv ipi_defer_fault=skip_sync loops=")
+        seen = self.oracle("text", self.ROUNDS)
+        self.assertEqual(seen["unsynced"], 0)
+        probes = watch.probes(CPU)
+        self.assertEqual(len(probes), self.ROUNDS)
+        self.assertNotIn(True, probes)
 
 
 class Permissions(OracleCase):
