@@ -72,6 +72,7 @@ entry 'without the series' "$stock" off
 entry 'ipi_defer=off' "$patched" off
 entry 'ipi_defer=guest' "$patched" guest
 entry 'ipi_defer=hv' "$patched" hv -object "$OBJECT"
+entry 'ipi_defer=hv, not offered' "$patched" hv
 
 printf '\n%-28s %12s\n' 'per request to 3 idle CPUs' 'instructions'
 guest sender_cost.c

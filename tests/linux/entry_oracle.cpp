@@ -8,8 +8,9 @@
 // until the first C code of that entry has read the address.
 //
 // ENTRY: syscall, int80, compat (a 32-bit process, by its vDSO), fault,
-// breakpoint, interrupt, nmi, or nmi+syscall (both at once). Or text: kernel
-// text is changed instead, and the CPU makes a system call that runs it.
+// breakpoint, iret (a system call, and then an IRET back that faults), interrupt,
+// nmi, or nmi+syscall (both at once). Or text: kernel text is changed instead, and
+// the CPU makes a system call that runs it.
 //
 // Prints the counts of the kernel, less what they were before. Status: 0 all
 // rounds were checked, 1 not; stale reads are for the caller to judge.
@@ -20,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -90,6 +92,41 @@ void stay_on(unsigned cpu)
     if (::sched_setaffinity(0, sizeof set, &set) != 0) fail("sched_setaffinity");
 }
 
+/// No segment has this selector: it is the LDT's, and there is none.
+constexpr greg_t kNoSegment = 0x7f;
+constexpr int kSelectorBits = 16;
+volatile sig_atomic_t faulted_returns = 0;
+greg_t segments;
+
+/// Of the word that holds CS, in its lowest 16 bits, and others.
+greg_t& segments_of(void* context)
+{
+    return static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_CSGSFS];
+}
+
+/// Has the way back from this signal end in an IRET that faults.
+void spoil_return(int, siginfo_t*, void* context)
+{
+    segments = segments_of(context);
+    segments_of(context) = (segments >> kSelectorBits << kSelectorBits) | kNoSegment;
+}
+
+/// What comes of it.
+void mend_return(int, siginfo_t*, void* context)
+{
+    if ((segments_of(context) & 0xffff) != kNoSegment) ::_exit(1);
+    segments_of(context) = segments;
+    faulted_returns = faulted_returns + 1;
+}
+
+void handle(int signal, void (*handler)(int, siginfo_t*, void*))
+{
+    struct sigaction action = {};
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO;
+    if (::sigaction(signal, &action, nullptr) != 0) ::_exit(1);
+}
+
 void enter(std::string_view how, volatile char* fresh)
 {
     if (how == "syscall" || how == "nmi+syscall") {
@@ -105,6 +142,10 @@ void enter(std::string_view how, volatile char* fresh)
         static const int fd = ::open(kTestFile, O_RDONLY | O_CLOEXEC);
         char first = 0;
         if (::pread(fd, &first, 1, 0) != 1) ::_exit(1);
+    } else if (how == "iret") {
+        const auto before = faulted_returns;
+        ::raise(SIGUSR1);
+        if (faulted_returns != before + 1) ::_exit(1);
     } else if (how == "breakpoint") {
         asm volatile("int3" : : : "memory");
     }
@@ -114,6 +155,8 @@ void enter(std::string_view how, volatile char* fresh)
 [[noreturn]] void child(std::string_view how, unsigned rounds, Shared& shared)
 {
     ::signal(SIGTRAP, [](int) {});
+    handle(SIGUSR1, spoil_return);
+    handle(SIGSEGV, mend_return);
     auto* fresh = static_cast<volatile char*>(
         ::mmap(nullptr, (rounds + 1) * kPage, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));

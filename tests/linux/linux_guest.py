@@ -59,7 +59,8 @@ def archive(path, files):
 class Guest(Machine):
     """Isolated vCPUs 2 and 3; init beside this file obeys over a serial port."""
 
-    def __init__(self, initrd, append="", cpu="max", defer="", more=(), **kwargs):
+    def __init__(self, initrd, append="", cpu="max", defer="", more=(),
+                 memory="512M", **kwargs):
         """
         @param defer: more properties of the ipi-defer object; None: no object
         @param more: more of QEMU's arguments
@@ -69,7 +70,7 @@ class Guest(Machine):
         self.launch(KERNEL, "-cpu", cpu, "-no-reboot",
                     "-initrd", initrd, "-append",
                     f"{BASE} {ISOLATION} generation=1 {append}",
-                    *machine, *more, memory="512M", **kwargs)
+                    *machine, *more, memory=memory, **kwargs)
 
     def launch(self, kernel, *args, **kwargs):
         """QEMU, with a second serial port, which the kernel says things to."""

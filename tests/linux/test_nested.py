@@ -11,7 +11,8 @@ missing.
 QEMU emulates AMD's virtualization; the guest loads its own kvm_amd, and runs the
 VMM with one vCPU on an isolated vCPU. Text is changed while that one is in its
 guest; NMIs and function calls force it out, and look whether its sync_core()
-came first (ipi_defer_test.c of the kernel series).
+was accounted for before (ipi_defer_test.c of the kernel series), and whether it was
+executed (serialized.py).
 """
 import collections
 import itertools
@@ -21,6 +22,7 @@ import sys
 import unittest
 
 from linux_guest import ISOLATED, GuestCase, missing
+from serialized import Watch
 
 VMM = os.environ.get("IPIDEFER_VMM", "")
 L2 = os.environ.get("IPIDEFER_KVM_GUEST", "")
@@ -39,10 +41,10 @@ POKED = ("probed", "unsynced")
 
 
 class NestedCase(GuestCase):
-    def boot_l2(self, scenario, append):
+    def boot_l2(self, scenario, append, **kwargs):
         """A guest whose CPU runs a nested guest of that scenario."""
         self.boot(f"ipi_defer_test loops= {append}",
-                  {**MODULES, "bin/vmm": VMM, "bin/l2": L2}, cpu="max,+svm")
+                  {**MODULES, "bin/vmm": VMM, "bin/l2": L2}, cpu="max,+svm", **kwargs)
         self.m.run(f"T={TEST}; for m in irqbypass kvm kvm-amd; do "
                    "insmod /bin/$m.ko; done")
         self.m.run(f"vmm --guest /bin/l2 --append 'scenario={scenario}' "
@@ -126,6 +128,36 @@ class ExitsAndNmis(NestedCase):
                 after = self.checks()
                 self.assertGreater(after["unsynced"], before["unsynced"],
                                    "lost work is not seen")
+
+
+class SerializedExits(NestedCase):
+    """A serializing instruction comes between the guest and code that was changed."""
+
+    ROUNDS = 20
+
+    def look(self, append):
+        """For each way out: whether it had come, for each round."""
+        watch = Watch(self.folder)
+        self.boot_l2("spin", append, more=watch.args)
+        watch.start(self.m)
+        seen = {}
+        for event in ("nmi", "call"):
+            seen[event] = []
+            for _ in range(self.ROUNDS):
+                # A call that comes second finds nothing to look for.
+                self.do("poke", event, "call")
+                seen[event] += watch.probes(CPU)[:1]
+        self.assertEqual(self.checks()["unsynced"], 0)
+        return seen
+
+    def test_hv(self):
+        for event, rounds in self.look("ipi_defer=hv").items():
+            self.assertEqual(rounds, [True] * self.ROUNDS, event)
+
+    def test_mutant(self):
+        for event, rounds in self.look(
+                "ipi_defer=hv ipi_defer_fault=skip_sync").items():
+            self.assertIn(False, rounds, event)
 
 
 class Storm(NestedCase):

@@ -123,7 +123,8 @@ class Follow(unittest.TestCase):
                 ("R1 V R1 V E1", 1),                  # asked again
                 ("R1 R7t V Vt E7t E1 R2 V E2", 2),    # another sender
                 ("R1 R2 V V E2 E1", 2),               # the same work
-                ("V V E0 R1 V E1 V V", 1),            # before and after
+                ("V V E9 R1 V E1 V V", 1),            # before and after
+                ("R0 V E0 R1 V E1 R0 V E0", 3),       # trials
                 ("R1 V E1 R2 V", 1), ("R1 V E1 R2", 1)):
             with self.subTest(events=events):
                 seen, faults = follow(self.lines(*events.split()), 2)
