@@ -249,6 +249,15 @@ TEST_F(CliTest, TopShowsEveryVcpuOnce)
     EXPECT_NE(text.output.find("web"), std::string::npos) << text.output;
 }
 
+/// It drew as fast as it could where nobody can press a key.
+TEST_F(CliTest, TopWithoutATerminalIsNotPossible)
+{
+    const auto result = run({"top"});
+    EXPECT_EQ(result.status, 77);
+    EXPECT_EQ(result.output,
+              "ipidefer: top: there is no terminal; use -1 or --json\n");
+}
+
 // ---- policy ----------------------------------------------------------------
 
 TEST_F(CliTest, PolicyIsShownAndChanged)

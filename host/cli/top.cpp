@@ -3,6 +3,7 @@
 #define NCURSES_NOMACROS  // std::erase and others have these names
 #include <curses.h>
 #include <ipidefer/ipidefer.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -57,10 +58,13 @@ std::vector<VmStatus> read_all(const TopOptions& options,
 /// The terminal is the user's again, however this ends.
 class Screen {
   public:
+    /// Not initscr(), which ends the program when there is no terminal.
     Screen()
     {
-        if (::initscr() == nullptr)
-            throw Failure{Exit::kNotPossible, "no terminal for top; use -1"};
+        if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDOUT_FILENO) == 0 ||
+            ::newterm(nullptr, stdout, stdin) == nullptr)
+            throw Failure{Exit::kNotPossible,
+                          "top: there is no terminal; use -1 or --json"};
         ::cbreak();
         ::noecho();
         ::curs_set(0);

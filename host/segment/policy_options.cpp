@@ -83,8 +83,11 @@ segment::PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
         change.vectors[vector] = is_on("vector", text.substr(equals + 1));
     }
     if (!raw.max_age.empty())
-        change.max_age =
-            named("max-age", [&] { return parse_duration(raw.max_age); });
+        // As it is shown.
+        change.max_age = named("max-age", [&] {
+            return raw.max_age == "none" ? std::chrono::nanoseconds{}
+                                         : parse_duration(raw.max_age);
+        });
     return change;
 }
 

@@ -46,6 +46,13 @@ TEST(PolicyOptions, EachOptionIsOneChange)
     EXPECT_EQ(change.enabled, false);
 }
 
+TEST(PolicyOptions, NoneIsNoMaxAge)
+{
+    RawPolicy raw;
+    raw.max_age = "none";
+    EXPECT_EQ(check_policy(raw, 8).max_age, 0ns);
+}
+
 TEST(PolicyOptions, NoneIsolatesNobody)
 {
     RawPolicy raw;
