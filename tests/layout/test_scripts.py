@@ -5,12 +5,12 @@
     test_scripts.py [-v] [TEST]...
 """
 import os
-import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDERS = ("base", "cmake", "docs", "guest-patches", "host", "setup", "tests", "vmm")
 
 
 def differing(root, names):
@@ -29,10 +29,10 @@ def differing(root, names):
 
 class Scripts(unittest.TestCase):
     def test_all_can_be_run(self):
-        names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, text=True,
-                               stdout=subprocess.PIPE).stdout.splitlines()
-        if not names:
-            self.skipTest("no git repository: what belongs to it is not known")
+        names = [path.relative_to(ROOT).as_posix() for folder in FOLDERS
+                 for path in (ROOT / folder).rglob("*")
+                 if "__pycache__" not in path.parts]
+        self.assertGreater(len(names), 500)
         self.assertEqual(differing(ROOT, names), [])
 
     def test_offenders_are_named(self):
