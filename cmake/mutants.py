@@ -44,9 +44,14 @@ class Wrong(Exception):
     """A mutant that cannot be made; says which and why."""
 
 
+def name_of(mutant):
+    """@return what it is called: its folder, its target, and in what is said of it"""
+    return mutant.get("name") or mutant.get("program") or "?"
+
+
 def broken(mutant, folder):
     """@return the text of the file with the mutant's change"""
-    name = mutant.get("name") or mutant.get("program") or "?"
+    name = name_of(mutant)
     unknown = mutant.keys() - KEYS
     needed = {"file", "from", "to"} | ({"program"} if "program" in mutant else
                                        {"name", "test", "caught_by"})
@@ -75,11 +80,11 @@ def quoted(text):
 
 def cmake_call(mutant, libraries, folder, root, out):
     """@return the call of the function in cmake/IpideferTest.cmake"""
-    path = out / (mutant.get("name") or mutant["program"])
+    path = out / name_of(mutant)
     file = (folder / mutant["file"]).relative_to(root)
     sources = lambda key: [f'"{folder / source}"' for source in mutant.get(key, [])]
     call = ["ipidefer_mutant_program" if "program" in mutant else "ipidefer_mutant",
-            f'    {mutant.get("program") or mutant["name"]}',
+            f"    {name_of(mutant)}",
             f'    FILE "{file}" OUT "{path}"',
             f'    LIBRARIES {" ".join(libraries)}']
     if "program" in mutant:
@@ -96,14 +101,14 @@ def cmake_call(mutant, libraries, folder, root, out):
 
 
 def make(manifest, root, out):
-    """@return how many mutants there are"""
+    """Write all that the manifest names."""
     with open(manifest, "rb") as file:
         content = tomllib.load(file)
     folder = manifest.parent
     calls, names = [], set()
     for mutant in content["mutant"]:
         text = broken(mutant, folder)
-        name = mutant.get("name") or mutant["program"]
+        name = name_of(mutant)
         if name in names:
             raise Wrong(f"{name}: there are two of this name")
         names.add(name)
@@ -114,7 +119,6 @@ def make(manifest, root, out):
     write(out / "mutants.cmake",
           "set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS\n" + depends +
           ")\n" + "".join(calls))
-    return len(calls)
 
 
 def main():

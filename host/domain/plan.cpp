@@ -311,7 +311,7 @@ class Planner {
         for (const Seat& seat : seats(domain_, isolated_)) {
             if (seat.isolated || seat.fit == Fit::kRight) continue;
             if (seat.fit == Fit::kWrong &&
-                !conflict(element_of(seat), seat.name() + ' ' + seat.why))
+                !conflict(element_of(seat).name, seat.name() + ' ' + seat.why))
                 continue;
             if (!housekeeping) housekeeping = housekeeping_cpus();
             pin(seat, *housekeeping);
@@ -328,23 +328,27 @@ class Planner {
                        domain_.vcpu_pins.at(seat.number));
     }
 
-    [[nodiscard]] static std::string element_of(const Seat& seat)
+    struct PinElement {
+        const char* name;
+        const char* key;  // attribute that says whose it is; none: only one
+    };
+    [[nodiscard]] static PinElement element_of(const Seat& seat)
     {
         switch (seat.who) {
             case Seat::Who::kVcpu:
-                return "vcpupin";
+                return {"vcpupin", "vcpu"};
             case Seat::Who::kEmulator:
-                return "emulatorpin";
+                return {"emulatorpin", ""};
             case Seat::Who::kIothread:
-                return "iothreadpin";
+                return {"iothreadpin", "iothread"};
         }
-        return {};
+        return {"", ""};
     }
 
     /// What to write, once all are known.
     void pin(const Seat& seat, const CpuSet& cpus)
     {
-        const std::string element = element_of(seat);
+        const std::string element = element_of(seat).name;
         const std::string list = format_cpulist(cpus);
         pins_[element].emplace_back(seat, list);
         note(Kind::kChange, element, seat.name() + ": CPUs " + list);
@@ -358,7 +362,7 @@ class Planner {
         std::map<unsigned, pugi::xml_node> there;
         for (const pugi::xml_node pin :
              child_of_root("cputune", "vcpu").children(element)) {
-            const char* key = key_of(wanted[0].first);
+            const char* key = element_of(wanted[0].first).key;
             there[*key == '\0' ? 0 : pin.attribute(key).as_uint()] = pin;
         }
         std::vector<XmlText::AttributeValue> changed;
@@ -369,7 +373,7 @@ class Planner {
                 continue;
             }
             Element pin{element, {}, {}, ""};
-            if (const char* key = key_of(seat); *key != '\0')
+            if (const char* key = element_of(seat).key; *key != '\0')
                 pin.attributes.emplace_back(key, std::to_string(seat.number));
             pin.attributes.emplace_back("cpuset", list);
             added.push_back(std::move(pin));
@@ -383,20 +387,6 @@ class Planner {
             xml_.insert_after(last, added);
         else
             xml_.append(cputune, added);
-    }
-
-    /// The attribute that says whose pin it is; none for the emulator's.
-    [[nodiscard]] static const char* key_of(const Seat& seat)
-    {
-        switch (seat.who) {
-            case Seat::Who::kVcpu:
-                return "vcpu";
-            case Seat::Who::kEmulator:
-                return "";
-            case Seat::Who::kIothread:
-                return "iothread";
-        }
-        return "";
     }
 
     /// Made, behind its sibling or last, when it is not there.

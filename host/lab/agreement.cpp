@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/lab/agreement.hpp"
 
+#include <ipidefer/ipidefer.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <set>
@@ -13,18 +15,25 @@ namespace {
 
 std::string str(std::uint64_t n) { return std::to_string(n); }
 
+/// Nothing without the object, or for a vCPU that it does not know.
+const VmmCpu* vmm_cpu(const Snapshot& snapshot, unsigned cpu)
+{
+    if (!snapshot.vmm) return nullptr;
+    const auto found = snapshot.vmm->find(cpu);
+    return found == snapshot.vmm->end() ? nullptr : &found->second;
+}
+
 /// The binding for a work: the guest registers them in the order of its
 /// statistics.
 const VmmBinding* binding_of(const Snapshot& snapshot, unsigned cpu,
                              const std::string& work)
 {
-    if (!snapshot.vmm || !snapshot.stats) return nullptr;
-    const auto found = snapshot.vmm->find(cpu);
-    if (found == snapshot.vmm->end()) return nullptr;
+    const VmmCpu* const seen = vmm_cpu(snapshot, cpu);
+    if (seen == nullptr || !snapshot.stats) return nullptr;
     const auto& works = snapshot.stats->works;
     const auto at = static_cast<std::size_t>(std::ranges::find(works, work) -
                                              works.begin());
-    const auto& bindings = found->second.bindings;
+    const auto& bindings = seen->bindings;
     return at < bindings.size() ? &bindings[at] : nullptr;
 }
 
@@ -47,12 +56,10 @@ std::uint64_t interrupts_of(const Snapshot& snapshot, unsigned cpu,
 
 Verdicts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
 {
-    if (!snapshot.vmm) return {};
-    const auto found = snapshot.vmm->find(cpu);
-    if (found == snapshot.vmm->end()) return {};
-    const auto counted = found->second.by_vector.find(vector);
-    return counted == found->second.by_vector.end() ? Verdicts{}
-                                                    : counted->second;
+    const VmmCpu* const seen = vmm_cpu(snapshot, cpu);
+    if (seen == nullptr) return {};
+    const auto counted = seen->by_vector.find(vector);
+    return counted == seen->by_vector.end() ? Verdicts{} : counted->second;
 }
 
 /// How many of the deliveries of a vector were no interrupts of their own; nothing
@@ -60,11 +67,10 @@ Verdicts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
 std::optional<std::uint64_t> merged_of(const Snapshot& snapshot, unsigned cpu,
                                        unsigned vector)
 {
-    if (!snapshot.vmm) return std::nullopt;
-    const auto found = snapshot.vmm->find(cpu);
-    if (found == snapshot.vmm->end()) return std::nullopt;
-    const auto counted = found->second.merged.find(vector);
-    if (counted == found->second.merged.end()) return std::nullopt;
+    const VmmCpu* const seen = vmm_cpu(snapshot, cpu);
+    if (seen == nullptr) return std::nullopt;
+    const auto counted = seen->merged.find(vector);
+    if (counted == seen->merged.end()) return std::nullopt;
     return counted->second;
 }
 
@@ -370,12 +376,9 @@ std::string loops_left(const Snapshots& at)
 std::string missing_cpus(const CpuSet& isolated, const std::string& online,
                          const std::string& append)
 {
-    // The guest's text: no CPU of the lab's has a greater number.
-    constexpr unsigned kMostCpus = 4096;
-    const CpuSet there = parse_cpulist(online, kMostCpus);
-    CpuSet missing;
-    for (const unsigned cpu : isolated)
-        if (!there.contains(cpu)) missing.insert(cpu);
+    // The guest's text: no VM has more vCPUs.
+    const CpuSet missing =
+        without(isolated, parse_cpulist(online, IPIDEFER_MAX_VCPUS));
     if (missing.empty()) return {};
     return "the guest has CPUs " + online + " online, without the isolated " +
            format_cpulist(missing) +

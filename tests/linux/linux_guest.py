@@ -162,6 +162,13 @@ class GuestCase(unittest.TestCase):
         self.addCleanup(self.m.close)
 
 
+def kernel_symbols():
+    """The kernel's symbols by ascending address, as pairs of address and name."""
+    with open(os.path.join(os.path.dirname(KERNEL), "System.map")) as lines:
+        return sorted((int(address, 16), name) for address, _, name in
+                      (line.split() for line in lines))
+
+
 def missing(**more):
     """What a test needs and cannot be found, in words."""
     needed = {"IPIDEFER_QEMU": QEMU, "IPIDEFER_KERNEL": KERNEL,

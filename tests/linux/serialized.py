@@ -10,7 +10,7 @@ import bisect
 import os
 import re
 
-from linux_guest import KERNEL
+from linux_guest import kernel_symbols
 from machine import Failed
 
 IRETQ = b"\x48\xcf"
@@ -26,9 +26,7 @@ class Watch:
 
     def __init__(self, folder):
         self._path = os.path.join(folder, "executed")
-        with open(os.path.join(os.path.dirname(KERNEL), "System.map")) as lines:
-            symbols = sorted((int(address, 16), name) for address, _, name in
-                             (line.split() for line in lines))
+        symbols = kernel_symbols()
         addresses = [address for address, _ in symbols]
         self._range = {}
         for address, name in symbols:

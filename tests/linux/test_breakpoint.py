@@ -15,7 +15,7 @@ import re
 import sys
 import unittest
 
-from linux_guest import ISOLATED, KERNEL, GuestCase, missing
+from linux_guest import ISOLATED, GuestCase, kernel_symbols, missing
 
 PROGRAM = os.path.join(os.environ.get("IPIDEFER_ORACLE", ""), "data_breakpoint")
 KERNEL_TEXT = 0xffffffff80000000
@@ -27,11 +27,6 @@ ELSE = ("saved_command_line",)
 
 
 class Breakpoint(GuestCase):
-    def symbols(self):
-        with open(os.path.join(os.path.dirname(KERNEL), "System.map")) as lines:
-            return {name: int(address, 16) for address, _, name in
-                    (line.split() for line in lines)}
-
     def word(self, address):
         """8 bytes of the guest's memory, by the address of the kernel's data."""
         [value] = re.findall(r": 0x([0-9a-f]+)", self.m.hmp(
@@ -45,7 +40,7 @@ class Breakpoint(GuestCase):
 
     def test_not_on_what_entry_uses(self):
         self.boot("ipi_defer=guest loops=", {"bin/data_breakpoint": PROGRAM})
-        symbols = self.symbols()
+        symbols = {name: address for address, name in kernel_symbols()}
         places = {f"{name} of CPU {cpu}": symbols[name] +
                   self.word(symbols["__per_cpu_offset"] + 8 * cpu)
                   for name in ENTRY_PER_CPU for cpu in CPUS}

@@ -186,20 +186,22 @@ class Machine:
         assert entry["cpu-index"] == cpu
         return entry
 
-    def counters(self, cpu, vector):
-        """Verdicts that are not 0."""
+    def counted(self, cpu, vector):
+        """All that query-ipi-defer counts of one vector; None before it does."""
         for entry in self.defer(cpu)["counters"]:
             if entry["vector"] == vector:
-                return {k: v for k, v in entry.items()
-                        if v and k not in ("vector", "merged")}
-        return {}
+                return entry
+        return None
+
+    def counters(self, cpu, vector):
+        """Verdicts that are not 0."""
+        return {k: v for k, v in (self.counted(cpu, vector) or {}).items()
+                if v and k not in ("vector", "merged")}
 
     def merged(self, cpu, vector):
         """Deliveries that found the vector pending; None if nobody knows."""
-        for entry in self.defer(cpu)["counters"]:
-            if entry["vector"] == vector:
-                return entry.get("merged")
-        return 0
+        entry = self.counted(cpu, vector)
+        return entry.get("merged") if entry else 0
 
     def wait_migrated(self):
         deadline = time.monotonic() + TIMEOUT

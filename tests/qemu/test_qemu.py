@@ -401,8 +401,7 @@ class Delivery(Base):
         before = self.m.taken(3, VECTOR)
         self.ipi(3)
         self.assertEqual(self.m.taken(3, VECTOR), before + 1)
-        row = next(row for row in self.m.defer(3)["counters"]
-                   if row["vector"] == VECTOR)
+        row = self.m.counted(3, VECTOR)
         self.assertEqual(row["delivered-in-kernel"], 1)
         self.assertFalse(row.get("merged"))
 

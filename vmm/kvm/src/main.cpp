@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/version.hpp"
 #include "vmm/kvm/src/image.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/machine.hpp"
@@ -89,7 +90,8 @@ int main(int argc, char** argv)
         "ipidefer-vmm: runs freestanding guests under KVM, and defers their "
         "IPIs",
         "ipidefer-vmm"};
-    app.set_version_flag("--version", "ipidefer-vmm " IPIDEFER_VMM_VERSION);
+    app.set_version_flag("--version",
+                         std::string{"ipidefer-vmm "} + ipidefer::kVersion);
     RawOptions raw;
     add_options(app, raw);
     app.footer(

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/failure.hpp"
+#include "base/version.hpp"
 
 namespace ipidefer::vmm {
 
@@ -45,7 +46,8 @@ CoreVm::CoreVm(unsigned vcpus, const std::optional<SegmentConfig>& segment)
     if (!segment->directory.empty())
         options.directory = segment->directory.c_str();
     options.name = segment->name.c_str();
-    options.producer = "ipidefer-vmm " IPIDEFER_VMM_VERSION;
+    const std::string producer = std::string{"ipidefer-vmm "} + kVersion;
+    options.producer = producer.c_str();
     options.vcpus = vcpus;
     options.ring_entries = segment->trace_entries;
     options.mode = segment->mode;
