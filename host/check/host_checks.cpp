@@ -8,11 +8,14 @@
 #include "base/cpulist.hpp"
 #include "base/text.hpp"
 #include "host/check/host_cpus.hpp"
+#include "host/check/host_kvm.hpp"
 
 namespace ipidefer::check {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kNoneIsolated = "no CPU is isolated";
 
 /// A hexadecimal mask in groups of 32 bits, as in /proc/irq: "ff,ffffff0f".
 CpuSet cpus_of_mask(const std::string& text)
@@ -42,16 +45,13 @@ class Checks {
     std::vector<Finding> run()
     {
         segments();
+        kvm();
         isolation();
         ticks();
-        // About isolated CPUs, which there may be none of.
-        if (!cpus_.isolated.empty()) {
-            siblings();
-            interrupts();
-        }
+        siblings();
+        interrupts();
         clock();
-        ipi_virtualization("kvm_intel", "enable_ipiv", "IPI virtualization");
-        ipi_virtualization("kvm_amd", "avic", "AVIC");
+        ipi_virtualization();
         return std::move(findings_);
     }
 
@@ -66,6 +66,11 @@ class Checks {
         findings_.push_back({name, Grade::kWarn, what, remedy});
     }
 
+    void skip(const std::string& name, const std::string& why)
+    {
+        findings_.push_back({name, Grade::kSkip, "not looked at: " + why, ""});
+    }
+
     void segments()
     {
         if (::access(shm_.c_str(), W_OK | X_OK) == 0)
@@ -74,6 +79,15 @@ class Checks {
         findings_.push_back({"segments", Grade::kFail,
                              shm_.string() + " is not a folder to write to",
                              "mount a tmpfs there, or give --shm-dir"});
+    }
+
+    void kvm()
+    {
+        const auto complaint = kvm_complaint(root_);
+        if (!complaint) return pass("kvm", "VMs can use KVM");
+        warn("kvm", *complaint + ": VMs run under TCG, QEMU's interpreter",
+             "modprobe kvm_intel or kvm_amd, with virtualization on in the "
+             "firmware, and join the group of /dev/kvm");
     }
 
     void isolation()
@@ -104,6 +118,12 @@ class Checks {
 
     void siblings()
     {
+        if (cpus_.isolated.empty()) return skip("smt", kNoneIsolated);
+        if (const CpuSet unknown = cpus_.without_topology(cpus_.isolated);
+            !unknown.empty())
+            return skip("smt", "what shares a core with isolated CPUs " +
+                                   format_cpulist(unknown) +
+                                   " cannot be read");
         CpuSet shared;
         for (const unsigned cpu : cpus_.isolated)
             if (!both(cpus_.siblings[cpu], cpus_.siblings_of(cpus_.isolated))
@@ -119,6 +139,7 @@ class Checks {
 
     void interrupts()
     {
+        if (cpus_.isolated.empty()) return skip("irqaffinity", kNoneIsolated);
         const auto text = first_line(root_ / "proc/irq/default_smp_affinity");
         if (!text)
             return warn("irqaffinity", "where interrupts go cannot be read",
@@ -143,19 +164,28 @@ class Checks {
     }
 
     /// On: guests under KVM send IPIs past the hypervisor.
-    void ipi_virtualization(const std::string& module,
-                            const std::string& parameter,
-                            const std::string& name)
+    void ipi_virtualization()
     {
-        const auto value = first_line(root_ / "sys/module" / module /
-                                      "parameters" / parameter);
-        if (!value) return;  // another vendor's CPU, or no KVM
-        if (*value != "Y" && *value != "1")
-            return pass(module + "." + parameter, name + " is off");
-        warn(module + "." + parameter,
-             name + " sends IPIs of KVM guests past the hypervisor",
-             "guests need a VMM with the doorbell; or modprobe " + module +
-                 " " + parameter + "=0");
+        bool seen = false;
+        for (const IpiVirtualization& kind : kIpiVirtualizations) {
+            const auto on = kind.on(root_);
+            if (!on) continue;  // another vendor's CPU
+            seen = true;
+            const std::string name =
+                std::string{kind.module} + '.' + kind.parameter;
+            const std::string what = kind.name;
+            if (!*on) {
+                pass(name, what + " is off");
+                continue;
+            }
+            warn(name, what + " sends IPIs of KVM guests past the hypervisor",
+                 std::string{"guests need a VMM with the doorbell; or "
+                             "modprobe "} +
+                     kind.module + ' ' + kind.parameter + "=0");
+        }
+        if (!seen)
+            skip("ipi-virtualization",
+                 "neither kvm_intel nor kvm_amd says whether it is on");
     }
 
     fs::path root_;
@@ -171,6 +201,8 @@ std::string_view to_string(Grade grade) noexcept
     switch (grade) {
         case Grade::kPass:
             return "pass";
+        case Grade::kSkip:
+            return "skip";
         case Grade::kWarn:
             return "warn";
         case Grade::kFail:

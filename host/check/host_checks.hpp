@@ -13,14 +13,15 @@
 
 namespace ipidefer::check {
 
-enum class Grade { kPass, kWarn, kFail };
+/// kSkip: nothing could be looked at, and nothing is said of it.
+enum class Grade { kPass, kSkip, kWarn, kFail };
 [[nodiscard]] std::string_view to_string(Grade grade) noexcept;
 
 struct Finding {
     std::string name;  // stable: scripts look for it
     Grade grade;
     std::string what;
-    std::string remedy;  // empty for what passes
+    std::string remedy;  // empty for what passes or was not looked at
 };
 
 /// @param root  where /sys, /proc and /dev are: "/" or a test's folder

@@ -31,6 +31,8 @@ class HostChecks : public ::testing::Test {
         write("proc/irq/default_smp_affinity", "3");
         write("sys/devices/system/clocksource/clocksource0/current_clocksource",
               "tsc");
+        write("dev/kvm", "");
+        write("sys/module/kvm_amd/parameters/avic", "0");
     }
     Finding finding(const std::string& name)
     {
@@ -55,12 +57,31 @@ TEST_F(HostChecks, GoodHostPassesEverything)
 TEST_F(HostChecks, EmptyHostIsWarnedAboutWithRemedies)
 {
     for (const Finding& f : host_findings(root_.path(), "/nonexistent"))
-        EXPECT_EQ(f.grade == Grade::kPass, f.remedy.empty()) << f.name;
+        EXPECT_EQ(f.grade == Grade::kPass || f.grade == Grade::kSkip,
+                  f.remedy.empty())
+            << f.name;
     EXPECT_EQ(grade("isolcpus"), Grade::kWarn);
     EXPECT_EQ(grade("nohz_full"), Grade::kWarn);
     EXPECT_EQ(grade("tsc"), Grade::kWarn);
-    EXPECT_EQ(finding("irqaffinity").what, "not there");
-    EXPECT_EQ(finding("smt").what, "not there");
+    EXPECT_EQ(finding("kvm").what,
+              "/dev/kvm cannot be used (No such file or directory): VMs run "
+              "under TCG, QEMU's interpreter");
+}
+
+TEST_F(HostChecks, WhatCannotBeLookedAtIsSkippedAndSaid)
+{
+    for (const char* name : {"irqaffinity", "smt"}) {
+        EXPECT_EQ(grade(name), Grade::kSkip);
+        EXPECT_EQ(finding(name).what, "not looked at: no CPU is isolated");
+    }
+    EXPECT_EQ(grade("ipi-virtualization"), Grade::kSkip);
+
+    good_host();
+    fs::remove_all(root_.path() / "sys/devices/system/cpu/cpu3");
+    EXPECT_EQ(grade("smt"), Grade::kSkip);
+    EXPECT_EQ(finding("smt").what,
+              "not looked at: what shares a core with isolated CPUs 3 cannot "
+              "be read");
 }
 
 TEST_F(HostChecks, FolderThatCannotBeWrittenIsAFailure)

@@ -44,6 +44,17 @@ CpuSet HostCpus::siblings_of(const CpuSet& cpus) const
     return others;
 }
 
+CpuSet HostCpus::without_topology(const CpuSet& cpus) const
+{
+    CpuSet unknown;
+    for (const unsigned cpu : cpus)
+        // A CPU is a sibling of itself where anything is known.
+        if (const auto core = siblings.find(cpu);
+            core == siblings.end() || core->second.empty())
+            unknown.insert(cpu);
+    return unknown;
+}
+
 HostCpus read_host_cpus(const fs::path& root)
 {
     const fs::path folder = root / "sys/devices/system/cpu";
@@ -57,16 +68,6 @@ HostCpus read_host_cpus(const fs::path& root)
         host.siblings[cpu] = cpus_in(folder / ("cpu" + std::to_string(cpu)) /
                                      "topology/thread_siblings_list");
     return host;
-}
-
-bool ipis_bypass_kvm(const fs::path& root)
-{
-    for (const char* file : {"sys/module/kvm_intel/parameters/enable_ipiv",
-                             "sys/module/kvm_amd/parameters/avic"})
-        if (const auto value = first_line(root / file);
-            value == "Y" || value == "1")
-            return true;
-    return false;
 }
 
 }  // namespace ipidefer::check

@@ -19,6 +19,8 @@ struct HostCpus {
 
     /// CPUs that share a core with these, and are not among them.
     [[nodiscard]] CpuSet siblings_of(const CpuSet& cpus) const;
+    /// Those of which it is not known what shares a core with them.
+    [[nodiscard]] CpuSet without_topology(const CpuSet& cpus) const;
 };
 
 /// @param root where /sys is: "/" or a test's folder
@@ -27,9 +29,5 @@ struct HostCpus {
 /// Nothing when the file cannot be read.
 [[nodiscard]] std::optional<std::string> first_line(
     const std::filesystem::path& file);
-
-/// Whether this host's KVM lets guests send IPIs past the hypervisor (AVIC, IPI
-/// virtualization); false where there is no KVM.
-[[nodiscard]] bool ipis_bypass_kvm(const std::filesystem::path& root);
 
 }  // namespace ipidefer::check

@@ -9,6 +9,7 @@
 #include "base/failure.hpp"
 #include "base/text.hpp"
 #include "host/check/host_checks.hpp"
+#include "host/check/host_kvm.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"
 #include "host/domain/domain_checks.hpp"
@@ -87,6 +88,7 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     }
     input.host = check::read_host_cpus(kRoot);
     input.ipis_bypass_kvm = check::ipis_bypass_kvm(kRoot);
+    input.kvm_complaint = check::kvm_complaint(kRoot);
     // A domain XML is data: who wrote it does not choose what runs here, which
     // is as root when libvirt's hook asks.
     if (options.probe)
@@ -175,7 +177,8 @@ Run add_check(CLI::App& app, const segment::Place& place)
                       "without it, nothing that a domain names is run");
     command->add_flag("--json", options->json, "as JSON");
     command->footer(
-        "One line for each finding: pass, warn or fail, and the remedy.\n"
+        "One line for each finding: pass, warn or fail, and the remedy; skip\n"
+        "for what could not be looked at, and why.\n"
         "Examples:\n"
         "  ipidefer check\n"
         "  ipidefer check --domain web1\n"

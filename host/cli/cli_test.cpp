@@ -242,11 +242,43 @@ TEST_F(CliTest, TopShowsEveryVcpuOnce)
     const TestVm vm{folder_.path(), "web"};
     EXPECT_EQ(run_json({"top", "--json", "-d", "100ms"}).size(), 4u);
     EXPECT_EQ(run_json({"top", "--json", "-i", "-d", "100ms"}).size(), 2u);
-    EXPECT_EQ(run_json({"top", "--json", "-p", "no", "-d", "100ms"}).size(),
-              0u);
+    EXPECT_EQ(run_json({"top", "--json", "-p", "web", "-d", "100ms"}).size(),
+              4u);
     const auto text = run({"top", "-1", "-d", "100ms"});
     EXPECT_EQ(text.status, kDone);
     EXPECT_NE(text.output.find("web"), std::string::npos) << text.output;
+}
+
+/// It showed an empty table, as if the VM had no vCPUs.
+TEST_F(CliTest, TopRefusesANameThatIsNoVm)
+{
+    const TestVm vm{folder_.path(), "web"};
+    const auto result = run({"top", "-1", "-d", "100ms", "-p", "wbe"});
+    EXPECT_EQ(result.status, kCannotRun);
+    EXPECT_EQ(result.output, "ipidefer: there is no VM 'wbe'\n");
+}
+
+/// It showed the vCPUs of a VM that was killed beside those that run.
+TEST_F(CliTest, TopLeavesOutVmsThatEnded)
+{
+    const TestVm vm{folder_.path(), "web"};
+    die_with_segment("old");
+    EXPECT_EQ(run_json({"top", "--json", "-d", "100ms"}).size(), 4u);
+    EXPECT_EQ(run_json({"top", "--json", "-d", "100ms", "-p", "old"}).size(),
+              0u);
+}
+
+/// It said only that a subcommand was required.
+TEST_F(CliTest, MistypedCommandsAreNamed)
+{
+    for (const Arguments& arguments :
+         {Arguments{"lsit"}, Arguments{"lab", "rnu"}, Arguments{"bench", "x"}}) {
+        const auto result = run(arguments);
+        EXPECT_EQ(result.status, kCannotRun);
+        EXPECT_NE(result.output.find(arguments.back()), std::string::npos)
+            << result.output;
+    }
+    EXPECT_NE(run({}).output.find("list"), std::string::npos);
 }
 
 /// It drew as fast as it could where nobody can press a key.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/failure.hpp"
+#include "base/text.hpp"
 #include "base/version.hpp"
 #include "host/cli/bench_core.hpp"
 #include "host/cli/bench_kvm.hpp"
@@ -101,6 +102,13 @@ int run(int argc, char** argv)
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        // The parser misses a command before it looks at what is in its place.
+        if (const auto rest = app.remaining(true);
+            dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+            !rest.empty() && !rest.front().starts_with('-'))
+            throw Failure{Exit::kCannotRun,
+                          "'" + ipidefer::printable(rest.front()) +
+                              "' is no command here, see --help"};
         return app.exit(error) == 0 ? static_cast<int>(Exit::kDone)
                                     : static_cast<int>(Exit::kCannotRun);
     }

@@ -34,7 +34,8 @@ struct TopOptions {
     std::vector<std::string> vms;
 };
 
-/// A VM that goes away, or is broken, is not there: list says why.
+/// Those that run, of those that are asked for: a VM that ended has no rates,
+/// and one that is broken is not there; list says why.
 std::vector<VmStatus> read_all(const TopOptions& options,
                                const segment::Place& place)
 {
@@ -42,14 +43,16 @@ std::vector<VmStatus> read_all(const TopOptions& options,
     const auto wanted = [&options](const segment::Found& found) {
         return options.vms.empty() ||
                std::ranges::any_of(options.vms, [&](const std::string& vm) {
-                   return vm == found.id || vm == found.name ||
-                          vm == segment::shown_name(found.name);
+                   return found.is(vm);
                });
     };
     for (const segment::Found& found : segment::survey(place).found) try {
-            if (wanted(found))
-                all.push_back(
-                    read_status(OpenVm{place, found}, segment::read_tsc()));
+            if (!wanted(found)) continue;
+            const OpenVm vm{place, found};
+            if (const auto life = vm.life(); life == segment::Life::kGone ||
+                                             life == segment::Life::kEnded)
+                continue;
+            all.push_back(read_status(vm, segment::read_tsc()));
         } catch (const Failure&) {
         }
     return all;
@@ -126,6 +129,8 @@ int run_top(const TopOptions& options, const segment::Place& place)
     if (delay < kShortest || delay > kLongest)
         throw Failure{Exit::kCannotRun,
                       "-d: " + options.delay + " is not within 100ms and 1h"};
+    // A VM may end while it is watched; a name that is none is a mistake.
+    for (const std::string& vm : options.vms) (void)segment::find(place, vm);
     if (!options.once && !options.json) return watch(options, place, delay);
 
     (void)interrupted();

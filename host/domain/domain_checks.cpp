@@ -170,6 +170,11 @@ class Checks {
             what +=
                 "; AVIC or IPI virtualization is on, and does not matter "
                 "to it";
+        // A file may be looked at elsewhere than where the domain will run.
+        if (in_.kvm_complaint)
+            return add("accelerator", Grade::kWarn,
+                       what + "; but on this host " + *in_.kvm_complaint,
+                       "look at it, and run it, where KVM is");
         pass("accelerator", what);
     }
 
@@ -270,7 +275,15 @@ class Checks {
     void siblings()
     {
         const CpuSet taken = taken_cpus(domain_, isolated_);
-        if (taken.empty()) return;
+        if (taken.empty())
+            return add("smt", Grade::kSkip,
+                       "not looked at: no isolated vCPU has a CPU yet");
+        if (const CpuSet unknown = in_.host.without_topology(taken);
+            !unknown.empty())
+            return add("smt", Grade::kSkip,
+                       "not looked at: what shares a core with CPUs " +
+                           format_cpulist(unknown) +
+                           " is not known on this host");
         // What shares a core, and may be busy.
         const CpuSet shared =
             without(in_.host.siblings_of(taken), in_.host.isolated);

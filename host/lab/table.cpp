@@ -184,7 +184,7 @@ void add_loops(Table& table, const Runs& runs)
             return found->second;
         };
         const std::string vcpu = "vCPU " + std::to_string(cpu);
-        table.row(vcpu + "  interruptions",
+        table.row(vcpu + "  gaps > 10 us",
                   [&](const Run& run) -> std::optional<std::string> {
                       const auto loop = seen(run);
                       if (!loop) return std::nullopt;

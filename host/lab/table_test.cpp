@@ -28,9 +28,9 @@ TEST(Table, OneColumnForEachMode)
               "  0xf5  coalesced                   -      -    18\n"
               "  0xf5  delivered-in-kernel         -      -     0\n"
               "their loops, by the clock (the host's noise included)\n"
-              "  vCPU 2  interruptions             5      5     5\n"
+              "  vCPU 2  gaps > 10 us              5      5     5\n"
               "  vCPU 2  longest, ms            0.00   0.00  0.00\n"
-              "  vCPU 3  interruptions             5      5     5\n"
+              "  vCPU 3  gaps > 10 us              5      5     5\n"
               "  vCPU 3  longest, ms            0.00   0.00  0.00\n"
               "guest and VMM agree               yes    yes   yes\n");
 }

@@ -38,6 +38,11 @@ std::string shown_name(const std::string& name)
     return ipidefer_shm_show_name(name.c_str(), shown);
 }
 
+bool Found::is(const std::string& vm) const
+{
+    return id == vm || name == vm || shown_name(name) == vm;
+}
+
 Survey survey(const Place& place)
 {
     Survey survey;
@@ -65,7 +70,7 @@ Found find(const Place& place, const std::string& vm)
     std::vector<Found> named;
     for (Found& one : survey(place).found) {
         if (one.id == vm) return std::move(one);
-        if (one.name == vm || shown_name(one.name) == vm)
+        if (one.is(vm))
             named.push_back(std::move(one));
     }
     if (named.empty()) throw no_vm(vm);

@@ -39,6 +39,10 @@ struct Found {
         label;  // its name as shown; its ID if an older one has the name
     uid_t owner = 0;
     std::uint64_t published_ns = 0;
+
+    /// Whether a user means this one: by its ID, or by the VM's name, as it is
+    /// or as shown.
+    [[nodiscard]] bool is(const std::string& vm) const;
 };
 
 struct Survey {
