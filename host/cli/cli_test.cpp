@@ -278,7 +278,6 @@ TEST_F(CliTest, MistypedCommandsAreNamed)
         EXPECT_NE(result.output.find(arguments.back()), std::string::npos)
             << result.output;
     }
-    EXPECT_NE(run({}).output.find("list"), std::string::npos);
 }
 
 /// It drew as fast as it could where nobody can press a key.
@@ -624,7 +623,8 @@ TEST_F(CliTest, CheckHasALineForEachFinding)
     EXPECT_TRUE(result.output.starts_with("pass  segments"));
     const json findings = run_json({"check", "--json"});
     for (const json& finding : findings)
-        EXPECT_EQ(finding["remedy"] == "", finding["grade"] == "pass");
+        EXPECT_EQ(finding["remedy"] == "",
+                  finding["grade"] == "pass" || finding["grade"] == "skip");
     EXPECT_EQ(
         run_program(IPIDEFER, {"--shm-dir", "/nonexistent", "check"}).status,
         kDefect);
