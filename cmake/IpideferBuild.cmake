@@ -13,6 +13,26 @@ if(NOT IPIDEFER_SANITIZE STREQUAL "")
     add_link_options(-fsanitize=${IPIDEFER_SANITIZE})
 endif()
 
+# Programs lie in the build as they do once installed, and find each other the same
+# way in both (base/installed.hpp). The helpers are not for people.
+set(IPIDEFER_BIN ${CMAKE_INSTALL_BINDIR})
+set(IPIDEFER_SBIN ${CMAKE_INSTALL_SBINDIR})
+set(IPIDEFER_HELPERS ${CMAKE_INSTALL_LIBEXECDIR}/ipidefer)
+
+# ipidefer_program(NAME DESTINATION): install NAME below the prefix.
+function(ipidefer_program name destination)
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${destination})
+    install(TARGETS ${name} DESTINATION ${destination})
+endfunction()
+
+# For code that waits for VMs and for people; -O3 takes the compiler a third longer.
+# With -O1 it inlines only one of Asio's two allocation functions of a coroutine,
+# and takes them for a pair that does not match.
+macro(ipidefer_code_that_waits)
+    add_compile_options("$<$<CONFIG:Release>:-O1;-Wno-mismatched-new-delete>")
+endmacro()
+
 # Where our own headers are: those of the project under their path from its root,
 # "host/trace/filter.hpp", and the libraries' as those who install them have them,
 # <ipidefer/ipidefer.h>. The contract has one source, vmm/abi.

@@ -125,13 +125,15 @@ endfunction()
 # ipidefer_mutant_program(NAME FILE path-from-root OUT folder SOURCES files
 #                         LIBRARIES ...)
 #
-# For generated code. A program with one bug, for tests of whole programs; it lies
-# beside the right one. The property IPIDEFER_MUTANT_PROGRAMS has all of them.
+# For generated code. A program with one bug, for tests of whole programs, in
+# IPIDEFER_MUTANT_FOLDER. The property IPIDEFER_MUTANT_PROGRAMS has all of them.
+set(IPIDEFER_MUTANT_FOLDER ${PROJECT_BINARY_DIR}/mutants)
 function(ipidefer_mutant_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE;OUT" "SOURCES;LIBRARIES")
     _ipidefer_replaceable(${PROJECT_SOURCE_DIR}/${arg_FILE})
     add_executable(${name} ${arg_OUT}/${arg_FILE} ${arg_SOURCES})
-    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF
+        RUNTIME_OUTPUT_DIRECTORY ${IPIDEFER_MUTANT_FOLDER})
     target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ipidefer-ours)
     set_property(GLOBAL APPEND PROPERTY IPIDEFER_MUTANT_PROGRAMS ${name})
 endfunction()

@@ -126,7 +126,7 @@ build_tools() {
     if [[ $purpose == check ]]; then
         logged "building ipidefer" cmake --build build/release
     else
-        logged "building ipidefer" cmake --build build/release --target ipidefer
+        logged "building ipidefer" cmake --build build/release --target ipidefer ipidefer-lab
     fi
 }
 

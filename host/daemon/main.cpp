@@ -2,11 +2,9 @@
 // ipideferd: watches the VMs of a host, for Prometheus and for policies.
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <exception>
-#include <iostream>
 #include <string>
 
-#include "base/failure.hpp"
+#include "base/command_line.hpp"
 #include "base/version.hpp"
 #include "host/daemon/config.hpp"
 #include "host/daemon/daemon.hpp"
@@ -25,11 +23,8 @@ int run(int argc, char** argv)
     app.footer(
         "SIGHUP reads policies again, SIGTERM ends.\n"
         "Exit status: 0 ended in order, 1 could not run.");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 1;
-    }
+    if (const auto status = ipidefer::parse_command_line(app, argc, argv))
+        return *status;
     if (check)
         (void)ipidefer::daemon::read_config(file);
     else
@@ -43,10 +38,5 @@ int main(int argc, char** argv)
 {
     // Whoever reads what we print may go, as the journal does when it restarts.
     (void)std::signal(SIGPIPE, SIG_IGN);
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        std::cerr << "ipideferd: " << error.what() << '\n';
-        return 1;
-    }
+    return ipidefer::main_of("ipideferd", [&] { return run(argc, argv); });
 }

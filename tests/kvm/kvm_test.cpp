@@ -27,8 +27,8 @@
 #include "base/program.hpp"
 #include "base/scratch.hpp"
 #include "base/text.hpp"
-#include "host/lab/cpio.hpp"
-#include "host/tests/tools_on_a_vm.hpp"
+#include "experiments/lab/cpio.hpp"
+#include "tests/support/tools_on_a_vm.hpp"
 
 namespace {
 
@@ -55,12 +55,12 @@ void expect(bool good, const std::string& what, const std::string& output)
 }
 
 struct Programs {
-    fs::path vmm, static_build, cli, guest, entries;
+    fs::path vmm, static_build, cli, guest, entries, mutants;
 
     /// The VMM with one bug, see vmm/kvm/mutants.toml.
     [[nodiscard]] fs::path with_bug(const std::string& bug) const
     {
-        return vmm.string() + '-' + bug;
+        return mutants / ("ipidefer-vmm-" + bug);
     }
 };
 
@@ -781,12 +781,13 @@ std::map<std::string, Case> all_cases()
 int main(int argc, char** argv)
 {
     const auto cases = all_cases();
-    if (argc != 7 || !cases.contains(argv[6])) {
+    if (argc != 8 || !cases.contains(argv[7])) {
         std::cerr << "usage: ipidefer-kvm-test VMM STATIC CLI GUEST "
                      "ENTRIES CASE\n";
         return 1;
     }
-    const Programs programs{argv[1], argv[2], argv[3], argv[4], argv[5]};
+    const Programs programs{argv[1], argv[2], argv[3],
+                            argv[4], argv[5], argv[6]};
     try {
         const auto probe = run_program(programs.vmm, {"--probe"});
         std::cout << probe.output << std::flush;
@@ -795,7 +796,7 @@ int main(int argc, char** argv)
             return kSkipped;
         }
         expect(probe.status == kDone, "--probe failed", probe.output);
-        cases.at(argv[6])(programs);
+        cases.at(argv[7])(programs);
     } catch (const std::exception& error) {
         std::cerr << "FAILED: " << error.what() << '\n';
         return 1;

@@ -176,7 +176,7 @@ build_core() {
     # The two libraries and no other component: what is done elsewhere in the
     # repository neither breaks nor repeats this build.
     logged "configuring libipidefer" cmake -S "$repo" -B "$work/core" -G Ninja \
-        -DIPIDEFER_VMM=OFF -DIPIDEFER_HOST=OFF \
+        -DIPIDEFER_VMM=OFF -DIPIDEFER_HOST=OFF -DIPIDEFER_LAB=OFF \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$work/prefix" \
         -DCMAKE_INSTALL_LIBDIR=lib -DIPIDEFER_BUILD_TESTS=OFF \
         -DIPIDEFER_SANITIZE="$($tsan && echo thread)"

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "base/command_line.hpp"
 #include "host/segment/status.hpp"
 #include "host/segment/tests/test_vm.hpp"
 
@@ -39,7 +40,7 @@ int run(int argc, char** argv)
         ->capture_default_str()
         ->check(CLI::Range(1u, 100'000u));
     app.add_option("--seconds", seconds)->capture_default_str();
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = parse_command_line(app, argc, argv)) return *status;
     options.isolated = parse_cpulist(isolated, options.vcpus);
 
     std::signal(SIGTERM, [](int) { stop = 1; });
@@ -72,10 +73,6 @@ int run(int argc, char** argv)
 
 int main(int argc, char** argv)
 {
-    try {
-        return run(argc, argv);
-    } catch (const std::exception& error) {
-        std::cerr << "ipidefer-test-vmm: " << error.what() << '\n';
-        return 1;
-    }
+    return ipidefer::main_of("ipidefer-test-vmm",
+                             [&] { return run(argc, argv); });
 }

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/command_line.hpp"
 #include "base/failure.hpp"
 #include "base/version.hpp"
 #include "vmm/kvm/src/image.hpp"
@@ -21,7 +21,6 @@ namespace {
 
 using namespace ipidefer::vmm;
 using ipidefer::Exit;
-using ipidefer::Failure;
 using ipidefer::system_failure;
 
 constexpr std::size_t kMostImage = 256u << 20;
@@ -82,9 +81,7 @@ Exit probe()
     return found.sufficient ? Exit::kDone : Exit::kNotPossible;
 }
 
-}  // namespace
-
-int main(int argc, char** argv)
+int run(int argc, char** argv)
 {
     CLI::App app{
         "ipidefer-vmm: runs freestanding guests under KVM, and defers their "
@@ -97,19 +94,14 @@ int main(int argc, char** argv)
     app.footer(
         "Exit status: 0 done, 1 could not run, 2 the guest failed,\n"
         "77 not possible here.");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return static_cast<int>(app.exit(error) == 0 ? Exit::kDone
-                                                     : Exit::kCannotRun);
-    }
-    try {
-        return static_cast<int>(raw.probe ? probe() : run(check_options(raw)));
-    } catch (const Failure& failure) {
-        std::cerr << "ipidefer-vmm: " << failure.what() << '\n';
-        return static_cast<int>(failure.exit());
-    } catch (const std::exception& error) {
-        std::cerr << "ipidefer-vmm: " << error.what() << '\n';
-        return static_cast<int>(Exit::kCannotRun);
-    }
+    if (const auto status = ipidefer::parse_command_line(app, argc, argv))
+        return *status;
+    return static_cast<int>(raw.probe ? probe() : run(check_options(raw)));
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    return ipidefer::main_of("ipidefer-vmm", [&] { return run(argc, argv); });
 }

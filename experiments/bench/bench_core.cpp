@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/bench/bench_core.hpp"
+
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/program.hpp"
+
+namespace ipidefer::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kBase[] = "BareCmpxchg";
+/// Interleaves both sides, and computes the ratios that count by itself.
+constexpr char kPaired[] = "Paired";
+
+std::string fixed(double value, int digits)
+{
+    std::ostringstream out;
+    out << std::fixed << std::setprecision(digits) << value;
+    return out.str();
+}
+
+json results_from(std::string_view text)
+{
+    std::string why = "it has no benchmarks";
+    try {
+        json results = read_json(text);
+        if (results.is_object() && results.contains("benchmarks"))
+            return results;
+    } catch (const Failure& failure) {
+        why = failure.what();
+    }
+    throw Failure{Exit::kCannotRun,
+                  "the benchmark's output is not what was expected: " + why,
+                  std::string{text.substr(0, 1000)}};
+}
+
+}  // namespace
+
+std::string ratio_table(std::string_view text)
+{
+    const json results = results_from(text);
+    double base = 0;
+    for (const auto& b : results["benchmarks"])
+        if (b.value("name", "") == kBase) base = b.value("cpu_time", 0.0);
+
+    std::ostringstream out;
+    out << std::left << std::setw(24) << "decision" << std::right
+        << std::setw(10) << "ns" << std::setw(24) << "over bare cmpxchg"
+        << '\n';
+    for (const auto& b : results["benchmarks"]) {
+        const std::string name = b.value("name", "?");
+        const double ns = b.value("cpu_time", 0.0);
+        out << std::left << std::setw(24)
+            << name.substr(0, name.find("/iterations")) << std::right
+            << std::setw(10);
+        if (name.starts_with(kPaired))
+            out << "" << std::setw(24)
+                << fixed(b.value("ratio_median", 0.0), 2) + " (" +
+                       fixed(b.value("ratio_p10", 0.0), 2) + " to " +
+                       fixed(b.value("ratio_p90", 0.0), 2) + ")";
+        else
+            out << fixed(ns, 2) << std::setw(24)
+                << (base > 0 ? fixed(ns / base, 2) : "-");
+        out << '\n';
+    }
+    return out.str();
+}
+
+int bench_core(const std::filesystem::path& benchmark,
+               std::vector<std::string> arguments)
+{
+    if (!std::filesystem::exists(benchmark))
+        throw Failure{Exit::kCannotRun,
+                      benchmark.string() +
+                          " is not there: build with IPIDEFER_BUILD_BENCH=ON"};
+    arguments.push_back("--benchmark_format=json");
+    const auto result = run_program(benchmark, arguments);
+    if (result.status != 0)
+        throw Failure{Exit::kCannotRun,
+                      benchmark.filename().string() + " ended with status " +
+                          std::to_string(result.status),
+                      result.output};
+    // Its remarks on the machine come first.
+    const auto begin = result.output.find("\n{\n");
+    std::cout << ratio_table(
+        begin == std::string::npos
+            ? std::string_view{result.output}
+            : std::string_view{result.output}.substr(begin));
+    return static_cast<int>(Exit::kDone);
+}
+
+}  // namespace ipidefer::bench

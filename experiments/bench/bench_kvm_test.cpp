@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/bench/bench_kvm.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/failure.hpp"
+
+namespace ipidefer::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kConsole[] =
+    "round=0 phase=0 sent=0 loops=1000 \n"
+    "round=0 phase=1 sent=10 loops=200 \n"
+    "round=0 phase=2 sent=20 loops=990 \n== end\n";
+
+json vmm_report()
+{
+    json report{{"kvm", {{"backend", "emulating"}, {"exits_counted", true}}},
+                {"marks", json::array()}};
+    const auto mark = [&](unsigned value, unsigned ns, unsigned returns) {
+        const json vcpu{{"returns", returns}, {"exits", 2 * returns}};
+        report["marks"].push_back(
+            {{"value", value}, {"ns", ns}, {"vcpus", {vcpu, vcpu}}});
+    };
+    mark(0x000, 0, 5);
+    mark(0x100, 1000, 5);
+    mark(0x001, 2000, 6);
+    mark(0x101, 3000, 16);
+    mark(0x002, 4000, 20);
+    mark(0x102, 5000, 20);
+    return report;
+}
+
+TEST(BenchKvm, PairsPhasesOfARound)
+{
+    const auto rounds = bench_rounds(kConsole, vmm_report());
+    ASSERT_EQ(rounds.size(), 1u);
+    EXPECT_EQ(rounds[0].delivered.returns, 10u);
+    EXPECT_EQ(rounds[0].delivered.exits, 20u);
+    EXPECT_EQ(rounds[0].deferred.returns, 0u);
+    EXPECT_EQ(rounds[0].deferred.sent, 20u);
+    const json report = bench_json(rounds, vmm_report());
+    EXPECT_DOUBLE_EQ(report["progress_over_quiet"]["delivered"]["median"], 0.2);
+    EXPECT_DOUBLE_EQ(report["progress_over_quiet"]["deferred"]["median"], 0.99);
+    EXPECT_DOUBLE_EQ(report["sender_ns_per_ipi"]["delivered"]["median"], 100);
+    EXPECT_DOUBLE_EQ(report["sender_cost_deferred_over_delivered"]["median"],
+                     0.5);
+}
+
+TEST(BenchKvm, ReportIsAnObjectOfABoundedDepth)
+{
+    const auto refusal = [](const std::string& text) -> std::string {
+        try {
+            (void)read_vmm_report(text);
+        } catch (const Failure& failure) {
+            return failure.what();
+        }
+        return "";
+    };
+    EXPECT_EQ(read_vmm_report(vmm_report().dump()), vmm_report());
+    EXPECT_EQ(refusal("[]"), "the VMM's output is not what was expected: its "
+                             "report is no object");
+    EXPECT_EQ(refusal("{\"kvm\":" + std::string(80'000, '[') +
+                      std::string(80'000, ']') + '}'),
+              "the VMM's output is not what was expected: JSON: it is nested "
+              "80001 deep, the most is 64");
+}
+
+TEST(BenchKvm, TheTableSaysWhenKvmEmulates)
+{
+    json vmm = vmm_report();
+    const auto table = [&] {
+        return bench_table(bench_json(bench_rounds(kConsole, vmm), vmm));
+    };
+    EXPECT_NE(table().find("executes ring 0 in software"), std::string::npos);
+    vmm["kvm"]["backend"] = "whole";
+    EXPECT_EQ(table().find("software"), std::string::npos);
+}
+
+TEST(BenchKvm, OutputThatLacksSomethingIsRefused)
+{
+    EXPECT_THROW((void)bench_rounds("", vmm_report()), Failure);
+    EXPECT_THROW(
+        (void)bench_rounds("round=0 phase=3 sent=1 loops=1", vmm_report()),
+        Failure);
+    EXPECT_THROW(
+        (void)bench_rounds("round=0 phase=0 sent=0 loops=1", vmm_report()),
+        Failure);
+    EXPECT_THROW(
+        (void)bench_rounds("round=7 phase=0 sent=x loops=1", vmm_report()),
+        Failure);
+    json without = vmm_report();
+    without["marks"].clear();
+    EXPECT_THROW((void)bench_rounds(kConsole, without), Failure);
+}
+
+}  // namespace
+}  // namespace ipidefer::bench

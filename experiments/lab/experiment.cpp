@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/experiment.hpp"
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <fstream>
+
+#include "base/failure.hpp"
+#include "experiments/lab/agreement.hpp"
+#include "experiments/lab/events.hpp"
+#include "experiments/lab/initramfs.hpp"
+#include "experiments/lab/machine.hpp"
+#include "experiments/lab/protocol.hpp"
+#include "experiments/lab/qemu_command.hpp"
+#include "host/segment/open.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+/// Shorter gaps are what emulation does to any code.
+constexpr std::uint64_t kThresholdNs = 10'000;
+/// A snapshot during which something typed happened is taken again.
+constexpr int kSnapshotTries = 10;
+/// The isolated vCPUs are settled once none took an interrupt for so long.
+constexpr auto kQuiet = 300ms;
+constexpr int kQuietTries = 20;
+/// Exit status by which a workload says that this kernel cannot run it.
+constexpr int kWorkloadNotPossible = 77;
+
+asio::awaitable<void> sleep_for(std::chrono::milliseconds time)
+{
+    asio::steady_timer timer{co_await asio::this_coro::executor, time};
+    co_await timer.async_wait(asio::use_awaitable);
+}
+
+json command(const char* name) { return {{protocol::kCommand, name}}; }
+
+std::optional<GuestStats> stats_in(const json& answer)
+{
+    const json& text = answer.at(protocol::kStats);
+    if (text.is_null()) return std::nullopt;
+    return parse_stats(text.get<std::string>());
+}
+
+char state_in(const json& loop)
+{
+    const auto state = loop.at(protocol::kState).get<std::string>();
+    return state.empty() ? '\0' : state.front();
+}
+
+/// Everything that typed IPIs change. The state word of a vCPU changes with
+/// each kernel entry too, so it takes no part.
+bool same_counts(const std::optional<GuestStats>& one,
+                 const std::optional<GuestStats>& other)
+{
+    if (!one || !other) return one.has_value() == other.has_value();
+    if (one->rows.size() != other->rows.size()) return false;
+    for (const auto& [key, row] : one->rows) {
+        const auto found = other->rows.find(key);
+        if (found == other->rows.end()) return false;
+        WorkStats same_state = found->second;
+        same_state.state = row.state;
+        if (row != same_state) return false;
+    }
+    return true;
+}
+
+/// One guest, from boot to power-off.
+class Session {
+  public:
+    Session(Machine& machine, const Options& options, Mode mode,
+            IpiDefer ipi_defer, Progress& progress)
+        : machine_{machine},
+          options_{options},
+          mode_{mode},
+          ipi_defer_{ipi_defer},
+          progress_{progress}
+    {
+    }
+
+    asio::awaitable<void> boot(Guest& guest)
+    {
+        show("booting VM " + options_.name);
+        guest.qemu_version = co_await machine_.connect();
+        if (ipi_defer_ == IpiDefer::kSegment)
+            vm_.emplace(options_.shm_folder, options_.name);
+        const json hello = co_await machine_.boot();
+        guest.release = hello.at(protocol::kRelease);
+        guest.version = hello.at(protocol::kVersion);
+        guest.kernel_command_line = hello.at(protocol::kCommandLine);
+        // Nothing else works in such a guest, not even to prepare it.
+        if (auto why =
+                missing_cpus(options_.isolated, hello.at(protocol::kOnline),
+                             options_.append);
+            !why.empty())
+            throw Failure{Exit::kCannotRun, why};
+
+        json request = command(protocol::kPrepare);
+        request[protocol::kIsolated] = options_.isolated;
+        request[protocol::kHousekeeping] = options_.housekeeping;
+        request[protocol::kEvents] = json::array();
+        for (const auto& counter : event_counters(options_.isolated))
+            request[protocol::kEvents].push_back(
+                {{protocol::kName, counter.name},
+                 {protocol::kEvent, counter.event},
+                 {protocol::kTrigger, counter.trigger}});
+        const json answer =
+            co_await machine_.ask_guest(request, "preparing the guest");
+        answer.at(protocol::kMissing).get_to(guest.missing);
+        answer.at(protocol::kMessages).get_to(guest.messages);
+    }
+
+    asio::awaitable<Run> run(const Workload& workload)
+    {
+        show(workload.name + ": starting the loops");
+        json request = command(protocol::kStartLoops);
+        request[protocol::kThresholdNs] = kThresholdNs;
+        request[protocol::kNested] = options_.nested;
+        co_await machine_.ask_guest(request, "starting the isolated loops");
+        co_await settle();
+        co_await machine_.ask_guest(command(protocol::kMarkLoops),
+                                    "marking the isolated loops");
+
+        Snapshots at;
+        at.a = co_await snapshot();
+        show(workload.name);
+        const auto start = std::chrono::steady_clock::now();
+        co_await work(workload);
+        const auto took = std::chrono::steady_clock::now() - start;
+        at.b = co_await snapshot();
+        if (const auto why = loops_left(at); !why.empty())
+            throw Failure{
+                Exit::kCannotRun,
+                "workload " + workload.name +
+                    " kept the loops from spinning "
+                    "on the isolated vCPUs, so nothing can be said of these: " +
+                    why};
+        co_await machine_.ask_guest(command(protocol::kStopLoops),
+                                    "stopping the isolated loops");
+        at.c = co_await snapshot();
+
+        Run run = evaluate(mode_, workload.name, options_.isolated, at);
+        run.took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
+        co_return run;
+    }
+
+  private:
+    void show(const std::string& what)
+    {
+        progress_.show(std::string{name(mode_)} + ": " + what);
+    }
+
+    asio::awaitable<void> work(const Workload& workload)
+    {
+        json request = command(protocol::kRun);
+        request[protocol::kWorkload] = workload.name;
+        const json answer = co_await machine_.ask_guest(
+            request, "running workload " + workload.name);
+        const int status = answer.at(protocol::kStatus);
+        const std::string output = answer.at(protocol::kOutput);
+        if (status == kWorkloadNotPossible)
+            throw Failure{
+                Exit::kNotPossible,
+                "workload " + workload.name + " cannot run on this kernel",
+                output};
+        if (status != 0)
+            throw Failure{Exit::kCannotRun,
+                          "workload " + workload.name + " ended with status " +
+                              std::to_string(status),
+                          output};
+    }
+
+    std::uint64_t interrupts_taken(const json& answer) const
+    {
+        std::uint64_t sum = 0;
+        for (const auto& [name, row] :
+             parse_interrupts(
+                 answer.at(protocol::kInterrupts).get<std::string>())
+                 .rows)
+            for (const auto& [cpu, taken] : row.taken)
+                if (options_.isolated.contains(cpu)) sum += taken;
+        return sum;
+    }
+
+    /// A vCPU that never comes to rest is measured all the same: that is what
+    /// the report then shows.
+    asio::awaitable<void> settle()
+    {
+        std::optional<std::uint64_t> before;
+        for (int i = 0; i < kQuietTries; ++i) {
+            const auto now = interrupts_taken(
+                co_await machine_.ask_guest(command(protocol::kSnapshot),
+                                            "waiting for the loops to settle"));
+            if (before == now) co_return;
+            before = now;
+            co_await sleep_for(kQuiet);
+        }
+    }
+
+    /// Guest and VMM cannot be asked at one moment; but if the guest counts the
+    /// same before and after the VMM is asked, it might as well have been.
+    asio::awaitable<Snapshot> snapshot()
+    {
+        Snapshot taken;
+        for (int i = 0; i < kSnapshotTries; ++i) {
+            const json before = co_await machine_.ask_guest(
+                command(protocol::kStats), "reading the guest's statistics");
+            const auto vmm = co_await machine_.ask_vmm("query-ipi-defer");
+            std::optional<SegmentReport> segment;
+            if (vm_) segment = read_segment(*vm_);
+            const json after = co_await machine_.ask_guest(
+                command(protocol::kSnapshot), "reading the guest's counters");
+
+            taken = Snapshot{};
+            if (vmm) taken.vmm = parse_ipi_defer(*vmm);
+            taken.segment = std::move(segment);
+            taken.stats = stats_in(after);
+            if (const json& resent = after.at(protocol::kResent);
+                !resent.is_null())
+                taken.resent = parse_resent(resent.get<std::string>());
+            taken.interrupts = parse_interrupts(
+                after.at(protocol::kInterrupts).get<std::string>());
+            for (const auto& [name, text] : after.at(protocol::kHists).items())
+                taken.hists[name] = parse_histogram(text.get<std::string>());
+            for (const auto& loop : after.at(protocol::kLoops))
+                taken.loops[loop.at(protocol::kCpu).get<unsigned>()] = {
+                    loop.at(protocol::kGaps),
+                    loop.at(protocol::kLongestCycles),
+                    loop.at(protocol::kLongestNs),
+                    state_in(loop),
+                    loop.at(protocol::kRunsOn),
+                    loop.at(protocol::kLeft)};
+            for (const auto& guest : after.at(protocol::kNestedGuests))
+                taken.nested[guest.at(protocol::kCpu).get<unsigned>()] = {
+                    guest.at(protocol::kExits),
+                    guest.at(protocol::kInterruptExits)};
+            taken.consistent = same_counts(stats_in(before), taken.stats);
+            // What is only on its way to a vCPU must not look lost.
+            if (taken.consistent && !under_way(taken, options_.isolated)) break;
+        }
+        co_return taken;
+    }
+
+    Machine& machine_;
+    const Options& options_;
+    Mode mode_;
+    IpiDefer ipi_defer_;
+    std::optional<segment::OpenVm> vm_;
+    Progress& progress_;
+};
+
+/// A QEMU that had to be killed leaves its segment behind. Made before the
+/// Machine, so that it has ended.
+class SegmentCleanup {
+  public:
+    explicit SegmentCleanup(const Options& options) : options_{options} {}
+    ~SegmentCleanup()
+    {
+        // Mostly there is none.
+        segment::remove_stale_ones(options_.shm_folder, options_.name);
+    }
+    SegmentCleanup(const SegmentCleanup&) = delete;
+    SegmentCleanup& operator=(const SegmentCleanup&) = delete;
+
+  private:
+    const Options& options_;
+};
+
+/// What a mode's files are called; more than one attempt have a number.
+std::string attempt_name(Mode mode, unsigned attempt)
+{
+    return std::string{name(mode)} +
+           (attempt == 0 ? "" : '-' + std::to_string(attempt + 1));
+}
+
+fs::path make_logs(const Options& options, const fs::path& scratch,
+                   const std::string& attempt)
+{
+    const fs::path logs = options.keep_logs.value_or(scratch) / attempt;
+    std::error_code error;
+    fs::create_directories(logs, error);
+    if (error)
+        throw Failure{Exit::kCannotRun,
+                      "cannot make " + logs.string() + ": " + error.message()};
+    return logs;
+}
+
+void explain_fallback(const Guest& guest, const Run& run, Progress& progress)
+{
+    if (run.guest_mode == run.mode) return;
+    std::string why = std::string{"mode "} + std::string{name(run.mode)} + ": ";
+    why += run.guest_mode ? "the guest runs as ipi_defer=" +
+                                std::string{name(*run.guest_mode)}
+                          : "this kernel has no ipi_defer, it runs as ever";
+    for (const auto& message : guest.messages) why += "\n  " + message;
+    progress.note(why);
+}
+
+asio::awaitable<void> run_mode(const Options& options, Mode mode,
+                               IpiDefer ipi_defer, const fs::path& initramfs,
+                               const fs::path& scratch,
+                               const std::string& attempt, Progress& progress,
+                               Report& report)
+{
+    MachineSpec spec;
+    spec.qemu = options.qemu;
+    spec.sockets = scratch / (attempt + ".sockets");
+    fs::create_directory(spec.sockets);
+    spec.logs = make_logs(options, scratch, attempt);
+    spec.patience = std::chrono::seconds{options.timeout};
+    spec.arguments =
+        qemu_arguments(options, mode, ipi_defer, initramfs, spec.sockets);
+
+    Guest& guest = report.guests.emplace_back();
+    guest.mode = mode;
+    guest.qemu_command_line = spec.arguments;
+    guest.qemu_command_line.insert(guest.qemu_command_line.begin(),
+                                   options.qemu.string());
+    std::ofstream{spec.logs / "command"}
+        << shell_quoted(guest.qemu_command_line) << '\n';
+
+    const SegmentCleanup cleanup{options};
+    Machine machine{co_await asio::this_coro::executor, spec};
+    Session session{machine, options, mode, ipi_defer, progress};
+    co_await session.boot(guest);
+    for (const auto& workload : options.workloads) {
+        report.runs.push_back(co_await session.run(workload));
+        if (&workload == &options.workloads.front())
+            explain_fallback(guest, report.runs.back(), progress);
+    }
+    co_await machine.power_off();
+}
+
+/// Until the host lets the guest run, or no retry is left.
+asio::awaitable<void> run_mode_with_retries(const Options& options, Mode mode,
+                                            IpiDefer ipi_defer,
+                                            const fs::path& initramfs,
+                                            const fs::path& scratch,
+                                            Progress& progress, Report& report)
+{
+    const auto runs = report.runs.size();
+    const auto guests = report.guests.size();
+    for (unsigned attempt = 0;; ++attempt) {
+        try {
+            co_await run_mode(options, mode, ipi_defer, initramfs, scratch,
+                              attempt_name(mode, attempt), progress, report);
+            co_return;
+        } catch (const HostStarved& starved) {
+            const bool again = attempt < options.retries;
+            report.starved.push_back({mode, starved.starvation().thread,
+                                      starved.starvation().lost, starved.what(),
+                                      again});
+            if (!again) throw;
+            progress.note("mode " + std::string{name(mode)} + ": " +
+                          starved.what() + "; retry " +
+                          std::to_string(attempt + 1) + " of " +
+                          std::to_string(options.retries));
+        }
+        // All workloads of a mode are run in one guest.
+        report.runs.resize(runs);
+        report.guests.resize(guests);
+    }
+}
+
+}  // namespace
+
+asio::awaitable<void> run_experiment(const Options& options,
+                                     const fs::path& scratch,
+                                     Progress& progress, Report& report)
+{
+    const IpiDefer ipi_defer = ipi_defer_of(options.qemu);
+    if (ipi_defer == IpiDefer::kNone &&
+        std::ranges::find(options.modes, Mode::kHv) != options.modes.end())
+        progress.note(options.qemu.string() +
+                      " has no ipi-defer object: in mode hv the guest finds "
+                      "nobody who defers, and falls back to ipi_defer=off");
+
+    const fs::path initramfs = scratch / "initramfs";
+    RootContents contents;
+    contents.guest_programs = options.guest_programs;
+    contents.busybox = options.busybox;
+    contents.modules = options.modules;
+    contents.nested = options.nested;
+    contents.initrd = options.initrd;
+    contents.overlay = options.overlay;
+    // Workloads call built-in ones: all are there.
+    for (const auto& name : built_in_workloads(options.guest_programs))
+        contents.workloads[name + ".sh"] =
+            options.guest_programs / "workloads" / (name + ".sh");
+    for (const auto& workload : options.workloads)
+        contents.workloads[workload.name] = workload.script;
+    write_initramfs(contents, initramfs);
+
+    for (const Mode mode : options.modes) {
+        try {
+            co_await run_mode_with_retries(options, mode, ipi_defer, initramfs,
+                                           scratch, progress, report);
+        } catch (const Failure& failure) {
+            if (failure.exit() == Exit::kDefect)
+                report.given_up =
+                    GivenUp{mode, failure.what(), failure.detail()};
+            throw Failure{
+                failure.exit(),
+                "mode " + std::string{name(mode)} + ": " + failure.what(),
+                failure.detail()};
+        } catch (const json::exception& error) {
+            throw Failure{Exit::kCannotRun,
+                          "mode " + std::string{name(mode)} +
+                              ": the guest's agent answers with something "
+                              "else than it was asked for: " +
+                              error.what()};
+        }
+    }
+}
+
+}  // namespace ipidefer::lab

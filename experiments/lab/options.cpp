@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/options.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/failure.hpp"
+#include "base/text.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kMostCpus = 64;  // NR_CPUS of the lab's kernel
+constexpr unsigned kLeastMemoryMb = 128;
+constexpr unsigned kMostMemoryMb = 64 * 1024;
+constexpr unsigned kShortestTimeout = 5;
+constexpr unsigned kLongestTimeout = 24 * 3600;
+constexpr unsigned kMostRetries = 100;
+constexpr char kDefaultWorkload[] = "mixed";
+// What is deferred for a vCPU that runs a guest, and nothing else.
+constexpr char kDefaultNestedWorkload[] = "static-keys";
+
+[[noreturn]] void refuse(const std::string& option, const std::string& why)
+{
+    throw Failure{Exit::kCannotRun, option + ": " + why};
+}
+
+std::string in_quotes(const std::string& text) { return "'" + text + "'"; }
+
+std::vector<Mode> check_modes(const std::string& text)
+{
+    std::vector<Mode> modes;
+    std::string_view left = text;
+    for (;;) {
+        const auto comma = left.find(',');
+        const std::string word{left.substr(0, comma)};
+        const auto mode = mode_of(word);
+        if (!mode)
+            refuse("--modes",
+                   in_quotes(word) + " is not one of off, guest, hv");
+        if (std::ranges::find(modes, *mode) != modes.end())
+            refuse("--modes", in_quotes(word) + " is there twice");
+        modes.push_back(*mode);
+        if (comma == std::string_view::npos) return modes;
+        left.remove_prefix(comma + 1);
+    }
+}
+
+std::string check_memory(const std::string& text)
+{
+    const bool gigabytes = text.ends_with('G');
+    const auto number = gigabytes || text.ends_with('M')
+                            ? number_of<unsigned>(std::string_view{text}.substr(
+                                  0, text.size() - 1))
+                            : std::nullopt;
+    if (!number)
+        refuse("--mem", in_quotes(text) +
+                            " is not a number of megabytes or "
+                            "gigabytes, as in 512M or 2G");
+    if (*number > kMostMemoryMb ||
+        (gigabytes ? *number * 1024 : *number) < kLeastMemoryMb ||
+        (gigabytes ? *number * 1024 : *number) > kMostMemoryMb)
+        refuse("--mem", in_quotes(text) + " is not within " +
+                            std::to_string(kLeastMemoryMb) + "M and " +
+                            std::to_string(kMostMemoryMb / 1024) + "G");
+    return text;
+}
+
+fs::path readable(const std::string& option, const fs::path& path)
+{
+    std::error_code error;
+    if (!fs::is_regular_file(path, error) || ::access(path.c_str(), R_OK) != 0)
+        refuse(option, in_quotes(path.string()) + " is not a readable file");
+    return path;
+}
+
+fs::path folder(const std::string& option, const fs::path& path)
+{
+    std::error_code error;
+    if (!fs::is_directory(path, error))
+        refuse(option, in_quotes(path.string()) + " is not a folder");
+    return path;
+}
+
+std::string or_environment(const std::string& value, const char* variable,
+                           const std::string& option)
+{
+    if (!value.empty()) return value;
+    const char* found = std::getenv(variable);
+    if (found == nullptr || *found == '\0')
+        refuse(option, std::string{"not given, and "} + variable +
+                           " is not set in the environment");
+    return found;
+}
+
+Accel check_accel(const std::string& text)
+{
+    // An ICR write is seen where QEMU emulates the local APIC: with TCG.
+    if (text == "auto" || text == "tcg") return Accel::kTcg;
+    if (text == "kvm") return Accel::kKvm;
+    refuse("--accel", in_quotes(text) + " is not one of auto, tcg, kvm");
+}
+
+fs::path check_qemu(const std::string& given)
+{
+    const fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
+    if (::access(path.c_str(), X_OK) != 0 || fs::is_directory(path))
+        refuse("--qemu", in_quotes(path.string()) + " is not a program");
+    return path;
+}
+
+fs::path find_busybox()
+{
+    for (const char* path : {"/bin/busybox", "/usr/bin/busybox"})
+        if (::access(path, R_OK) == 0) return path;
+    throw Failure{Exit::kCannotRun,
+                  "no busybox in /bin or /usr/bin; on Debian: "
+                  "apt-get install busybox-static"};
+}
+
+std::vector<Workload> check_workloads(const std::vector<std::string>& given,
+                                      const fs::path& guest_programs)
+{
+    const auto built_in = built_in_workloads(guest_programs);
+    std::vector<Workload> workloads;
+    for (const auto& text : given) {
+        Workload workload{text, guest_programs / "workloads" / (text + ".sh")};
+        if (std::ranges::find(built_in, text) == built_in.end()) {
+            workload = {fs::path{text}.filename().string(), text};
+            std::error_code error;
+            if (!fs::is_regular_file(text, error)) {
+                std::string names;
+                for (const auto& name : built_in) names += ' ' + name;
+                refuse(
+                    "--workload",
+                    in_quotes(text) + " is neither a file nor one of:" + names);
+            }
+            readable("--workload", text);
+        }
+        const bool twice = std::ranges::any_of(
+            workloads,
+            [&](const auto& other) { return other.name == workload.name; });
+        if (twice)
+            refuse("--workload", "two are named " + in_quotes(workload.name));
+        workloads.push_back(std::move(workload));
+    }
+    return workloads;
+}
+
+template <typename Check>
+std::optional<fs::path> if_given(const std::string& option,
+                                 const std::string& value, Check check)
+{
+    if (value.empty()) return std::nullopt;
+    return check(option, value);
+}
+
+}  // namespace
+
+void add_options(CLI::App& app, RawOptions& raw)
+{
+    app.add_option("--modes", raw.modes,
+                   "who defers: off, guest, hv; several with commas")
+        ->capture_default_str();
+    app.add_option("--cpus", raw.cpus, "vCPUs")->capture_default_str();
+    app.add_option("--isolated", raw.isolated, "isolated vCPUs, as in 2-3")
+        ->capture_default_str();
+    app.add_option("--mem", raw.memory, "memory, as in 512M or 2G")
+        ->capture_default_str();
+    app.add_option("--accel", raw.accel, "auto, tcg or kvm")
+        ->capture_default_str();
+    app.add_option("--qemu", raw.qemu,
+                   "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
+    app.add_option("--kernel", raw.kernel,
+                   "bzImage, or a folder with bzImage and modules/ "
+                   "(default: $IPIDEFER_KERNEL)");
+    app.add_option("--initrd", raw.initrd,
+                   "initramfs to unpack before the lab's own files");
+    app.add_option("--append", raw.append,
+                   "more for the kernel's command line");
+    app.add_option("--modules", raw.modules,
+                   "folder with *.ko files for the guest");
+    app.add_option("--overlay", raw.overlay,
+                   "folder to copy over the guest's root");
+    app.add_option("--workload", raw.workloads,
+                   "built-in workload or shell script; repeatable "
+                   "(default: mixed)");
+    app.add_option("--name", raw.name,
+                   "what the host tools call the VM (default: lab-PID)");
+    app.add_option("--json", raw.json, "write a report here, - for stdout");
+    app.add_option("--keep-logs", raw.keep_logs,
+                   "keep consoles and command lines in this folder");
+    app.add_option("--timeout", raw.timeout,
+                   "seconds without a sign of life (console, answer, output of "
+                   "the workload) after which a guest has hung; a run that "
+                   "advances may take any time")
+        ->capture_default_str();
+    app.add_option("--retries", raw.retries,
+                   "run a mode so many times again when the host starved its "
+                   "guest, which else ends the lab with status 1")
+        ->capture_default_str();
+    app.add_flag("--nested", raw.nested,
+                 "isolated vCPUs run nested guests in place of the loops");
+    app.add_flag("--list-workloads", raw.list_workloads,
+                 "list the built-in workloads");
+}
+
+Options check_options(const RawOptions& raw, const fs::path& guest_programs)
+{
+    Options options;
+    options.modes = check_modes(raw.modes);
+    if (raw.cpus < 2 || raw.cpus > kMostCpus)
+        refuse("--cpus", std::to_string(raw.cpus) + " is not within 2 and " +
+                             std::to_string(kMostCpus));
+    options.cpus = raw.cpus;
+    options.isolated = parse_cpulist(raw.isolated, raw.cpus);
+    options.housekeeping = complement(options.isolated, raw.cpus);
+    // Linux boots on CPU 0, and keeps time there.
+    if (options.isolated.contains(0))
+        refuse("--isolated", in_quotes(raw.isolated) +
+                                 " names CPU 0, which is always housekeeping");
+    options.memory = check_memory(raw.memory);
+    options.accel = check_accel(raw.accel);
+    options.qemu = check_qemu(raw.qemu);
+
+    const fs::path kernel =
+        or_environment(raw.kernel, "IPIDEFER_KERNEL", "--kernel");
+    const bool is_folder = fs::is_directory(kernel);
+    options.kernel =
+        readable("--kernel", is_folder ? kernel / "bzImage" : kernel);
+    options.initrd = if_given("--initrd", raw.initrd, readable);
+    options.modules = if_given("--modules", raw.modules, folder);
+    if (!options.modules && is_folder && fs::is_directory(kernel / "modules"))
+        options.modules = kernel / "modules";
+    options.overlay = if_given("--overlay", raw.overlay, folder);
+    options.append = raw.append;
+    options.workloads = check_workloads(
+        !raw.workloads.empty()
+            ? raw.workloads
+            : std::vector<std::string>{raw.nested ? kDefaultNestedWorkload
+                                                  : kDefaultWorkload},
+        guest_programs);
+    options.nested = raw.nested;
+    if (raw.nested && options.accel != Accel::kTcg)
+        refuse("--nested",
+               "needs --accel tcg, where QEMU emulates virtualization");
+    if (raw.nested && !options.modules)
+        refuse("--nested",
+               "needs KVM's modules: a --kernel folder, or --modules");
+    options.name =
+        raw.name.empty() ? "lab-" + std::to_string(::getpid()) : raw.name;
+    if (options.name.size() >= IPIDEFER_SEGMENT_NAME)
+        refuse("--name", in_quotes(raw.name) + " is longer than " +
+                             std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
+                             " bytes");
+    options.shm_folder = raw.shm_folder;
+    options.json = raw.json;
+    if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
+    if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)
+        refuse("--timeout", std::to_string(raw.timeout) + " is not within " +
+                                std::to_string(kShortestTimeout) + " and " +
+                                std::to_string(kLongestTimeout) + " seconds");
+    options.timeout = raw.timeout;
+    if (raw.retries > kMostRetries)
+        refuse("--retries", std::to_string(raw.retries) + " is more than " +
+                                std::to_string(kMostRetries));
+    options.retries = raw.retries;
+    options.guest_programs = guest_programs;
+    options.busybox = find_busybox();
+    return options;
+}
+
+std::vector<std::string> built_in_workloads(const fs::path& guest_programs)
+{
+    std::vector<std::string> names;
+    for (const auto& entry :
+         fs::directory_iterator{guest_programs / "workloads"})
+        names.push_back(entry.path().stem().string());
+    std::ranges::sort(names);
+    return names;
+}
+
+}  // namespace ipidefer::lab

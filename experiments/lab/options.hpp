@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What `ipidefer lab run` can be told.
+#pragma once
+
+#include <ipidefer/shm.h>
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/cpulist.hpp"
+#include "experiments/lab/mode.hpp"
+
+namespace ipidefer::lab {
+
+enum class Accel { kTcg, kKvm };
+
+[[nodiscard]] constexpr const char* name(Accel accel) noexcept
+{
+    switch (accel) {
+        case Accel::kTcg:
+            return "tcg";
+        case Accel::kKvm:
+            return "kvm";
+    }
+    return "?";
+}
+
+/// As on the command line.
+struct RawOptions {
+    std::string modes = "off,guest,hv";
+    unsigned cpus = 4;
+    std::string isolated = "2-3";
+    std::string memory = "512M";
+    std::string accel = "auto";
+    std::string qemu;
+    std::string kernel;
+    std::string initrd;
+    std::string append;
+    std::string modules;
+    std::string overlay;
+    std::vector<std::string> workloads;
+    std::string name;
+    std::filesystem::path shm_folder;  // empty: the default
+    std::string json;
+    std::string keep_logs;
+    unsigned timeout = 120;
+    unsigned retries = 0;
+    bool list_workloads = false;
+    bool nested = false;
+};
+
+struct Workload {
+    std::string name;
+    std::filesystem::path script;
+};
+
+/// Checked, and with all defaults filled in.
+struct Options {
+    std::vector<Mode> modes;
+    unsigned cpus = 0;
+    CpuSet isolated;
+    CpuSet housekeeping;
+    std::string memory;
+    Accel accel = Accel::kTcg;
+    std::filesystem::path qemu;
+    std::filesystem::path kernel;  // the bzImage
+    std::optional<std::filesystem::path> initrd;
+    std::optional<std::filesystem::path> modules;
+    std::optional<std::filesystem::path> overlay;
+    std::string append;
+    std::vector<Workload> workloads;
+    std::string name;                  // of the VM, for the host tools
+    std::filesystem::path shm_folder;  // empty: the default
+    std::string json;                  // "-": standard output; empty: none
+    std::optional<std::filesystem::path> keep_logs;
+    unsigned timeout = 0;  // seconds without a sign of life from a guest
+    unsigned retries = 0;  // of a mode that the host starved
+    bool nested = false;   // nested guests in place of the loops
+    std::filesystem::path guest_programs;
+    std::filesystem::path busybox;
+};
+
+void add_options(CLI::App& app, RawOptions& raw);
+
+/// Throws a Failure that names the option, its value and the limit.
+/// `guest_programs` is where lab-agent and workloads/ lie.
+[[nodiscard]] Options check_options(
+    const RawOptions& raw, const std::filesystem::path& guest_programs);
+
+/// Names of the built-in workloads.
+[[nodiscard]] std::vector<std::string> built_in_workloads(
+    const std::filesystem::path& guest_programs);
+
+}  // namespace ipidefer::lab

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/options.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "base/failure.hpp"
+#include "base/scratch.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder with everything that options may name, and options that do.
+class OptionsTest : public testing::Test {
+  protected:
+    OptionsTest()
+    {
+        fs::create_directories(programs_ / "workloads");
+        for (const char* name : {"mixed.sh", "idle.sh"})
+            std::ofstream{programs_ / "workloads" / name};
+        fs::create_directories(kernel_ / "modules");
+        std::ofstream{kernel_ / "bzImage"};
+        std::ofstream{scratch_.path() / "mine.sh"};
+        raw_.qemu = "/bin/sh";
+        raw_.kernel = kernel_.string();
+        ::unsetenv("IPIDEFER_QEMU");
+        ::unsetenv("IPIDEFER_KERNEL");
+    }
+
+    [[nodiscard]] Options check() const
+    {
+        return check_options(raw_, programs_);
+    }
+
+    [[nodiscard]] std::string refusal() const
+    {
+        try {
+            (void)check();
+        } catch (const Failure& failure) {
+            EXPECT_EQ(failure.exit(), Exit::kCannotRun);
+            return failure.what();
+        }
+        return "";
+    }
+
+    Scratch scratch_;
+    fs::path programs_ = scratch_.path() / "guest";
+    fs::path kernel_ = scratch_.path() / "kernel";
+    RawOptions raw_;
+};
+
+TEST_F(OptionsTest, VmHasANameOfItsOwnUnlessItIsGivenOne)
+{
+    EXPECT_EQ(check().name, "lab-" + std::to_string(::getpid()));
+    EXPECT_TRUE(check().shm_folder.empty());
+    raw_.name = "web1";
+    EXPECT_EQ(check().name, "web1");
+    raw_.name = std::string(128, 'x');
+    EXPECT_EQ(refusal(),
+              "--name: '" + raw_.name + "' is longer than 127 bytes");
+}
+
+TEST_F(OptionsTest, DefaultsAreTheWholeExperiment)
+{
+    const Options options = check();
+    EXPECT_EQ(options.modes,
+              (std::vector<Mode>{Mode::kOff, Mode::kGuest, Mode::kHv}));
+    EXPECT_EQ(options.isolated, (CpuSet{2, 3}));
+    EXPECT_EQ(options.housekeeping, (CpuSet{0, 1}));
+    EXPECT_EQ(options.accel, Accel::kTcg);
+    ASSERT_EQ(options.workloads.size(), 1u);
+    EXPECT_EQ(options.workloads[0].name, "mixed");
+}
+
+TEST_F(OptionsTest, FolderOfAKernelBringsItsModules)
+{
+    const Options options = check();
+    EXPECT_EQ(options.kernel, kernel_ / "bzImage");
+    EXPECT_EQ(options.modules, kernel_ / "modules");
+}
+
+TEST_F(OptionsTest, BareKernelHasNoModules)
+{
+    raw_.kernel = (kernel_ / "bzImage").string();
+    EXPECT_EQ(check().modules, std::nullopt);
+}
+
+TEST_F(OptionsTest, EnvironmentNamesWhatTheCommandLineDoesNot)
+{
+    raw_.qemu.clear();
+    EXPECT_EQ(refusal(),
+              "--qemu: not given, and IPIDEFER_QEMU is not set in the "
+              "environment");
+    ::setenv("IPIDEFER_QEMU", "/bin/sh", 1);
+    EXPECT_EQ(check().qemu, "/bin/sh");
+}
+
+TEST_F(OptionsTest, Modes)
+{
+    raw_.modes = "hv,off";
+    EXPECT_EQ(check().modes, (std::vector<Mode>{Mode::kHv, Mode::kOff}));
+    raw_.modes = "off,on";
+    EXPECT_EQ(refusal(), "--modes: 'on' is not one of off, guest, hv");
+    raw_.modes = "";
+    EXPECT_EQ(refusal(), "--modes: '' is not one of off, guest, hv");
+    raw_.modes = "off,off";
+    EXPECT_EQ(refusal(), "--modes: 'off' is there twice");
+}
+
+TEST_F(OptionsTest, Cpus)
+{
+    raw_.cpus = 65;
+    EXPECT_EQ(refusal(), "--cpus: 65 is not within 2 and 64");
+    raw_.cpus = 1;
+    EXPECT_EQ(refusal(), "--cpus: 1 is not within 2 and 64");
+    raw_.cpus = 3;
+    EXPECT_EQ(refusal(), "CPU list '2-3': no CPU 3, the last one is 2");
+}
+
+TEST_F(OptionsTest, CpuZeroCannotBeIsolated)
+{
+    raw_.isolated = "0-1";
+    EXPECT_EQ(refusal(),
+              "--isolated: '0-1' names CPU 0, which is always housekeeping");
+}
+
+TEST_F(OptionsTest, Memory)
+{
+    for (const char* good : {"128M", "512M", "64G", "65536M"}) {
+        raw_.memory = good;
+        EXPECT_EQ(check().memory, good);
+    }
+    for (const char* bad : {"127M", "65G", "65537M", "0G", "4194304G"}) {
+        raw_.memory = bad;
+        EXPECT_EQ(refusal(), std::string{"--mem: '"} + bad +
+                                 "' is not within 128M and 64G");
+    }
+    for (const char* bad : {"512", "M", "1.5G", "512K", ""}) {
+        raw_.memory = bad;
+        EXPECT_EQ(refusal(),
+                  std::string{"--mem: '"} + bad +
+                      "' is not a number of megabytes or gigabytes, as in "
+                      "512M or 2G");
+    }
+}
+
+TEST_F(OptionsTest, Accelerators)
+{
+    raw_.accel = "auto";
+    EXPECT_EQ(check().accel, Accel::kTcg);
+    raw_.accel = "kvm";
+    EXPECT_EQ(check().accel, Accel::kKvm);
+    raw_.accel = "xen";
+    EXPECT_EQ(refusal(), "--accel: 'xen' is not one of auto, tcg, kvm");
+}
+
+TEST_F(OptionsTest, FilesThatAreNotThereAreNamed)
+{
+    raw_.kernel = "/nonexistent";
+    EXPECT_EQ(refusal(), "--kernel: '/nonexistent' is not a readable file");
+    raw_.kernel = kernel_.string();
+    raw_.overlay = "/nonexistent";
+    EXPECT_EQ(refusal(), "--overlay: '/nonexistent' is not a folder");
+    raw_.overlay.clear();
+    raw_.initrd = kernel_.string();
+    EXPECT_EQ(refusal(),
+              "--initrd: '" + kernel_.string() + "' is not a readable file");
+    raw_.initrd.clear();
+    raw_.qemu = kernel_.string();
+    EXPECT_EQ(refusal(), "--qemu: '" + kernel_.string() + "' is not a program");
+}
+
+TEST_F(OptionsTest, WorkloadsAreBuiltInOrFiles)
+{
+    raw_.workloads = {"idle", (scratch_.path() / "mine.sh").string()};
+    const auto workloads = check().workloads;
+    EXPECT_EQ(workloads[0].script, programs_ / "workloads" / "idle.sh");
+    EXPECT_EQ(workloads[1].name, "mine.sh");
+    raw_.workloads = {"none"};
+    EXPECT_EQ(refusal(),
+              "--workload: 'none' is neither a file nor one of: idle mixed");
+    raw_.workloads = {"idle", "idle"};
+    EXPECT_EQ(refusal(), "--workload: two are named 'idle'");
+}
+
+TEST_F(OptionsTest, Timeout)
+{
+    raw_.timeout = 4;
+    EXPECT_EQ(refusal(), "--timeout: 4 is not within 5 and 86400 seconds");
+}
+
+TEST_F(OptionsTest, Retries)
+{
+    EXPECT_EQ(check().retries, 0u);
+    raw_.retries = 101;
+    EXPECT_EQ(refusal(), "--retries: 101 is more than 100");
+}
+
+TEST_F(OptionsTest, NestedHasAWorkloadOfItsOwnAndNeedsTcgAndModules)
+{
+    std::ofstream{programs_ / "workloads" / "static-keys.sh"};
+    raw_.nested = true;
+    const Options options = check();
+    EXPECT_TRUE(options.nested);
+    ASSERT_EQ(options.workloads.size(), 1u);
+    EXPECT_EQ(options.workloads[0].name, "static-keys");
+    raw_.accel = "kvm";
+    EXPECT_TRUE(refusal().starts_with("--nested: needs --accel tcg"));
+    raw_.accel = "tcg";
+    raw_.kernel = (kernel_ / "bzImage").string();
+    EXPECT_TRUE(refusal().starts_with("--nested: needs KVM's modules"));
+}
+
+}  // namespace
+}  // namespace ipidefer::lab

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/report_json.hpp"
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+
+namespace ipidefer::lab {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kDelivered = "delivered-";
+
+std::string vector_key(unsigned vector)
+{
+    std::array<char, 16> text;
+    std::snprintf(text.data(), text.size(), "0x%02x", vector);
+    return text.data();
+}
+
+Json mode_json(const std::optional<Mode>& mode)
+{
+    return mode ? Json(name(*mode)) : Json(nullptr);
+}
+
+Json verdicts_json(const Verdicts& verdicts)
+{
+    Json json = Json::object();
+    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v) {
+        const std::string_view verdict =
+            ipidefer_verdict_name(static_cast<ipidefer_verdict>(v));
+        if (verdict.starts_with(kDelivered))
+            json["delivered"][std::string{verdict.substr(kDelivered.size())}] =
+                verdicts.count[v];
+        else
+            json[std::string{verdict}] = verdicts.count[v];
+    }
+    return json;
+}
+
+Json vmm_json(const Run& run)
+{
+    if (!run.verdicts) return nullptr;
+    Json by_vector = Json::object();
+    for (const auto& [vector, verdicts] : *run.verdicts)
+        by_vector[vector_key(vector)] = verdicts_json(verdicts);
+    Json merged = nullptr;
+    for (const auto& [vector, count] : run.merged)
+        merged[vector_key(vector)] = count;
+    return {{"verdicts", by_vector}, {"merged", merged}};
+}
+
+Json loops_json(const Run& run)
+{
+    Json loops = Json::object();
+    for (const auto& [cpu, loop] : run.loops)
+        loops[std::to_string(cpu)] = {
+            {"interruptions", loop.interruptions},
+            {"longest_gap_cycles", loop.longest_cycles},
+            {"longest_gap_ns", loop.longest_ns}};
+    return loops;
+}
+
+Json nested_json(const Run& run)
+{
+    if (run.nested.empty()) return nullptr;
+    Json nested = Json::object();
+    for (const auto& [cpu, guest] : run.nested)
+        nested[std::to_string(cpu)] = {
+            {"exits", guest.exits},
+            {"interrupt_exits", guest.interrupt_exits},
+            {"context_before", guest.before},
+            {"context_after", guest.after}};
+    return nested;
+}
+
+Json run_json(const Run& run)
+{
+    Json guest{{"mode", mode_json(run.guest_mode)},
+               {"events", run.events},
+               {"interrupts", run.interrupts},
+               {"loop", loops_json(run)}};
+    return {{"mode", name(run.mode)},
+            {"workload", run.workload},
+            {"isolated", run.isolated},
+            {"milliseconds", run.took.count()},
+            {"guest", guest},
+            {"nested", nested_json(run)},
+            {"vmm", vmm_json(run)},
+            {"agree", run.disagreements.empty()},
+            {"disagreements", run.disagreements}};
+}
+
+Json guest_json(const Guest& guest)
+{
+    return {{"mode", name(guest.mode)},
+            {"kernel_release", guest.release},
+            {"kernel_version", guest.version},
+            {"kernel_command_line", guest.kernel_command_line},
+            {"kernel_messages", guest.messages},
+            {"missing", guest.missing},
+            {"qemu_version", guest.qemu_version},
+            {"qemu_command_line", guest.qemu_command_line}};
+}
+
+}  // namespace
+
+Json to_json(const Report& report)
+{
+    Json json{{"schema", kSchema}, {"runs", Json::array()}};
+    for (const auto& run : report.runs) json["runs"].push_back(run_json(run));
+    json["given_up"] = nullptr;
+    if (report.given_up)
+        json["given_up"] = {{"mode", name(report.given_up->mode)},
+                            {"reason", report.given_up->reason},
+                            {"console", report.given_up->console}};
+    json["starved"] = Json::array();
+    for (const auto& starved : report.starved)
+        json["starved"].push_back({{"mode", name(starved.mode)},
+                                   {"thread", starved.thread},
+                                   {"milliseconds", starved.lost.count()},
+                                   {"reason", starved.reason},
+                                   {"retried", starved.retried}});
+    json["provenance"] = report.provenance;
+    json["provenance"]["guests"] = Json::array();
+    for (const auto& guest : report.guests)
+        json["provenance"]["guests"].push_back(guest_json(guest));
+    return json;
+}
+
+}  // namespace ipidefer::lab

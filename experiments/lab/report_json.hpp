@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The report for programs: schema ipidefer-lab/1, see docs/LAB.md.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/lab/run.hpp"
+
+namespace ipidefer::lab {
+
+inline constexpr char kSchema[] = "ipidefer-lab/1";
+
+[[nodiscard]] nlohmann::ordered_json to_json(const Report& report);
+
+}  // namespace ipidefer::lab

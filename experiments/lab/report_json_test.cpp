@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The schema of docs/LAB.md, member by member: whoever adds, renames or drops
+// one changes this test and the document with it.
+#include "experiments/lab/report_json.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/file.hpp"
+#include "experiments/lab/cpio.hpp"
+#include "experiments/lab/lab_testing.hpp"
+#include "experiments/lab/provenance.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Keys = std::set<std::string>;
+
+Keys keys(const Json& object)
+{
+    Keys names;
+    for (const auto& [key, value] : object.items()) names.insert(key);
+    return names;
+}
+
+Report good_report()
+{
+    Report report;
+    for (const Mode mode : kModes) {
+        report.runs.push_back(test::good_result(mode));
+        Guest guest;
+        guest.mode = mode;
+        report.guests.push_back(guest);
+    }
+    report.provenance = {{"ipidefer", "1"}};
+    return report;
+}
+
+TEST(ReportJson, TopLevel)
+{
+    const Json json = to_json(good_report());
+    EXPECT_EQ(keys(json),
+              (Keys{"schema", "runs", "given_up", "starved", "provenance"}));
+    EXPECT_EQ(json["schema"], "ipidefer-lab/1");
+    EXPECT_EQ(json["runs"].size(), 3u);
+    EXPECT_TRUE(json["given_up"].is_null());
+}
+
+TEST(ReportJson, Starved)
+{
+    Report report = good_report();
+    EXPECT_EQ(to_json(report)["starved"], Json::array());
+    report.starved.push_back({Mode::kGuest, "vCPU 2",
+                              std::chrono::milliseconds{5500}, "a stall",
+                              true});
+    const Json starved = to_json(report)["starved"][0];
+    EXPECT_EQ(starved, (Json{{"mode", "guest"},
+                             {"thread", "vCPU 2"},
+                             {"milliseconds", 5500},
+                             {"reason", "a stall"},
+                             {"retried", true}}));
+}
+
+TEST(ReportJson, Run)
+{
+    const Json run = to_json(good_report())["runs"][2];
+    EXPECT_EQ(keys(run),
+              (Keys{"mode", "workload", "isolated", "milliseconds", "guest",
+                    "nested", "vmm", "agree", "disagreements"}));
+    EXPECT_EQ(run["mode"], "hv");
+    EXPECT_EQ(run["workload"], "mixed");
+    EXPECT_EQ(run["isolated"], Json({2, 3}));
+    EXPECT_EQ(run["milliseconds"], 1234);
+    EXPECT_EQ(run["agree"], true);
+    EXPECT_EQ(run["disagreements"], Json::array());
+}
+
+TEST(ReportJson, Guest)
+{
+    const Json guest = to_json(good_report())["runs"][2]["guest"];
+    EXPECT_EQ(keys(guest), (Keys{"mode", "events", "interrupts", "loop"}));
+    EXPECT_EQ(guest["mode"], "hv");
+    EXPECT_EQ(guest["events"], Json({{"typed:sync_core", 20}}));
+    EXPECT_EQ(guest["interrupts"]["DSC"], 0);
+    EXPECT_EQ(keys(guest["loop"]), (Keys{"2", "3"}));
+    EXPECT_EQ(guest["loop"]["2"], Json({{"interruptions", 5},
+                                        {"longest_gap_cycles", 2600},
+                                        {"longest_gap_ns", 1000}}));
+}
+
+TEST(ReportJson, Verdicts)
+{
+    const Json json = to_json(good_report());
+    EXPECT_TRUE(json["runs"][0]["vmm"].is_null());
+    const Json verdicts = json["runs"][2]["vmm"]["verdicts"]["0xf5"];
+    EXPECT_EQ(keys(verdicts), (Keys{"deferred", "coalesced", "delivered"}));
+    EXPECT_EQ(verdicts["deferred"], 2);
+    EXPECT_EQ(verdicts["coalesced"], 18);
+    EXPECT_EQ(keys(verdicts["delivered"]),
+              (Keys{"in-kernel", "not-isolated", "not-bound", "policy",
+                    "bad-word", "contended"}));
+}
+
+TEST(ReportJson, MergedIsNullWhereNobodyCounts)
+{
+    Report report = good_report();
+    EXPECT_TRUE(to_json(report)["runs"][2]["vmm"]["merged"].is_null());
+    auto at = test::good_run(Mode::kHv);
+    for (const unsigned cpu : test::kIsolated) {
+        at.a.vmm->at(cpu).merged[test::kVector] = 5;
+        at.b.vmm->at(cpu).merged[test::kVector] = 5 + cpu;
+    }
+    report.runs[2] = evaluate(Mode::kHv, "mixed", test::kIsolated, at);
+    EXPECT_EQ(to_json(report)["runs"][2]["vmm"]["merged"],
+              Json({{"0xf5", 2 + 3}}));
+}
+
+TEST(ReportJson, DisagreementIsToldTwice)
+{
+    Report report = good_report();
+    report.runs[1].disagreements = {"vCPU 2: no"};
+    const Json run = to_json(report)["runs"][1];
+    EXPECT_EQ(run["agree"], false);
+    EXPECT_EQ(run["disagreements"], Json({"vCPU 2: no"}));
+}
+
+TEST(ReportJson, GuestWithoutIpiDeferHasNoMode)
+{
+    Report report = good_report();
+    report.runs[0].guest_mode.reset();
+    EXPECT_TRUE(to_json(report)["runs"][0]["guest"]["mode"].is_null());
+}
+
+TEST(ReportJson, WhatWasGivenUp)
+{
+    Report report = good_report();
+    report.given_up = GivenUp{Mode::kHv, "a panic", "console"};
+    EXPECT_EQ(
+        to_json(report)["given_up"],
+        Json({{"mode", "hv"}, {"reason", "a panic"}, {"console", "console"}}));
+}
+
+TEST(ReportJson, Provenance)
+{
+    const Json provenance = to_json(good_report())["provenance"];
+    EXPECT_EQ(provenance["ipidefer"], "1");
+    ASSERT_EQ(provenance["guests"].size(), 3u);
+    EXPECT_EQ(keys(provenance["guests"][0]),
+              (Keys{"mode", "kernel_release", "kernel_version",
+                    "kernel_command_line", "kernel_messages", "missing",
+                    "qemu_version", "qemu_command_line"}));
+}
+
+void collect(const Json& json, Keys& names)
+{
+    if (json.is_object())
+        for (const auto& [key, value] : json.items()) {
+            names.insert(key);
+            collect(value, names);
+        }
+    else if (json.is_array())
+        for (const auto& value : json) collect(value, names);
+}
+
+TEST(ReportJson, EveryMemberIsDocumented)
+{
+    Report report = good_report();
+    report.given_up = GivenUp{};
+    report.starved.emplace_back();
+    report.provenance = provenance(Options{}, {"ipidefer"});
+    for (auto& run : report.runs) run.nested[2] = {};
+    Json json = to_json(report);
+    // Not members but data: callbacks, rows, vCPUs, vectors.
+    for (auto& run : json["runs"]) {
+        run["guest"]["events"] = Json::object();
+        run["guest"]["interrupts"] = Json::object();
+        run["guest"]["loop"] = run["guest"]["loop"]["2"];
+        run["nested"] = run["nested"]["2"];
+        if (!run["vmm"].is_null())
+            run["vmm"]["verdicts"] = run["vmm"]["verdicts"]["0xf5"];
+    }
+    Keys names;
+    collect(json, names);
+    const std::string document = read_whole(IPIDEFER_LAB_DOCUMENT);
+    for (const auto& name : names)
+        EXPECT_NE(document.find('`' + name + '`'), std::string::npos) << name;
+}
+
+}  // namespace
+}  // namespace ipidefer::lab

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/run.hpp"
+
+#include "experiments/lab/agreement.hpp"
+#include "experiments/lab/events.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+std::uint64_t taken_on(const Interrupts& interrupts, const std::string& row,
+                       const CpuSet& cpus)
+{
+    const auto found = interrupts.rows.find(row);
+    if (found == interrupts.rows.end()) return 0;
+    std::uint64_t sum = 0;
+    for (const auto& [cpu, taken] : found->second.taken)
+        if (cpus.contains(cpu)) sum += taken;
+    return sum;
+}
+
+std::map<unsigned, Verdicts> verdicts_on(const VmmReport& report,
+                                         const CpuSet& cpus)
+{
+    std::map<unsigned, Verdicts> sums;
+    for (const auto& [cpu, seen] : report)
+        if (cpus.contains(cpu))
+            for (const auto& [vector, verdicts] : seen.by_vector)
+                sums[vector] += verdicts;
+    return sums;
+}
+
+std::map<unsigned, std::uint64_t> merged_on(const VmmReport& report,
+                                            const CpuSet& cpus)
+{
+    std::map<unsigned, std::uint64_t> sums;
+    for (const auto& [cpu, seen] : report)
+        if (cpus.contains(cpu))
+            for (const auto& [vector, count] : seen.merged)
+                sums[vector] += count;
+    return sums;
+}
+
+/// State field of Linux's context_tracking.state, as the statistics show it.
+std::string context_of(const Snapshot& snapshot, unsigned cpu)
+{
+    constexpr const char* kContexts[] = {"kernel", "idle", "user", "guest"};
+    if (!snapshot.stats) return "?";
+    const auto found = snapshot.stats->rows.find({cpu, "sync_core"});
+    if (found == snapshot.stats->rows.end()) return "?";
+    return kContexts[found->second.state & 3];
+}
+
+}  // namespace
+
+Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
+             const Snapshots& at)
+{
+    Run run;
+    run.mode = mode;
+    run.workload = workload;
+    run.isolated = isolated;
+    if (at.c.stats) run.guest_mode = mode_of(at.c.stats->mode);
+    run.events = events_between(at.a, at.b);
+    for (const auto& [row, seen] : at.b.interrupts.rows) {
+        run.interrupts[row] = taken_on(at.b.interrupts, row, isolated) -
+                              taken_on(at.a.interrupts, row, isolated);
+        run.descriptions[row] = seen.description;
+    }
+    run.loops = at.b.loops;
+    for (const auto& [cpu, after] : at.b.nested) {
+        const auto found = at.a.nested.find(cpu);
+        if (found == at.a.nested.end()) continue;
+        run.nested[cpu] = {
+            after.exits - found->second.exits,
+            after.interrupt_exits - found->second.interrupt_exits,
+            context_of(at.a, cpu), context_of(at.b, cpu)};
+    }
+    if (at.a.vmm && at.b.vmm) {
+        const auto before = verdicts_on(*at.a.vmm, isolated);
+        run.verdicts.emplace();
+        for (const auto& [vector, after] : verdicts_on(*at.b.vmm, isolated)) {
+            const auto base = before.find(vector);
+            run.verdicts->emplace(
+                vector,
+                after - (base == before.end() ? Verdicts{} : base->second));
+        }
+        run.merged = merged_on(*at.b.vmm, isolated);
+        for (const auto& [vector, count] : merged_on(*at.a.vmm, isolated))
+            run.merged[vector] -= count;
+    }
+    run.disagreements =
+        disagreements(run.guest_mode.value_or(Mode::kOff), at, isolated);
+    return run;
+}
+
+}  // namespace ipidefer::lab

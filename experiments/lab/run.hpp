@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What came of one workload in one mode, and of all of them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cpulist.hpp"
+#include "experiments/lab/mode.hpp"
+#include "experiments/lab/snapshot.hpp"
+
+namespace ipidefer::lab {
+
+/// What a nested guest went through.
+struct NestedRun {
+    std::uint64_t exits = 0;
+    /// Of these, those that an interrupt of its vCPU forced.
+    std::uint64_t interrupt_exits = 0;
+    /// What context tracking said of the vCPU, at A and at B: "guest", "user",
+    /// "idle", "kernel", or "?" where the kernel does not tell.
+    std::string before;
+    std::string after;
+};
+
+struct Run {
+    Mode mode = Mode::kOff;
+    std::string workload;
+    CpuSet isolated;
+    /// What the guest says it runs as; nothing when it has no ipi_defer.
+    std::optional<Mode> guest_mode;
+    /// Callback or typed work -> events aimed at isolated vCPUs.
+    std::map<std::string, std::uint64_t> events;
+    /// Row of /proc/interrupts -> taken on isolated vCPUs.
+    std::map<std::string, std::uint64_t> interrupts;
+    /// Row -> what the kernel calls it.
+    std::map<std::string, std::string> descriptions;
+    std::map<unsigned, LoopReport> loops;
+    /// Of the nested guest on each isolated vCPU; empty without --nested.
+    std::map<unsigned, NestedRun> nested;
+    /// Vector -> verdicts for isolated vCPUs; nothing without the object.
+    std::optional<std::map<unsigned, Verdicts>> verdicts;
+    /// Vector -> deliveries to isolated vCPUs that found it pending; no entry
+    /// where the VMM does not count them.
+    std::map<unsigned, std::uint64_t> merged;
+    std::vector<std::string> disagreements;
+    std::chrono::milliseconds took{};
+};
+
+/// Everything from A to B, and what A to C says about it.
+[[nodiscard]] Run evaluate(Mode mode, const std::string& workload,
+                           const CpuSet& isolated, const Snapshots& at);
+
+/// One boot.
+struct Guest {
+    Mode mode = Mode::kOff;
+    std::string release;
+    std::string version;
+    std::string kernel_command_line;
+    std::string qemu_version;
+    std::vector<std::string> qemu_command_line;
+    std::vector<std::string> messages;  // of the kernel, on ipi_defer
+    std::vector<std::string> missing;   // that the lab would have liked
+};
+
+/// A run that had to be given up.
+struct GivenUp {
+    Mode mode = Mode::kOff;
+    std::string reason;
+    std::string console;
+};
+
+/// An attempt without a verdict, as the host did not let the guest run.
+struct Starved {
+    Mode mode = Mode::kOff;
+    std::string thread;
+    std::chrono::milliseconds lost{};
+    std::string reason;
+    bool retried = false;
+};
+
+struct Report {
+    std::vector<Guest> guests;
+    std::vector<Run> runs;
+    std::vector<Starved> starved;
+    std::optional<GivenUp> given_up;
+    nlohmann::json provenance;
+};
+
+}  // namespace ipidefer::lab

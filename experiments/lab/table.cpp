@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/table.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+#include <sstream>
+
+namespace ipidefer::lab {
+namespace {
+
+using Runs = std::vector<const Run*>;
+using Cell = std::function<std::optional<std::string>(const Run&)>;
+
+constexpr char kNothing[] = "  none";
+/// What a mode cannot have.
+constexpr char kNone[] = "-";
+
+class Table {
+  public:
+    explicit Table(const Runs& runs) : runs_{runs} {}
+
+    void section(const std::string& title) { rows_.push_back({title, {}}); }
+
+    /// A row below a section.
+    void row(const std::string& label, const Cell& cell)
+    {
+        summary("  " + label, cell);
+    }
+
+    void summary(const std::string& label, const Cell& cell)
+    {
+        Row row{label, {}};
+        for (const Run* run : runs_)
+            row.cells.push_back(cell(*run).value_or(kNone));
+        rows_.push_back(std::move(row));
+    }
+
+    [[nodiscard]] std::string text() const
+    {
+        std::size_t label = 0;
+        std::vector<std::size_t> widths(runs_.size());
+        for (const auto& row : rows_) {
+            if (!row.cells.empty()) label = std::max(label, row.label.size());
+            for (std::size_t i = 0; i < row.cells.size(); ++i)
+                widths[i] = std::max(widths[i], row.cells[i].size());
+        }
+        std::ostringstream out;
+        for (const auto& row : rows_) {
+            out << row.label;
+            if (!row.cells.empty())
+                out << std::string(label - row.label.size(), ' ');
+            for (std::size_t i = 0; i < row.cells.size(); ++i)
+                out << std::string(2 + widths[i] - row.cells[i].size(), ' ')
+                    << row.cells[i];
+            out << '\n';
+        }
+        return out.str();
+    }
+
+  private:
+    struct Row {
+        std::string label;
+        std::vector<std::string> cells;  // none: a title
+    };
+
+    const Runs& runs_;
+    std::vector<Row> rows_;
+};
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+std::string hex_vector(unsigned vector)
+{
+    std::ostringstream out;
+    out << "0x" << std::hex << vector;
+    return out.str();
+}
+
+template <typename Map>
+std::optional<std::string> number_at(const Map& map,
+                                     const typename Map::key_type& key)
+{
+    const auto found = map.find(key);
+    if (found == map.end()) return number(0);
+    return number(found->second);
+}
+
+/// Keys of one map over all runs, those with the largest values first.
+template <typename Get>
+std::vector<std::string> keys_by_size(const Runs& runs, Get get)
+{
+    std::map<std::string, std::uint64_t> largest;
+    for (const Run* run : runs)
+        for (const auto& [key, value] : get(*run))
+            largest[key] = std::max(largest[key], value);
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : largest)
+        if (value != 0) keys.push_back(key);
+    std::ranges::stable_sort(keys, [&](const auto& a, const auto& b) {
+        return largest[a] > largest[b];
+    });
+    return keys;
+}
+
+void add_events(Table& table, const Runs& runs)
+{
+    table.section("events aimed at them");
+    const auto keys =
+        keys_by_size(runs, [](const Run& run) { return run.events; });
+    for (const auto& key : keys)
+        table.row(key,
+                  [&](const Run& run) { return number_at(run.events, key); });
+    if (keys.empty()) table.section(kNothing);
+}
+
+void add_interrupts(Table& table, const Runs& runs)
+{
+    table.section("interrupts they took");
+    std::map<std::string, std::string> descriptions;
+    for (const Run* run : runs)
+        descriptions.insert(run->descriptions.begin(), run->descriptions.end());
+    const auto keys =
+        keys_by_size(runs, [](const Run& run) { return run.interrupts; });
+    for (const auto& key : keys)
+        table.row(key + "  " + descriptions[key], [&](const Run& run) {
+            return number_at(run.interrupts, key);
+        });
+    if (keys.empty()) table.section(kNothing);
+}
+
+void add_verdicts(Table& table, const Runs& runs)
+{
+    table.section("the VMM's verdicts");
+    std::set<unsigned> vectors;
+    for (const Run* run : runs)
+        if (run->verdicts)
+            for (const auto& [vector, verdicts] : *run->verdicts)
+                vectors.insert(vector);
+    for (const unsigned vector : vectors)
+        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v) {
+            const auto count =
+                [&](const Run& run) -> std::optional<std::uint64_t> {
+                if (!run.verdicts) return std::nullopt;
+                const auto found = run.verdicts->find(vector);
+                if (found == run.verdicts->end()) return 0;
+                return found->second.count[v];
+            };
+            // What was never decided is not worth a line.
+            if (v > IPIDEFER_DELIVERED_IN_KERNEL &&
+                std::ranges::none_of(runs, [&](const Run* run) {
+                    return count(*run).value_or(0) != 0;
+                }))
+                continue;
+            table.row(
+                hex_vector(vector) + "  " +
+                    ipidefer_verdict_name(static_cast<ipidefer_verdict>(v)),
+                [&](const Run& run) -> std::optional<std::string> {
+                    const auto n = count(run);
+                    if (!n) return std::nullopt;
+                    return number(*n);
+                });
+        }
+    if (vectors.empty()) table.section(kNothing);
+}
+
+std::string milliseconds(std::uint64_t ns)
+{
+    std::ostringstream out;
+    out.setf(std::ios::fixed);
+    out.precision(2);
+    out << static_cast<double>(ns) / 1e6;
+    return out.str();
+}
+
+void add_loops(Table& table, const Runs& runs)
+{
+    table.section("their loops, by the clock (the host's noise included)");
+    for (const unsigned cpu : runs.front()->isolated) {
+        const auto seen = [cpu](const Run& run) -> std::optional<LoopReport> {
+            const auto found = run.loops.find(cpu);
+            if (found == run.loops.end()) return std::nullopt;
+            return found->second;
+        };
+        const std::string vcpu = "vCPU " + std::to_string(cpu);
+        table.row(vcpu + "  gaps > 10 us",
+                  [&](const Run& run) -> std::optional<std::string> {
+                      const auto loop = seen(run);
+                      if (!loop) return std::nullopt;
+                      return number(loop->interruptions);
+                  });
+        table.row(vcpu + "  longest, ms",
+                  [&](const Run& run) -> std::optional<std::string> {
+                      const auto loop = seen(run);
+                      if (!loop) return std::nullopt;
+                      return milliseconds(loop->longest_ns);
+                  });
+    }
+}
+
+void add_nested(Table& table, const Runs& runs)
+{
+    table.section("their nested guests, by the kernel's KVM");
+    for (const unsigned cpu : runs.front()->isolated) {
+        const auto value = [cpu](auto get) {
+            return [cpu, get](const Run& run) -> std::optional<std::string> {
+                const auto found = run.nested.find(cpu);
+                if (found == run.nested.end()) return std::nullopt;
+                return get(found->second);
+            };
+        };
+        const std::string vcpu = "vCPU " + std::to_string(cpu);
+        table.row(vcpu + "  exits", value([](const NestedRun& nested) {
+                      return number(nested.exits);
+                  }));
+        table.row(vcpu + "  forced by interrupts",
+                  value([](const NestedRun& nested) {
+                      return number(nested.interrupt_exits);
+                  }));
+        table.row(vcpu + "  context", value([](const NestedRun& nested) {
+                      return nested.before == nested.after
+                                 ? nested.after
+                                 : nested.before + ", " + nested.after;
+                  }));
+    }
+}
+
+std::string mode_title(const Run& run)
+{
+    std::string title{name(run.mode)};
+    if (!run.guest_mode) return title + " (n/a)";
+    if (*run.guest_mode != run.mode)
+        title += " (ran " + std::string{name(*run.guest_mode)} + ')';
+    return title;
+}
+
+std::string render(const std::string& workload, const Runs& runs)
+{
+    Table table{runs};
+    table.section("workload " + workload + ", isolated vCPUs " +
+                  format_cpulist(runs.front()->isolated));
+    table.summary("", mode_title);
+    add_events(table, runs);
+    add_interrupts(table, runs);
+    add_verdicts(table, runs);
+    if (std::ranges::any_of(
+            runs, [](const Run* run) { return !run->nested.empty(); }))
+        add_nested(table, runs);
+    else
+        add_loops(table, runs);
+    table.summary("guest and VMM agree",
+                  [](const Run& run) -> std::optional<std::string> {
+                      if (!run.disagreements.empty()) return "NO";
+                      // A kernel without ipi_defer has nothing to compare.
+                      if (!run.guest_mode) return std::nullopt;
+                      return "yes";
+                  });
+    return table.text();
+}
+
+}  // namespace
+
+std::string render_tables(const std::vector<Run>& runs)
+{
+    std::string text;
+    std::set<std::string> done;
+    for (const auto& first : runs) {
+        if (!done.insert(first.workload).second) continue;
+        Runs same;
+        for (const auto& run : runs)
+            if (run.workload == first.workload) same.push_back(&run);
+        if (!text.empty()) text += '\n';
+        text += render(first.workload, same);
+        for (const Run* run : same)
+            for (const auto& what : run->disagreements)
+                text +=
+                    "  " + std::string{name(run->mode)} + ": " + what + '\n';
+    }
+    return text;
+}
+
+}  // namespace ipidefer::lab

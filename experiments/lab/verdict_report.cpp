@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/verdict_report.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/failure.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+using nlohmann::json;
+
+VmmBinding parse_binding(const json& b)
+{
+    return {b.at("vector").get<unsigned>(),
+            b.at("accept-mask").get<std::uint32_t>(),
+            b.at("accept-value").get<std::uint32_t>(),
+            b.at("work-bit").get<std::uint32_t>()};
+}
+
+Verdicts parse_counters(const json& counters)
+{
+    Verdicts verdicts;
+    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
+        counters.at(ipidefer_verdict_name(static_cast<ipidefer_verdict>(v)))
+            .get_to(verdicts.count[v]);
+    return verdicts;
+}
+
+}  // namespace
+
+std::uint64_t Verdicts::recorded() const noexcept
+{
+    return count[IPIDEFER_DEFERRED] + count[IPIDEFER_COALESCED];
+}
+
+std::uint64_t Verdicts::delivered() const noexcept
+{
+    std::uint64_t sum = 0;
+    for (unsigned v = IPIDEFER_DELIVERED_IN_KERNEL; v < IPIDEFER_VERDICTS; ++v)
+        sum += count[v];
+    return sum;
+}
+
+Verdicts& Verdicts::operator+=(const Verdicts& other) noexcept
+{
+    for (unsigned v = 0; v < IPIDEFER_VERDICTS; ++v) count[v] += other.count[v];
+    return *this;
+}
+
+Verdicts operator-(const Verdicts& after, const Verdicts& before) noexcept
+{
+    Verdicts difference;
+    for (unsigned v = 0; v < IPIDEFER_VERDICTS; ++v)
+        if (after.count[v] > before.count[v])
+            difference.count[v] = after.count[v] - before.count[v];
+    return difference;
+}
+
+VmmReport parse_ipi_defer(const json& answer)
+{
+    VmmReport report;
+    try {
+        for (const auto& cpu : answer.at("cpus")) {
+            VmmCpu& parsed = report[cpu.at("cpu-index").get<unsigned>()];
+            cpu.at("isolated").get_to(parsed.isolated);
+            for (const auto& binding : cpu.at("bindings"))
+                parsed.bindings.push_back(parse_binding(binding));
+            for (const auto& counters : cpu.at("counters")) {
+                const auto vector = counters.at("vector").get<unsigned>();
+                parsed.by_vector[vector] = parse_counters(counters);
+                if (const auto merged = counters.find("merged");
+                    merged != counters.end())
+                    parsed.merged[vector] = merged->get<std::uint64_t>();
+            }
+        }
+    } catch (const json::exception& error) {
+        throw Failure{Exit::kCannotRun,
+                      std::string{"QEMU's answer to query-ipi-defer is not "
+                                  "what the lab expects: "} +
+                          error.what()};
+    }
+    return report;
+}
+
+}  // namespace ipidefer::lab
