@@ -54,12 +54,12 @@ std::uint64_t interrupts_of(const Snapshot& snapshot, unsigned cpu,
     return taken == found->second.taken.end() ? 0 : taken->second;
 }
 
-Verdicts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
+terms::VerdictCounts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
 {
     const VmmCpu* const seen = vmm_cpu(snapshot, cpu);
     if (seen == nullptr) return {};
     const auto counted = seen->by_vector.find(vector);
-    return counted == seen->by_vector.end() ? Verdicts{} : counted->second;
+    return counted == seen->by_vector.end() ? terms::VerdictCounts{} : counted->second;
 }
 
 /// How many of the deliveries of a vector were no interrupts of their own; nothing
@@ -190,7 +190,7 @@ class Checks {
             say("has nothing registered with the VMM");
             return;
         }
-        const Verdicts vmm = verdicts_of(at_.c, cpu_, binding->vector) -
+        const terms::VerdictCounts vmm = verdicts_of(at_.c, cpu_, binding->vector) -
                              verdicts_of(at_.a, cpu_, binding->vector);
         equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
               "deferred, coalesced and delivered by the VMM (I1)");
@@ -208,12 +208,12 @@ class Checks {
         for (const auto verdict :
              {IPIDEFER_DELIVERED_NOT_ISOLATED, IPIDEFER_DELIVERED_NOT_BOUND,
               IPIDEFER_DELIVERED_POLICY, IPIDEFER_DELIVERED_BAD_WORD})
-            if (vmm.count[verdict] != 0)
-                say("the VMM's verdict was " + str(vmm.count[verdict]) +
+            if (vmm[verdict] != 0)
+                say("the VMM's verdict was " + str(vmm[verdict]) +
                     " times " + ipidefer_verdict_name(verdict));
         // Of the bits set since A, those that C does not show were flushed; a
         // bit that A shows was too.
-        const std::uint64_t set = vmm.count[IPIDEFER_DEFERRED] +
+        const std::uint64_t set = vmm[IPIDEFER_DEFERRED] +
                                   (pending(at_.a, cpu_, work_) ? 1u : 0u);
         equal(flushed() + (pending(at_.c, cpu_, work_) ? 1u : 0u),
               "flushed or pending", set,
@@ -257,10 +257,10 @@ class Checks {
     {
         const VmmBinding* binding = binding_of(at_.b, cpu_, work_);
         if (binding == nullptr) return false;
-        const Verdicts vmm = verdicts_of(at_.b, cpu_, binding->vector) -
+        const terms::VerdictCounts vmm = verdicts_of(at_.b, cpu_, binding->vector) -
                              verdicts_of(at_.a, cpu_, binding->vector);
         return vmm.delivered() != 0 &&
-               vmm.delivered() == vmm.count[IPIDEFER_DELIVERED_IN_KERNEL];
+               vmm.delivered() == vmm[IPIDEFER_DELIVERED_IN_KERNEL];
     }
 
     [[nodiscard]] std::uint64_t taken_by_loop(std::string_view row) const
@@ -307,7 +307,7 @@ void segment_agrees(const Snapshot& at, const std::string& which,
         const auto qmp = by_qmp.find(key);
         const auto segment = at.segment->find(key);
         if (qmp != by_qmp.end() && segment != at.segment->end() &&
-            qmp->second.count == segment->second.count)
+            qmp->second == segment->second)
             continue;
         found.push_back("vCPU " + std::to_string(key.first) + ", vector " +
                         std::to_string(key.second) +

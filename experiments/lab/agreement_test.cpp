@@ -21,7 +21,7 @@ WorkStats& row(Snapshot& at, unsigned cpu)
 
 std::uint64_t& verdict(Snapshot& at, unsigned cpu, ipidefer_verdict which)
 {
-    return at.vmm->at(cpu).by_vector[kVector].count[which];
+    return at.vmm->at(cpu).by_vector[kVector][which];
 }
 
 Sentences check(Mode mode, const Snapshots& at)
@@ -89,9 +89,9 @@ TEST(Agreement, SegmentThatSaysSomethingElseIsSaid)
 {
     auto at = good_run(Mode::kHv);
     add_segments(at);
-    ++at.b.segment->at({2, kVector}).count[IPIDEFER_COALESCED];
+    ++at.b.segment->at({2, kVector})[IPIDEFER_COALESCED];
     at.c.segment->erase({3, kVector});
-    (*at.c.segment)[{1, kVector}].count[IPIDEFER_DEFERRED] = 1;
+    (*at.c.segment)[{1, kVector}][IPIDEFER_DEFERRED] = 1;
     EXPECT_EQ(check(Mode::kHv, at),
               (Sentences{"vCPU 2, vector 245: its verdicts by QMP and in the "
                          "segment differ after the workload",
@@ -106,7 +106,7 @@ TEST(Agreement, SegmentReadWhileIpisCameIsNotCompared)
     auto at = good_run(Mode::kHv);
     add_segments(at);
     at.b.consistent = false;
-    ++at.b.segment->at({2, kVector}).count[IPIDEFER_COALESCED];
+    ++at.b.segment->at({2, kVector})[IPIDEFER_COALESCED];
     EXPECT_EQ(check(Mode::kHv, at).size(), 1u) << "that it was not consistent";
 }
 
@@ -407,7 +407,7 @@ TEST(Agreement, VmmThatDecidesForAGuestInAnotherModeIsSaid)
     auto at = good_run(Mode::kGuest);
     at.a.vmm.emplace();
     at.c.vmm.emplace();
-    (*at.c.vmm)[0].by_vector[kVector].count[IPIDEFER_DEFERRED] = 3;
+    (*at.c.vmm)[0].by_vector[kVector][IPIDEFER_DEFERRED] = 3;
     EXPECT_EQ(check(Mode::kGuest, at),
               Sentences{"vCPU 0, vector 245: the VMM decided 3 times, though "
                         "this guest does not use it"});

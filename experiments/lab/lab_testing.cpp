@@ -39,7 +39,7 @@ Snapshot moment(Mode mode, std::uint64_t requests, std::uint64_t flushes,
         auto& vmm = (*at.vmm)[cpu];
         vmm.isolated = true;
         vmm.bindings = {{kVector, 0x42, 0x02, 0x04}};
-        auto& count = vmm.by_vector[kVector].count;
+        auto& count = vmm.by_vector[kVector];
         count[IPIDEFER_DELIVERED_IN_KERNEL] = kBase;
         count[IPIDEFER_DEFERRED] = requests != 0 ? 1 : 0;
         count[IPIDEFER_COALESCED] = requests != 0 ? requests - 1 : 0;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/failure.hpp"
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 
 namespace ipidefer::lab {
@@ -15,21 +16,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr unsigned kMostCpus = 64;  // NR_CPUS of the lab's kernel
-constexpr unsigned kLeastMemoryMb = 128;
-constexpr unsigned kMostMemoryMb = 64 * 1024;
+constexpr unsigned kLeastMemoryMib = 128;
+constexpr unsigned kMostMemoryMib = 64 * 1024;
 constexpr unsigned kShortestTimeout = 5;
 constexpr unsigned kLongestTimeout = 24 * 3600;
 constexpr unsigned kMostRetries = 100;
 constexpr char kDefaultWorkload[] = "mixed";
 // What is deferred for a vCPU that runs a guest, and nothing else.
 constexpr char kDefaultNestedWorkload[] = "static-keys";
-
-[[noreturn]] void refuse(const std::string& option, const std::string& why)
-{
-    throw Failure{Exit::kCannotRun, option + ": " + why};
-}
-
-std::string in_quotes(const std::string& text) { return "'" + text + "'"; }
 
 std::vector<Mode> check_modes(const std::string& text)
 {
@@ -40,41 +34,21 @@ std::vector<Mode> check_modes(const std::string& text)
         const std::string word{left.substr(0, comma)};
         const auto mode = mode_of(word);
         if (!mode)
-            refuse("--modes",
+            refuse_option("--modes",
                    in_quotes(word) + " is not one of off, guest, hv");
         if (std::ranges::find(modes, *mode) != modes.end())
-            refuse("--modes", in_quotes(word) + " is there twice");
+            refuse_option("--modes", in_quotes(word) + " is there twice");
         modes.push_back(*mode);
         if (comma == std::string_view::npos) return modes;
         left.remove_prefix(comma + 1);
     }
 }
 
-std::string check_memory(const std::string& text)
-{
-    const bool gigabytes = text.ends_with('G');
-    const auto number = gigabytes || text.ends_with('M')
-                            ? number_of<unsigned>(std::string_view{text}.substr(
-                                  0, text.size() - 1))
-                            : std::nullopt;
-    if (!number)
-        refuse("--mem", in_quotes(text) +
-                            " is not a number of megabytes or "
-                            "gigabytes, as in 512M or 2G");
-    if (*number > kMostMemoryMb ||
-        (gigabytes ? *number * 1024 : *number) < kLeastMemoryMb ||
-        (gigabytes ? *number * 1024 : *number) > kMostMemoryMb)
-        refuse("--mem", in_quotes(text) + " is not within " +
-                            std::to_string(kLeastMemoryMb) + "M and " +
-                            std::to_string(kMostMemoryMb / 1024) + "G");
-    return text;
-}
-
 fs::path readable(const std::string& option, const fs::path& path)
 {
     std::error_code error;
     if (!fs::is_regular_file(path, error) || ::access(path.c_str(), R_OK) != 0)
-        refuse(option, in_quotes(path.string()) + " is not a readable file");
+        refuse_option(option, in_quotes(path.string()) + " is not a readable file");
     return path;
 }
 
@@ -82,7 +56,7 @@ fs::path folder(const std::string& option, const fs::path& path)
 {
     std::error_code error;
     if (!fs::is_directory(path, error))
-        refuse(option, in_quotes(path.string()) + " is not a folder");
+        refuse_option(option, in_quotes(path.string()) + " is not a folder");
     return path;
 }
 
@@ -92,7 +66,7 @@ std::string or_environment(const std::string& value, const char* variable,
     if (!value.empty()) return value;
     const char* found = std::getenv(variable);
     if (found == nullptr || *found == '\0')
-        refuse(option, std::string{"not given, and "} + variable +
+        refuse_option(option, std::string{"not given, and "} + variable +
                            " is not set in the environment");
     return found;
 }
@@ -102,14 +76,14 @@ Accel check_accel(const std::string& text)
     // An ICR write is seen where QEMU emulates the local APIC: with TCG.
     if (text == "auto" || text == "tcg") return Accel::kTcg;
     if (text == "kvm") return Accel::kKvm;
-    refuse("--accel", in_quotes(text) + " is not one of auto, tcg, kvm");
+    refuse_option("--accel", in_quotes(text) + " is not one of auto, tcg, kvm");
 }
 
 fs::path check_qemu(const std::string& given)
 {
     const fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
     if (::access(path.c_str(), X_OK) != 0 || fs::is_directory(path))
-        refuse("--qemu", in_quotes(path.string()) + " is not a program");
+        refuse_option("--qemu", in_quotes(path.string()) + " is not a program");
     return path;
 }
 
@@ -135,7 +109,7 @@ std::vector<Workload> check_workloads(const std::vector<std::string>& given,
             if (!fs::is_regular_file(text, error)) {
                 std::string names;
                 for (const auto& name : built_in) names += ' ' + name;
-                refuse(
+                refuse_option(
                     "--workload",
                     in_quotes(text) + " is neither a file nor one of:" + names);
             }
@@ -145,7 +119,7 @@ std::vector<Workload> check_workloads(const std::vector<std::string>& given,
             workloads,
             [&](const auto& other) { return other.name == workload.name; });
         if (twice)
-            refuse("--workload", "two are named " + in_quotes(workload.name));
+            refuse_option("--workload", "two are named " + in_quotes(workload.name));
         workloads.push_back(std::move(workload));
     }
     return workloads;
@@ -214,16 +188,17 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     Options options;
     options.modes = check_modes(raw.modes);
     if (raw.cpus < 2 || raw.cpus > kMostCpus)
-        refuse("--cpus", std::to_string(raw.cpus) + " is not within 2 and " +
+        refuse_option("--cpus", std::to_string(raw.cpus) + " is not within 2 and " +
                              std::to_string(kMostCpus));
     options.cpus = raw.cpus;
     options.isolated = parse_cpulist(raw.isolated, raw.cpus);
     options.housekeeping = complement(options.isolated, raw.cpus);
     // Linux boots on CPU 0, and keeps time there.
     if (options.isolated.contains(0))
-        refuse("--isolated", in_quotes(raw.isolated) +
+        refuse_option("--isolated", in_quotes(raw.isolated) +
                                  " names CPU 0, which is always housekeeping");
-    options.memory = check_memory(raw.memory);
+    (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
+    options.memory = raw.memory;
     options.accel = check_accel(raw.accel);
     options.qemu = check_qemu(raw.qemu);
 
@@ -246,27 +221,27 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
         guest_programs);
     options.nested = raw.nested;
     if (raw.nested && options.accel != Accel::kTcg)
-        refuse("--nested",
+        refuse_option("--nested",
                "needs --accel tcg, where QEMU emulates virtualization");
     if (raw.nested && !options.modules)
-        refuse("--nested",
+        refuse_option("--nested",
                "needs KVM's modules: a --kernel folder, or --modules");
     options.name =
         raw.name.empty() ? "lab-" + std::to_string(::getpid()) : raw.name;
     if (options.name.size() >= IPIDEFER_SEGMENT_NAME)
-        refuse("--name", in_quotes(raw.name) + " is longer than " +
+        refuse_option("--name", in_quotes(raw.name) + " is longer than " +
                              std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
                              " bytes");
     options.shm_folder = raw.shm_folder;
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)
-        refuse("--timeout", std::to_string(raw.timeout) + " is not within " +
+        refuse_option("--timeout", std::to_string(raw.timeout) + " is not within " +
                                 std::to_string(kShortestTimeout) + " and " +
                                 std::to_string(kLongestTimeout) + " seconds");
     options.timeout = raw.timeout;
     if (raw.retries > kMostRetries)
-        refuse("--retries", std::to_string(raw.retries) + " is more than " +
+        refuse_option("--retries", std::to_string(raw.retries) + " is more than " +
                                 std::to_string(kMostRetries));
     options.retries = raw.retries;
     options.guest_programs = guest_programs;

@@ -1,40 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/lab/report_json.hpp"
 
-#include <array>
-#include <cstdio>
-#include <string_view>
+#include <string>
+
+#include "vmm/terms/names.hpp"
+#include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::lab {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kDelivered = "delivered-";
-
-std::string vector_key(unsigned vector)
-{
-    std::array<char, 16> text;
-    std::snprintf(text.data(), text.size(), "0x%02x", vector);
-    return text.data();
-}
-
 Json mode_json(const std::optional<Mode>& mode)
 {
     return mode ? Json(name(*mode)) : Json(nullptr);
 }
 
-Json verdicts_json(const Verdicts& verdicts)
+Json verdicts_json(const terms::VerdictCounts& verdicts)
 {
     Json json = Json::object();
-    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v) {
-        const std::string_view verdict =
-            ipidefer_verdict_name(static_cast<ipidefer_verdict>(v));
-        if (verdict.starts_with(kDelivered))
-            json["delivered"][std::string{verdict.substr(kDelivered.size())}] =
-                verdicts.count[v];
+    for (const ipidefer_verdict v : terms::kCountedVerdicts) {
+        const auto [verdict, reason] = terms::verdict_words(v);
+        if (reason.empty())
+            json[std::string{verdict}] = verdicts[v];
         else
-            json[std::string{verdict}] = verdicts.count[v];
+            json[std::string{verdict}][std::string{reason}] = verdicts[v];
     }
     return json;
 }
@@ -44,10 +34,10 @@ Json vmm_json(const Run& run)
     if (!run.verdicts) return nullptr;
     Json by_vector = Json::object();
     for (const auto& [vector, verdicts] : *run.verdicts)
-        by_vector[vector_key(vector)] = verdicts_json(verdicts);
+        by_vector[terms::vector_number(static_cast<std::uint8_t>(vector))] = verdicts_json(verdicts);
     Json merged = nullptr;
     for (const auto& [vector, count] : run.merged)
-        merged[vector_key(vector)] = count;
+        merged[terms::vector_number(static_cast<std::uint8_t>(vector))] = count;
     return {{"verdicts", by_vector}, {"merged", merged}};
 }
 

@@ -18,10 +18,10 @@ std::uint64_t taken_on(const Interrupts& interrupts, const std::string& row,
     return sum;
 }
 
-std::map<unsigned, Verdicts> verdicts_on(const VmmReport& report,
+std::map<unsigned, terms::VerdictCounts> verdicts_on(const VmmReport& report,
                                          const CpuSet& cpus)
 {
-    std::map<unsigned, Verdicts> sums;
+    std::map<unsigned, terms::VerdictCounts> sums;
     for (const auto& [cpu, seen] : report)
         if (cpus.contains(cpu))
             for (const auto& [vector, verdicts] : seen.by_vector)
@@ -82,7 +82,7 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
             const auto base = before.find(vector);
             run.verdicts->emplace(
                 vector,
-                after - (base == before.end() ? Verdicts{} : base->second));
+                after - (base == before.end() ? terms::VerdictCounts{} : base->second));
         }
         run.merged = merged_on(*at.b.vmm, isolated);
         for (const auto& [vector, count] : merged_on(*at.a.vmm, isolated))

@@ -43,7 +43,7 @@ struct Run {
     /// Of the nested guest on each isolated vCPU; empty without --nested.
     std::map<unsigned, NestedRun> nested;
     /// Vector -> verdicts for isolated vCPUs; nothing without the object.
-    std::optional<std::map<unsigned, Verdicts>> verdicts;
+    std::optional<std::map<unsigned, terms::VerdictCounts>> verdicts;
     /// Vector -> deliveries to isolated vCPUs that found it pending; no entry
     /// where the VMM does not count them.
     std::map<unsigned, std::uint64_t> merged;

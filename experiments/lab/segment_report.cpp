@@ -10,12 +10,9 @@ SegmentReport read_segment(const segment::OpenVm& vm)
     const auto typed = segment.typed();
     for (std::size_t i = 0; i < typed.size(); ++i)
         for (unsigned vcpu = 0; vcpu < segment.vcpus(); ++vcpu) {
-            const segment::Counters counters =
-                segment.counters(i, typed[i], vcpu);
-            if (counters.sum() == 0) continue;
-            Verdicts& verdicts = report[{vcpu, typed[i]}];
-            for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
-                verdicts.count.at(v) = counters.of(v);
+            terms::VerdictCounts counts = segment.counters(i, typed[i], vcpu);
+            counts.max_age = 0;  // query-ipi-defer does not have it
+            if (counts.sum() != 0) report[{vcpu, typed[i]}] += counts;
         }
     vm.check();
     return report;

@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "vmm/terms/vectors.hpp"
+
 namespace ipidefer::lab {
 namespace {
 
@@ -71,13 +73,6 @@ class Table {
 
 std::string number(std::uint64_t n) { return std::to_string(n); }
 
-std::string hex_vector(unsigned vector)
-{
-    std::ostringstream out;
-    out << "0x" << std::hex << vector;
-    return out.str();
-}
-
 template <typename Map>
 std::optional<std::string> number_at(const Map& map,
                                      const typename Map::key_type& key)
@@ -139,13 +134,13 @@ void add_verdicts(Table& table, const Runs& runs)
             for (const auto& [vector, verdicts] : *run->verdicts)
                 vectors.insert(vector);
     for (const unsigned vector : vectors)
-        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v) {
+        for (const ipidefer_verdict v : terms::kCountedVerdicts) {
             const auto count =
                 [&](const Run& run) -> std::optional<std::uint64_t> {
                 if (!run.verdicts) return std::nullopt;
                 const auto found = run.verdicts->find(vector);
                 if (found == run.verdicts->end()) return 0;
-                return found->second.count[v];
+                return found->second[v];
             };
             // What was never decided is not worth a line.
             if (v > IPIDEFER_DELIVERED_IN_KERNEL &&
@@ -154,8 +149,8 @@ void add_verdicts(Table& table, const Runs& runs)
                 }))
                 continue;
             table.row(
-                hex_vector(vector) + "  " +
-                    ipidefer_verdict_name(static_cast<ipidefer_verdict>(v)),
+                terms::vector_number(static_cast<std::uint8_t>(vector)) + "  " +
+                    ipidefer_verdict_name(v),
                 [&](const Run& run) -> std::optional<std::string> {
                     const auto n = count(run);
                     if (!n) return std::nullopt;

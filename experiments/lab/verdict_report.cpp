@@ -18,44 +18,15 @@ VmmBinding parse_binding(const json& b)
             b.at("work-bit").get<std::uint32_t>()};
 }
 
-Verdicts parse_counters(const json& counters)
+terms::VerdictCounts parse_counters(const json& counters)
 {
-    Verdicts verdicts;
-    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
-        counters.at(ipidefer_verdict_name(static_cast<ipidefer_verdict>(v)))
-            .get_to(verdicts.count[v]);
-    return verdicts;
+    terms::VerdictCounts counts;
+    for (const ipidefer_verdict verdict : terms::kCountedVerdicts)
+        counters.at(ipidefer_verdict_name(verdict)).get_to(counts[verdict]);
+    return counts;
 }
 
 }  // namespace
-
-std::uint64_t Verdicts::recorded() const noexcept
-{
-    return count[IPIDEFER_DEFERRED] + count[IPIDEFER_COALESCED];
-}
-
-std::uint64_t Verdicts::delivered() const noexcept
-{
-    std::uint64_t sum = 0;
-    for (unsigned v = IPIDEFER_DELIVERED_IN_KERNEL; v < IPIDEFER_VERDICTS; ++v)
-        sum += count[v];
-    return sum;
-}
-
-Verdicts& Verdicts::operator+=(const Verdicts& other) noexcept
-{
-    for (unsigned v = 0; v < IPIDEFER_VERDICTS; ++v) count[v] += other.count[v];
-    return *this;
-}
-
-Verdicts operator-(const Verdicts& after, const Verdicts& before) noexcept
-{
-    Verdicts difference;
-    for (unsigned v = 0; v < IPIDEFER_VERDICTS; ++v)
-        if (after.count[v] > before.count[v])
-            difference.count[v] = after.count[v] - before.count[v];
-    return difference;
-}
 
 VmmReport parse_ipi_defer(const json& answer)
 {

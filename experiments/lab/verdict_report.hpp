@@ -2,29 +2,14 @@
 // What the VMM says it did with typed IPIs: the answer to query-ipi-defer.
 #pragma once
 
-#include <ipidefer/ipidefer.h>
-
-#include <array>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
+#include "vmm/terms/verdict_counts.hpp"
+
 namespace ipidefer::lab {
-
-/// How many IPIs of one vector to one vCPU ended in each way.
-struct Verdicts {
-    /// By ipidefer_verdict; passed IPIs are not counted, and stay 0.
-    std::array<std::uint64_t, IPIDEFER_VERDICTS> count{};
-
-    [[nodiscard]] std::uint64_t recorded() const noexcept;
-    [[nodiscard]] std::uint64_t delivered() const noexcept;
-
-    Verdicts& operator+=(const Verdicts& other) noexcept;
-    /// Counters only grow; a difference that is negative is 0.
-    friend Verdicts operator-(const Verdicts& after,
-                              const Verdicts& before) noexcept;
-};
 
 struct VmmBinding {
     unsigned vector = 0;
@@ -43,7 +28,7 @@ struct VmmCpu {
     bool isolated = false;
     /// In the order in which the guest registered them.
     std::vector<VmmBinding> bindings;
-    std::map<unsigned, Verdicts> by_vector;
+    std::map<unsigned, terms::VerdictCounts> by_vector;
     /// By vector: of those delivered, how many found it pending in the local
     /// APIC, so that the vCPU takes one interrupt for both. Has no entry where
     /// the VMM does not see that.

@@ -44,7 +44,7 @@ void show(const std::vector<VmStatus>& vms)
     for (const VmStatus& vm : vms) {
         const auto total = vm.total();
         const auto suppressed =
-            total.of(IPIDEFER_DEFERRED) + total.of(IPIDEFER_COALESCED);
+            total[IPIDEFER_DEFERRED] + total[IPIDEFER_COALESCED];
         const std::string isolated = vm.policy.isolated.empty()
                                          ? "-"
                                          : format_cpulist(vm.policy.isolated);

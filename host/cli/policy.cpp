@@ -5,7 +5,7 @@
 
 #include "base/failure.hpp"
 #include "host/cli/command.hpp"
-#include "host/segment/policy_options.hpp"
+#include "vmm/terms/policy_text.hpp"
 #include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
@@ -13,7 +13,7 @@ namespace {
 
 struct PolicyOptions {
     std::string vm;
-    RawPolicy policy;
+    terms::RawPolicy policy;
     bool json = false;
 };
 
@@ -21,17 +21,17 @@ int run_policy(const PolicyOptions& options, const segment::Place& place)
 {
     const bool change = !options.policy.empty();
     segment::OpenVm vm{place, options.vm, change};
-    const segment::Policy before = read_policy(vm.segment());
+    const terms::Policy before = read_policy(vm.segment());
     if (change) {
         // Dead VMs have no next decision.
         if (const auto life = vm.life();
             life == segment::Life::kGone || life == segment::Life::kEnded)
             throw Failure{Exit::kCannotRun,
                           "VM '" + vm.label() + "' does not run any more"};
-        apply(check_policy(options.policy, vm.segment().vcpus()), vm.policy(),
+        apply(terms::check_policy(options.policy, vm.segment().vcpus()), vm.policy(),
               vm.segment().vcpus());
     }
-    const segment::Policy after = read_policy(vm.segment());
+    const terms::Policy after = read_policy(vm.segment());
     vm.check();
     if (options.json) {
         std::cout << segment::dump(to_json(after), 2) << '\n';
@@ -52,7 +52,7 @@ Run add_policy(CLI::App& app, const segment::Place& place)
         app.add_subcommand("policy", "show or change what a VM may defer");
     const auto options = std::make_shared<PolicyOptions>();
     policy->add_option("vm", options->vm, "VM")->required();
-    RawPolicy& raw = options->policy;
+    terms::RawPolicy& raw = options->policy;
     policy->add_option("--isolated", raw.isolated,
                        "vCPUs to defer for, as in 2-5,^3; none");
     policy->add_option("--user", raw.user, "defer in userspace: on, off");

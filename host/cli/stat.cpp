@@ -13,12 +13,12 @@
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
-#include "host/segment/vectors.hpp"
+#include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::cli {
 namespace {
 
-using segment::Counters;
+using terms::VerdictCounts;
 using segment::OpenVm;
 using segment::VcpuStatus;
 using segment::VmStatus;
@@ -64,13 +64,13 @@ void subtract(std::vector<VmStatus>& now, const std::vector<VmStatus>& before)
 }
 
 void row(const std::string& who, const std::string& vector,
-         const Counters& counters, const std::string& context,
+         const VerdictCounts& counters, const std::string& context,
          const std::string& oldest)
 {
     std::cout << std::left << std::setw(6) << who << std::setw(13) << vector
               << std::right;
-    for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
-        std::cout << std::setw(11) << counters.of(v);
+    for (const ipidefer_verdict v : terms::kCountedVerdicts)
+        std::cout << std::setw(11) << counters[v];
     std::cout << std::setw(9) << counters.max_age << "  " << std::left
               << std::setw(8) << context << std::right << std::setw(10)
               << oldest << '\n';
@@ -98,11 +98,11 @@ void show(const VmStatus& vm)
         const std::string oldest =
             vcpu.oldest_pending ? format_duration(*vcpu.oldest_pending) : "-";
         for (const auto& [vector, counters] : vcpu.by_vector)
-            row(std::to_string(vcpu.vcpu), segment::vector_name(vector),
+            row(std::to_string(vcpu.vcpu), terms::vector_name(vector),
                 counters, vcpu.context, oldest);
     }
     for (const auto& [vector, counters] : vm.out_of_range)
-        row("none", segment::vector_name(vector), counters, "-", "-");
+        row("none", terms::vector_name(vector), counters, "-", "-");
 }
 
 void show(const std::vector<VmStatus>& vms, const StatOptions& options)

@@ -12,11 +12,11 @@
 namespace ipidefer::cli {
 namespace {
 
-using segment::Counters;
+using terms::VerdictCounts;
 using segment::VmStatus;
 
 /// Zeroes for one that is new, or restarted.
-Counters earlier(const std::vector<VmStatus>& before, const VmStatus& vm,
+VerdictCounts earlier(const std::vector<VmStatus>& before, const VmStatus& vm,
                  std::size_t vcpu)
 {
     for (const VmStatus& old : before)
@@ -35,13 +35,13 @@ TopTable::TopTable(const std::vector<VmStatus>& before,
     for (const VmStatus& vm : now)
         for (std::size_t i = 0; i < vm.vcpus.size(); ++i) {
             const segment::VcpuStatus& vcpu = vm.vcpus[i];
-            Counters since = vcpu.total();
+            VerdictCounts since = vcpu.total();
             since -= earlier(before, vm, i);
             const auto rate = [seconds](std::uint64_t count) {
                 return static_cast<double>(count) / seconds;
             };
-            const auto deferred = since.of(IPIDEFER_DEFERRED);
-            const auto coalesced = since.of(IPIDEFER_COALESCED);
+            const auto deferred = since[IPIDEFER_DEFERRED];
+            const auto coalesced = since[IPIDEFER_COALESCED];
             rows_.push_back({vm.name, vcpu.vcpu, vcpu.isolated, vcpu.context,
                              vcpu.oldest_pending, rate(since.sum()),
                              rate(deferred), rate(coalesced),

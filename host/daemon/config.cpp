@@ -53,9 +53,9 @@ void read_object(const std::string& where, const json& object, const Keys& keys)
     }
 }
 
-RawPolicy policy_from(const std::string& where, const json& object)
+terms::RawPolicy policy_from(const std::string& where, const json& object)
 {
-    RawPolicy raw;
+    terms::RawPolicy raw;
     const auto text = [&where](std::string& to, const char* key) {
         return std::pair{std::string{key},
                          std::function{[&where, &to, key](const json& value) {
@@ -86,7 +86,7 @@ RawPolicy policy_from(const std::string& where, const json& object)
     };
     read_object(where, object, keys);
     try {
-        (void)check_policy(raw, kAnyVm);
+        (void)terms::check_policy(raw, kAnyVm);
     } catch (const Failure& failure) {
         refuse(where, failure.what());
     }
@@ -141,7 +141,7 @@ json parsed(const std::string& text)
 
 }  // namespace
 
-RawPolicy Config::policy_of(const std::string& vm,
+terms::RawPolicy Config::policy_of(const std::string& vm,
                             const std::optional<DomainIdentity>& domain) const
 {
     // As it is, or as it is shown, in case it is not UTF-8.
@@ -221,7 +221,7 @@ Config read_config(const std::filesystem::path& file)
     return parse_config(text.str());
 }
 
-RawPolicy parse_policy(const std::string& text)
+terms::RawPolicy parse_policy(const std::string& text)
 {
     return policy_from("policy", parsed(text));
 }

@@ -34,7 +34,7 @@
 
 #include "host/daemon/domains.hpp"
 #include "host/segment/place.hpp"
-#include "host/segment/policy_options.hpp"
+#include "vmm/terms/policy_text.hpp"
 
 namespace ipidefer::daemon {
 
@@ -56,12 +56,12 @@ struct Config {
     std::set<uid_t> control_users;
     std::set<uid_t> status_users;
     std::string libvirt_uri;
-    std::map<std::string, RawPolicy> domains;
+    std::map<std::string, terms::RawPolicy> domains;
 
     /// @param vm its name, as it is
     /// Of a VM: its own, else its domain's by UUID, else by name, else that of
     /// "*", else an empty one.
-    [[nodiscard]] RawPolicy policy_of(
+    [[nodiscard]] terms::RawPolicy policy_of(
         const std::string& vm,
         const std::optional<DomainIdentity>& domain = std::nullopt) const;
 };
@@ -71,6 +71,6 @@ struct Config {
 [[nodiscard]] Config read_config(const std::filesystem::path& file);
 
 /// A policy as an object of the above. Throws Failure.
-[[nodiscard]] RawPolicy parse_policy(const std::string& json);
+[[nodiscard]] terms::RawPolicy parse_policy(const std::string& json);
 
 }  // namespace ipidefer::daemon

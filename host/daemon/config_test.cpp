@@ -47,7 +47,7 @@ TEST(Config, EveryKeyIsRead)
     EXPECT_EQ(config.audit_log, "/tmp/a");
     EXPECT_EQ(config.control_users, (std::set<uid_t>{0, 107}));
     EXPECT_EQ(config.libvirt_uri, "qemu:///session");
-    const RawPolicy web = config.policy_of("web");
+    const terms::RawPolicy web = config.policy_of("web");
     EXPECT_EQ(web.isolated, "2-3");
     EXPECT_EQ(web.guest, "off");
     EXPECT_EQ(web.max_age, "10ms");

@@ -126,7 +126,7 @@ void Fleet::look(const Found& found, const Config& config)
     if (known != members_.end()) {
         Member& member = **known;
         member.vm.check();
-        const segment::Policy now = read_policy(member.vm.segment());
+        const terms::Policy now = read_policy(member.vm.segment());
         if (now == member.policy) return;
         audit_->policy(member.label, "somebody else",
                        differences(member.policy, now));
@@ -136,7 +136,7 @@ void Fleet::look(const Found& found, const Config& config)
     OpenVm vm = open(found);
     if (vm.life() == Life::kGone || vm.life() == Life::kEnded) return;
     const std::uint64_t pid = vm.segment().identity().pid;
-    const segment::Policy policy = read_policy(vm.segment());
+    const terms::Policy policy = read_policy(vm.segment());
     members_.push_back(
         std::make_unique<Member>(Member{std::move(vm), "", policy}));
     set_sound(found.id);
@@ -151,7 +151,7 @@ void Fleet::look(const Found& found, const Config& config)
 void Fleet::configure(Member& member, const Config& config)
 {
     const std::string& name = member.vm.name();
-    const RawPolicy policy = config.policy_of(name, domain_of(name));
+    const terms::RawPolicy policy = config.policy_of(name, domain_of(name));
     if (policy.empty()) return;
     try {
         (void)change(member, policy, "configuration");
@@ -210,7 +210,7 @@ void Fleet::each_status(
 }
 
 std::vector<std::string> Fleet::change(const std::string& vm,
-                                       const RawPolicy& policy,
+                                       const terms::RawPolicy& policy,
                                        const std::string& by)
 {
     const auto member = std::ranges::find_if(members_, [&vm](const auto& one) {
@@ -222,16 +222,16 @@ std::vector<std::string> Fleet::change(const std::string& vm,
     return change(**member, policy, by);
 }
 
-std::vector<std::string> Fleet::change(Member& member, const RawPolicy& policy,
+std::vector<std::string> Fleet::change(Member& member, const terms::RawPolicy& policy,
                                        const std::string& by)
 {
     const auto vcpus = member.vm.segment().vcpus();
-    const segment::PolicyChange wanted = check_policy(policy, vcpus);
+    const segment::PolicyChange wanted = terms::check_policy(policy, vcpus);
     if (!member.vm.writable())
         throw Failure{Exit::kCannotRun,
                       "VM '" + member.label +
                           "': we may read its segment, and not write it"};
-    const segment::Policy before = read_policy(member.vm.segment());
+    const terms::Policy before = read_policy(member.vm.segment());
     apply(wanted, member.vm.policy(), vcpus);
     member.policy = read_policy(member.vm.segment());
     auto changes = differences(before, member.policy);

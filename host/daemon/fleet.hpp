@@ -60,17 +60,17 @@ class Fleet final {
     /// @return what changed. Throws Failure for a VM that is not there, a
     ///         policy that does not fit it, or a segment that may only be read.
     std::vector<std::string> change(const std::string& vm,
-                                    const RawPolicy& policy,
+                                    const terms::RawPolicy& policy,
                                     const std::string& by);
 
   private:
     struct Member {
         segment::OpenVm vm;
         std::string label;
-        segment::Policy policy;  // as last seen
+        terms::Policy policy;  // as last seen
     };
 
-    std::vector<std::string> change(Member& member, const RawPolicy& policy,
+    std::vector<std::string> change(Member& member, const terms::RawPolicy& policy,
                                     const std::string& by);
     void look(const segment::Found& found, const Config& config);
     /// Its policy from the configuration. Says what cannot be done.

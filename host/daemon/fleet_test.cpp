@@ -115,7 +115,7 @@ TEST_F(FleetTest, ChangeOnRequestNamesWhoAsked)
 {
     const TestVm vm{folder_.path(), "a"};
     fleet_.refresh(config_);
-    RawPolicy policy;
+    terms::RawPolicy policy;
     policy.off = true;
     EXPECT_EQ(fleet_.change("a", policy, "control uid=5 pid=6"),
               (std::vector<std::string>{"enabled on -> off"}));
@@ -175,7 +175,7 @@ TEST_F(FleetTest, VmsOfOneNameAreToldApartAndTheOldestHasTheName)
     const TestVm next{folder_.path(), "a"};
     fleet_.refresh(config_);
     EXPECT_EQ(names(), (Names{"a", next.id()}));
-    RawPolicy off;
+    terms::RawPolicy off;
     off.off = true;
     (void)fleet_.change(next.id(), off, "x");
     EXPECT_TRUE(ipidefer_enabled(old->vm()));
@@ -209,7 +209,7 @@ TEST_F(FleetTest, SegmentThatMayOnlyBeReadIsWatchedAndNotSteered)
     config_.domains["a"].isolated = "1";
     fleet_.refresh(config_);
     const Names seen = names();
-    RawPolicy off;
+    terms::RawPolicy off;
     off.off = true;
     EXPECT_THROW((void)fleet_.change("a", off, "x"), Failure);
     ASSERT_EQ(::seteuid(0), 0);

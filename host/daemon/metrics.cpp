@@ -7,8 +7,8 @@
 #include <chrono>
 
 #include "base/version.hpp"
-#include "host/segment/vectors.hpp"
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/vectors.hpp"
+#include "vmm/terms/names.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using segment::Counters;
+using terms::VerdictCounts;
 using segment::VmStatus;
 
 using Labels = std::vector<ClientMetric::Label>;
@@ -45,7 +45,7 @@ void add_sample(MetricFamily& family, Labels labels, double value)
 }
 
 /// Of one vector to one target: each verdict, and those for age.
-constexpr std::size_t kSamplesOfRow = IPIDEFER_VERDICTS - IPIDEFER_DEFERRED + 1;
+constexpr std::size_t kSamplesOfRow = terms::kCountedVerdicts.size() + 1;
 /// Of a VM and of a vCPU, whatever it counted.
 constexpr std::size_t kSamplesOfVm = 3;
 constexpr std::size_t kSamplesOfVcpu = 2;
@@ -58,16 +58,16 @@ std::size_t samples_of(const VmStatus& vm)
            kSamplesOfRow * rows;
 }
 
-std::map<std::uint8_t, Counters> sums(const VmStatus& vm)
+std::map<std::uint8_t, VerdictCounts> sums(const VmStatus& vm)
 {
-    std::map<std::uint8_t, Counters> sums = vm.out_of_range;
+    std::map<std::uint8_t, VerdictCounts> sums = vm.out_of_range;
     for (const auto& vcpu : vm.vcpus)
         for (const auto& [vector, counters] : vcpu.by_vector)
             sums[vector] += counters;
     return sums;
 }
 
-std::size_t samples_of(const std::map<std::uint8_t, Counters>& sums)
+std::size_t samples_of(const std::map<std::uint8_t, VerdictCounts>& sums)
 {
     return kSamplesOfVm + 1 + kSamplesOfRow * sums.size();
 }
@@ -177,19 +177,19 @@ void Scrape::oldest(const std::string& domain, const std::string& vcpu,
 }
 
 void Scrape::counters(const std::string& domain, const std::string& vcpu,
-                      const std::map<std::uint8_t, Counters>& by_vector)
+                      const std::map<std::uint8_t, VerdictCounts>& by_vector)
 {
     for (const auto& [vector, c] : by_vector) {
-        const std::string name = segment::vector_name(vector);
-        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v) {
-            const auto [verdict, reason] = segment::verdict_words(v);
+        const std::string name = terms::vector_name(vector);
+        for (const ipidefer_verdict v : terms::kCountedVerdicts) {
+            const auto [verdict, reason] = terms::verdict_words(v);
             add_sample(ipis_,
                        {{"domain", domain},
                         {"vcpu", vcpu},
                         {"vector", name},
                         {"verdict", std::string{verdict}},
                         {"reason", std::string{reason}}},
-                       static_cast<double>(c.of(v)));
+                       static_cast<double>(c[v]));
         }
         add_sample(expired_,
                    {{"domain", domain}, {"vcpu", vcpu}, {"vector", name}},

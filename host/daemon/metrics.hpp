@@ -49,7 +49,7 @@ class Scrape final {
     void vcpus_of(const segment::VmStatus& vm);
     void sums_of(const segment::VmStatus& vm);
     void counters(const std::string& domain, const std::string& vcpu,
-                  const std::map<std::uint8_t, segment::Counters>& by_vector);
+                  const std::map<std::uint8_t, terms::VerdictCounts>& by_vector);
     void oldest(const std::string& domain, const std::string& vcpu,
                 const std::optional<std::chrono::nanoseconds>& age);
 

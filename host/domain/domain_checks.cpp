@@ -404,8 +404,8 @@ class Checks {
                                       : format_cpulist(isolated)) +
                     ", the domain says " + format_cpulist(isolated_),
                 "ipidefer policy " + printable(status.name) + " --isolated");
-        const std::uint64_t deferred = status.total().of(IPIDEFER_DEFERRED) +
-                                       status.total().of(IPIDEFER_COALESCED);
+        const std::uint64_t deferred = status.total()[IPIDEFER_DEFERRED] +
+                                       status.total()[IPIDEFER_COALESCED];
         pass("policy", "vCPUs " + format_cpulist(isolated) + "; " +
                            std::to_string(deferred) + " IPIs deferred so far");
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/policy.hpp"
+#include "host/segment/status.hpp"
 
 #include <gtest/gtest.h>
 
@@ -15,8 +15,8 @@ using test::kSyncCore;
 
 class PolicyTest : public ::testing::Test {
   protected:
-    Policy now() { return read_policy(open_.segment()); }
-    void change(const PolicyChange& change)
+    terms::Policy now() { return read_policy(open_.segment()); }
+    void change(const terms::PolicyChange& change)
     {
         apply(change, open_.policy(), open_.segment().vcpus());
     }
@@ -28,7 +28,7 @@ class PolicyTest : public ::testing::Test {
 
 TEST_F(PolicyTest, IsReadAsTheVmHasIt)
 {
-    const Policy policy = now();
+    const terms::Policy policy = now();
     EXPECT_TRUE(policy.enabled);
     EXPECT_TRUE(policy.user);
     EXPECT_TRUE(policy.guest);
@@ -82,7 +82,7 @@ TEST_F(PolicyTest, ChangesAreCountedAndNoChangeIsNone)
 
 TEST_F(PolicyTest, DifferencesNameFieldsAndBothValues)
 {
-    const Policy before = now();
+    const terms::Policy before = now();
     change({.enabled = false,
             .isolated = CpuSet{2, 3},
             .vectors = {{kSyncCore, false}},

@@ -95,27 +95,6 @@ std::optional<std::uint64_t> Clock::age_ns(std::uint64_t tsc,
                  kFar));
 }
 
-Counters& Counters::operator+=(const Counters& other) noexcept
-{
-    for (std::size_t i = 0; i < verdict.size(); ++i)
-        verdict[i] += other.verdict[i];
-    max_age += other.max_age;
-    return *this;
-}
-
-Counters& Counters::operator-=(const Counters& other) noexcept
-{
-    for (std::size_t i = 0; i < verdict.size(); ++i)
-        verdict[i] -= other.verdict[i];
-    max_age -= other.max_age;
-    return *this;
-}
-
-std::uint64_t Counters::sum() const noexcept
-{
-    return std::accumulate(verdict.begin(), verdict.end(), std::uint64_t{0});
-}
-
 Segment::Segment(const void* memory, std::size_t bytes)
     : memory_{static_cast<const std::byte*>(memory)}, at_{check(memory_, bytes)}
 {
@@ -214,8 +193,8 @@ std::vector<std::uint8_t> Segment::typed() const
     return vectors;
 }
 
-Counters Segment::counters(std::size_t typed, std::uint8_t vector,
-                           std::uint32_t target) const
+terms::VerdictCounts Segment::counters(std::size_t typed, std::uint8_t vector,
+                                       std::uint32_t target) const
 {
     if (typed >= IPIDEFER_SEGMENT_TYPED || target > at_.vcpus) return {};
     // Ordering: ACQUIRE: the looks at the vector come before and after those at
@@ -226,11 +205,11 @@ Counters Segment::counters(std::size_t typed, std::uint8_t vector,
     if (vector == 0 || !still()) return {};
     const auto& line = part<ipidefer_segment_counters>(
         at_.counters)[typed * (std::size_t{at_.vcpus} + 1) + target];
-    Counters counters;
-    for (std::size_t i = 0; i < counters.verdict.size(); ++i)
-        counters.verdict[i] = load(line.verdict[i]);
-    counters.max_age = load(line.max_age);
-    return still() ? counters : Counters{};
+    terms::VerdictCounts counts;
+    for (const ipidefer_verdict verdict : terms::kCountedVerdicts)
+        counts[verdict] = load(line.verdict[verdict - 1]);
+    counts.max_age = load(line.max_age);
+    return still() ? counts : terms::VerdictCounts{};
 }
 
 std::vector<ipidefer_segment_slot> Segment::view(std::uint32_t vcpu) const

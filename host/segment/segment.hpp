@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "host/segment/sequence.hpp"
+#include "vmm/terms/verdict_counts.hpp"
 
 namespace ipidefer::segment {
 
@@ -43,21 +44,6 @@ struct Clock {
         std::uint64_t tsc, std::uint64_t now) const noexcept;
 };
 
-/// Verdicts of one vector to one target.
-struct Counters {
-    std::array<std::uint64_t, 8> verdict{};  // by enum ipidefer_verdict, less 1
-    std::uint64_t max_age = 0;
-
-    Counters& operator+=(const Counters& other) noexcept;
-    Counters& operator-=(const Counters& other) noexcept;
-    [[nodiscard]] std::uint64_t of(unsigned verdict_number) const noexcept
-    {
-        return verdict.at(verdict_number - 1);
-    }
-    /// All IPIs.
-    [[nodiscard]] std::uint64_t sum() const noexcept;
-};
-
 class Segment final {
   public:
     /// @param memory stays valid, and mapped, as long as this is used
@@ -77,8 +63,9 @@ class Segment final {
     /// @param typed  index, below typed().size()
     /// @param vector typed()[typed]
     /// @param target 0..vcpus(); the last stands for all that are out of range
-    [[nodiscard]] Counters counters(std::size_t typed, std::uint8_t vector,
-                                    std::uint32_t target) const;
+    [[nodiscard]] terms::VerdictCounts counters(std::size_t typed,
+                                                std::uint8_t vector,
+                                                std::uint32_t target) const;
     /// The bound words of a vCPU. Throws Failure when it is rewritten all the
     /// time.
     [[nodiscard]] std::vector<ipidefer_segment_slot> view(

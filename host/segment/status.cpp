@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/names.hpp"
 
 namespace ipidefer::segment {
 namespace {
@@ -25,32 +25,32 @@ unsigned context_of(const ipidefer_segment_slot& slot) noexcept
     return IPIDEFER_TRACE_UNKNOWN;
 }
 
-std::map<std::uint8_t, Counters> counters_of(
+std::map<std::uint8_t, terms::VerdictCounts> counters_of(
     const Segment& segment, const std::vector<std::uint8_t>& typed,
     std::uint32_t target)
 {
-    std::map<std::uint8_t, Counters> counters;
+    std::map<std::uint8_t, terms::VerdictCounts> counters;
     for (std::size_t i = 0; i < typed.size(); ++i) {
-        const Counters c = segment.counters(i, typed[i], target);
+        const terms::VerdictCounts c = segment.counters(i, typed[i], target);
         if (c.sum() != 0 || c.max_age != 0) counters[typed[i]] += c;
     }
     return counters;
 }
 
-Counters sum_of(const std::map<std::uint8_t, Counters>& counters)
+terms::VerdictCounts sum_of(const std::map<std::uint8_t, terms::VerdictCounts>& counters)
 {
-    Counters sum;
+    terms::VerdictCounts sum;
     for (const auto& [vector, c] : counters) sum += c;
     return sum;
 }
 
 }  // namespace
 
-Counters VcpuStatus::total() const { return sum_of(by_vector); }
+terms::VerdictCounts VcpuStatus::total() const { return sum_of(by_vector); }
 
-Counters VmStatus::total() const
+terms::VerdictCounts VmStatus::total() const
 {
-    Counters sum = sum_of(out_of_range);
+    terms::VerdictCounts sum = sum_of(out_of_range);
     for (const VcpuStatus& vcpu : vcpus) sum += vcpu.total();
     return sum;
 }
@@ -96,7 +96,7 @@ VmStatus read_status(const OpenVm& vm, std::uint64_t now)
                     std::optional{nanoseconds{static_cast<std::int64_t>(
                         std::min<std::uint64_t>(*age, INT64_MAX))}});
         }
-        vcpu.context = context_name(context);
+        vcpu.context = terms::context_name(context);
     }
     status.out_of_range = counters_of(segment, typed, segment.vcpus());
     vm.check();

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "host/segment/open.hpp"
-#include "host/segment/policy.hpp"
+#include "vmm/terms/policy.hpp"
+#include "vmm/terms/verdict_counts.hpp"
 #include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
@@ -19,13 +20,13 @@ struct VcpuStatus {
     std::uint32_t vcpu = 0;
     bool isolated = false;
     bool bound = false;
-    std::map<std::uint8_t, Counters> by_vector;  // that were ever counted
+    std::map<std::uint8_t, terms::VerdictCounts> by_vector;  // that were ever counted
     /// Age of the longest waiting work; nothing when none waits, or the TSC's
     /// frequency is not known.
     std::optional<std::chrono::nanoseconds> oldest_pending;
     std::string context;  // as last seen; "unknown" without a word
 
-    [[nodiscard]] Counters total() const;
+    [[nodiscard]] terms::VerdictCounts total() const;
 };
 
 struct VmStatus {
@@ -35,15 +36,21 @@ struct VmStatus {
     std::string producer;
     std::uint64_t pid = 0;
     Life life = Life::kUnknown;
-    Policy policy;
+    terms::Policy policy;
     std::vector<VcpuStatus> vcpus;
-    std::map<std::uint8_t, Counters> out_of_range;  // targets that do not exist
+    std::map<std::uint8_t, terms::VerdictCounts> out_of_range;  // targets that do not exist
     std::uint64_t trace_dropped = 0;
 
-    [[nodiscard]] Counters total() const;
+    [[nodiscard]] terms::VerdictCounts total() const;
     [[nodiscard]] std::optional<std::chrono::nanoseconds> oldest_pending()
         const;
 };
+
+/// The policy in force.
+[[nodiscard]] inline terms::Policy read_policy(const Segment& segment)
+{
+    return terms::read_policy(segment.policy(), segment.vcpus());
+}
 
 /// @param now the TSC
 /// Throws Failure when the segment changes all the time or is truncated.

@@ -5,21 +5,21 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/segment/vectors.hpp"
+#include "vmm/terms/policy_text.hpp"
+#include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::segment {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json counters_json(const std::map<std::uint8_t, Counters>& by_vector)
+Json counters_json(const std::map<std::uint8_t, terms::VerdictCounts>& by_vector)
 {
     Json list = Json::array();
     for (const auto& [vector, counters] : by_vector) {
-        Json entry{{"vector", vector}, {"name", vector_name(vector)}};
-        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
-            entry[ipidefer_verdict_name(static_cast<ipidefer_verdict>(v))] =
-                counters.of(v);
+        Json entry{{"vector", vector}, {"name", terms::vector_name(vector)}};
+        for (const ipidefer_verdict verdict : terms::kCountedVerdicts)
+            entry[ipidefer_verdict_name(verdict)] = counters[verdict];
         entry["max-age"] = counters.max_age;
         list.push_back(std::move(entry));
     }
@@ -32,21 +32,6 @@ Json age_json(const std::optional<std::chrono::nanoseconds>& age)
 }
 
 }  // namespace
-
-nlohmann::ordered_json to_json(const Policy& policy)
-{
-    Json denied = Json::array();
-    for (const std::uint8_t vector : policy.denied)
-        denied.push_back(vector_name(vector));
-    return {{"enabled", policy.enabled},
-            {"isolated", format_cpulist(policy.isolated)},
-            {"user", policy.user},
-            {"guest", policy.guest},
-            {"idle", policy.idle},
-            {"denied_vectors", denied},
-            {"max_age_ns", policy.max_age.count()},
-            {"trace", policy.trace}};
-}
 
 nlohmann::ordered_json to_json(const VmStatus& status)
 {

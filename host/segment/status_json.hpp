@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Status and policy as JSON, the same in every tool.
+// Status as JSON, the same in every tool.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -8,7 +8,6 @@
 
 namespace ipidefer::segment {
 
-[[nodiscard]] nlohmann::ordered_json to_json(const Policy& policy);
 [[nodiscard]] nlohmann::ordered_json to_json(const VmStatus& status);
 
 /// One line, or indented; whatever is not UTF-8 is replaced.

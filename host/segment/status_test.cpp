@@ -31,10 +31,10 @@ TEST_F(StatusTest, CountsAreByVcpuAndVector)
     EXPECT_EQ(status.producer, "test VMM");
     ASSERT_EQ(status.vcpus.size(), 4u);
     const auto& two = status.vcpus[2].by_vector;
-    EXPECT_EQ(two.at(kSyncCore).of(IPIDEFER_DEFERRED), 1u);
-    EXPECT_EQ(two.at(kSyncCore).of(IPIDEFER_COALESCED), 1u);
-    EXPECT_EQ(two.at(kKernelTlbi).of(IPIDEFER_DEFERRED), 1u);
-    EXPECT_EQ(status.vcpus[1].total().of(IPIDEFER_DELIVERED_NOT_ISOLATED), 1u);
+    EXPECT_EQ(two.at(kSyncCore)[IPIDEFER_DEFERRED], 1u);
+    EXPECT_EQ(two.at(kSyncCore)[IPIDEFER_COALESCED], 1u);
+    EXPECT_EQ(two.at(kKernelTlbi)[IPIDEFER_DEFERRED], 1u);
+    EXPECT_EQ(status.vcpus[1].total()[IPIDEFER_DELIVERED_NOT_ISOLATED], 1u);
     EXPECT_TRUE(status.vcpus[0].by_vector.empty());
     EXPECT_EQ(status.total().sum(), 5u);
 }
@@ -42,7 +42,7 @@ TEST_F(StatusTest, CountsAreByVcpuAndVector)
 TEST_F(StatusTest, TargetsThatDoNotExistAreApart)
 {
     (void)ipidefer_decide(vm_.vm(), 99, kSyncCore);
-    EXPECT_EQ(now().out_of_range.at(kSyncCore).of(IPIDEFER_DELIVERED_NOT_BOUND),
+    EXPECT_EQ(now().out_of_range.at(kSyncCore)[IPIDEFER_DELIVERED_NOT_BOUND],
               1u);
 }
 

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/names.hpp"
 
 namespace ipidefer::trace {
 namespace {
@@ -46,11 +46,11 @@ constexpr std::array kFields{
            [](const Event& e) { return std::uint64_t{e.entry.vector}; }),
     string("delivery", kBoth,
            [](const Event& e) {
-               return segment::delivery_name(e.entry.delivery);
+               return terms::delivery_name(e.entry.delivery);
            }),
     string("shorthand", kSend,
            [](const Event& e) {
-               return segment::shorthand_name(e.entry.shorthand);
+               return terms::shorthand_name(e.entry.shorthand);
            }),
     string("dest_mode", kSend,
            [](const Event& e) -> std::string_view {
@@ -62,15 +62,15 @@ constexpr std::array kFields{
            [](const Event& e) { return std::uint64_t{e.entry.dest}; }),
     string("verdict", kVerdict,
            [](const Event& e) {
-               return segment::verdict_words(e.entry.verdict).verdict;
+               return terms::verdict_words(e.entry.verdict).verdict;
            }),
     string("reason", kVerdict,
            [](const Event& e) {
-               return segment::verdict_words(e.entry.verdict).reason;
+               return terms::verdict_words(e.entry.verdict).reason;
            }),
     string(
         "context", kVerdict,
-        [](const Event& e) { return segment::context_name(e.entry.context); }),
+        [](const Event& e) { return terms::context_name(e.entry.context); }),
     scalar("word", kVerdict,
            [](const Event& e) { return std::uint64_t{e.entry.word}; }),
 };

@@ -9,8 +9,8 @@
 #include <set>
 #include <utility>
 
-#include "host/segment/vectors.hpp"
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/vectors.hpp"
+#include "vmm/terms/names.hpp"
 #include "host/trace/perfetto_fields.hpp"
 
 namespace ipidefer::trace {
@@ -120,10 +120,10 @@ class PerfettoOutput final : public Output {
 
     static std::string title(const Event& event)
     {
-        std::string text = segment::vector_name(event.entry.vector);
+        std::string text = terms::vector_name(event.entry.vector);
         if (event.entry.kind == IPIDEFER_TRACE_SEND) return "send " + text;
         const auto [verdict, reason] =
-            segment::verdict_words(event.entry.verdict);
+            terms::verdict_words(event.entry.verdict);
         text += ' ';
         text += verdict;
         if (!reason.empty()) (text += ": ") += reason;

@@ -137,6 +137,11 @@ void ipidefer_set_trace(ipidefer_vm* vm, uint32_t kinds)
     vm->vm.policy().set_trace(kinds);
 }
 
+ipidefer_segment_policy* ipidefer_policy_words(ipidefer_vm* vm)
+{
+    return &vm->vm.policy().words();
+}
+
 uint32_t ipidefer_trace(const ipidefer_vm* vm)
 {
     return vm->vm.policy().trace();

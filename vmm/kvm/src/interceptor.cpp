@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmm/kvm/src/interceptor.hpp"
 
-#include <algorithm>
-
 #include "base/failure.hpp"
 
 namespace ipidefer::vmm {
@@ -13,30 +11,13 @@ constexpr unsigned kTicksPerClockSample = 10;
 
 }  // namespace
 
-Interceptor::Interceptor(const Policy& policy, unsigned vcpus,
-                         const GuestMemory& memory,
+Interceptor::Interceptor(const terms::PolicyChange& policy, bool trace,
+                         unsigned vcpus, const GuestMemory& memory,
                          const std::optional<SegmentConfig>& segment)
     : memory_{memory}, vm_{vcpus, segment}, registers_(vcpus)
 {
-    ipidefer_set_enabled(vm_.get(), policy.enabled);
-    std::uint32_t contexts = 0;
-    if (policy.user) contexts |= IPIDEFER_CONTEXT_USER;
-    if (policy.guest) contexts |= IPIDEFER_CONTEXT_GUEST;
-    if (policy.idle) contexts |= IPIDEFER_CONTEXT_IDLE;
-    ipidefer_set_contexts(vm_.get(), contexts);
-    for (const unsigned vcpu : policy.isolated)
-        if (ipidefer_set_isolated(vm_.get(), vcpu, true) != IPIDEFER_OK)
-            throw Failure{Exit::kCannotRun,
-                          "isolated vCPU " + std::to_string(vcpu) +
-                              ", the last one is " + std::to_string(vcpus - 1)};
-    // No guest can bind others.
-    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
-         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
-        ipidefer_set_vector_allowed(
-            vm_.get(), static_cast<std::uint8_t>(vector),
-            std::ranges::find(policy.vectors, vector) != policy.vectors.end());
-    ipidefer_set_max_age(vm_.get(), policy.max_age_ns);
-    if (policy.trace) ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_ALL);
+    terms::apply(policy, *ipidefer_policy_words(vm_.get()), vcpus);
+    if (trace) ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_ALL);
     vm_.publish();
 }
 
@@ -120,12 +101,12 @@ std::uint64_t Interceptor::tick(ipidefer_deliver* deliver, void* opaque)
     return ipidefer_tick(vm_.get(), __builtin_ia32_rdtsc(), deliver, opaque);
 }
 
-ipidefer_counters Interceptor::counters(unsigned vcpu,
-                                        std::uint8_t vector) const
+terms::VerdictCounts Interceptor::counts(unsigned vcpu,
+                                         std::uint8_t vector) const
 {
     ipidefer_counters counters{};
     ipidefer_counters_get(vm_.get(), vcpu, vector, &counters);
-    return counters;
+    return {counters, ipidefer_expired(vm_.get(), vcpu, vector)};
 }
 
 }  // namespace ipidefer::vmm

@@ -18,20 +18,10 @@
 
 #include "vmm/kvm/src/memory.hpp"
 #include "vmm/kvm/src/segment.hpp"
+#include "vmm/terms/policy.hpp"
+#include "vmm/terms/verdict_counts.hpp"
 
 namespace ipidefer::vmm {
-
-/// What the operator allows; see ipidefer.h.
-struct Policy {
-    bool enabled = true;
-    std::vector<unsigned> isolated;  // vCPUs
-    std::vector<unsigned> vectors;   // those that may be recorded
-    bool user = true;
-    bool guest = true;
-    bool idle = false;
-    std::uint64_t max_age_ns = 0;  // 0: never; needs a segment
-    bool trace = false;            // from the start; needs a segment
-};
 
 struct CpuidLeaf {
     std::uint32_t function, eax, ebx, ecx, edx;
@@ -39,8 +29,11 @@ struct CpuidLeaf {
 
 class Interceptor {
   public:
+    /// @param policy  what differs from what a VM starts with
+    /// @param trace   trace from the start; needs a segment
     /// @param segment by which host tools see and steer it; or none
-    Interceptor(const Policy& policy, unsigned vcpus, const GuestMemory& memory,
+    Interceptor(const terms::PolicyChange& policy, bool trace, unsigned vcpus,
+                const GuestMemory& memory,
                 const std::optional<SegmentConfig>& segment = std::nullopt);
 
     /// Leaves that the guest finds the contract by; this VMM sees the ICR.
@@ -90,14 +83,8 @@ class Interceptor {
         ipidefer_shm_set_guest_tsc_offset(vm_.shm(), offset);
     }
 
-    [[nodiscard]] ipidefer_counters counters(unsigned vcpu,
-                                             std::uint8_t vector) const;
-    /// Deliveries for age, of work that had its verdict before.
-    [[nodiscard]] std::uint64_t expired(unsigned vcpu,
-                                        std::uint8_t vector) const
-    {
-        return ipidefer_expired(vm_.get(), vcpu, vector);
-    }
+    [[nodiscard]] terms::VerdictCounts counts(unsigned vcpu,
+                                              std::uint8_t vector) const;
     [[nodiscard]] bool isolated(unsigned vcpu) const
     {
         return ipidefer_isolated(vm_.get(), vcpu);

@@ -91,7 +91,7 @@ void write_some(int fd, std::string& text)
 std::string command_line(const MachineConfig& config)
 {
     std::string isolated;
-    for (const unsigned vcpu : config.policy.isolated) {
+    for (const unsigned vcpu : config.policy.isolated.value_or(CpuSet{})) {
         if (!isolated.empty()) isolated += ',';
         isolated += std::to_string(vcpu);
     }
@@ -105,7 +105,7 @@ Machine::Machine(const Kvm& kvm, const MachineConfig& config)
     : config_{config},
       memory_{config.ram_bytes},
       vm_{kvm.create_vm()},
-      interceptor_{config.policy, config.vcpus, memory_, config.segment},
+      interceptor_{config.policy, config.trace, config.vcpus, memory_, config.segment},
       router_{interceptor_, config.vcpus},
       ports_{ending_, [this] { return snapshot(); }}
 {

@@ -5,10 +5,11 @@
 
 #include <charconv>
 #include <optional>
-#include <string_view>
 
-#include "base/failure.hpp"
+#include "base/duration.hpp"
 #include "base/number_list.hpp"
+#include "base/option_value.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::vmm {
 namespace {
@@ -20,87 +21,52 @@ constexpr unsigned kMiB = 1u << 20;
 [[noreturn]] void refuse(const std::string& option, const std::string& value,
                          const std::string& why)
 {
-    throw Failure{Exit::kCannotRun, option + " '" + value + "': " + why};
+    refuse_option(option, in_quotes(value) + ' ' + why);
 }
 
-std::optional<std::uint64_t> number_of(std::string_view text)
+std::chrono::nanoseconds age_of(const RawOptions& raw)
 {
-    int base = 10;
-    if (text.starts_with("0x")) {
-        base = 16;
-        text.remove_prefix(2);
-    }
-    std::uint64_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, value, base);
-    if (result.ec != std::errc{} || result.ptr != end) return std::nullopt;
-    return value;
+    return named_option("--max-age",
+                        [&] { return parse_duration(raw.max_age); });
 }
 
-std::size_t check_memory(const std::string& text)
+terms::PolicyChange check_policy(const RawOptions& raw)
 {
-    std::string_view digits = text;
-    std::uint64_t unit = 0;
-    if (digits.ends_with('M')) unit = 1;
-    if (digits.ends_with('G')) unit = 1024;
-    if (unit != 0) digits.remove_suffix(1);
-    const auto number = unit == 0 ? std::nullopt : number_of(digits);
-    if (!number)
-        refuse("--mem", text,
-               "not a number of megabytes or gigabytes, as in 64M or 2G");
-    if (*number > kMostRam / kMiB || *number * unit < kLeastRam / kMiB ||
-        *number * unit > kMostRam / kMiB)
-        refuse("--mem", text,
-               "not within " + std::to_string(kLeastRam / kMiB) + "M and " +
-                   std::to_string(kMostRam / kMiB) + "M");
-    return static_cast<std::size_t>(*number * unit * kMiB);
-}
-
-std::uint64_t check_age(const std::string& text)
-{
-    struct Unit {
-        std::string_view name;
-        std::uint64_t ns;
-    };
-    constexpr Unit kUnits[] = {
-        {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}};
-    constexpr std::uint64_t kLongest = 1'000'000'000'000'000;
-    if (text == "0") return 0;
-    const auto digits = text.find_first_not_of("0123456789");
-    if (digits != std::string::npos)
-        for (const Unit& unit : kUnits) {
-            const auto number = number_of(text.substr(0, digits));
-            if (unit.name != text.substr(digits) || !number) continue;
-            if (*number > kLongest / unit.ns)
-                refuse("--max-age", text, "longer than 11 days");
-            return *number * unit.ns;
-        }
-    refuse("--max-age", text,
-           "not a time, as in 10ms; units are ns, us, ms, s");
-}
-
-bool check_switch(const std::string& option, const std::string& text)
-{
-    if (text == "on") return true;
-    if (text == "off") return false;
-    refuse(option, text, "neither on nor off");
+    terms::PolicyChange policy;
+    policy.enabled = parse_switch("--defer", raw.enabled);
+    policy.user = parse_switch("--user", raw.user);
+    policy.guest = parse_switch("--guest-context", raw.guest_context);
+    policy.idle = parse_switch("--idle", raw.idle);
+    const auto isolated =
+        parse_number_list("--isolated", raw.isolated, 0, raw.cpus - 1);
+    policy.isolated = CpuSet{isolated.begin(), isolated.end()};
+    // No guest can bind others.
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
+        policy.vectors[static_cast<std::uint8_t>(vector)] = false;
+    for (const unsigned vector :
+         parse_number_list("--vectors", raw.vectors, IPI_DEFER_VECTOR_FIRST,
+                           IPI_DEFER_VECTOR_LAST))
+        policy.vectors[static_cast<std::uint8_t>(vector)] = true;
+    policy.max_age = age_of(raw);
+    return policy;
 }
 
 std::optional<SegmentConfig> check_segment(const RawOptions& raw)
 {
-    if (!check_switch("--segment", raw.segment)) {
-        if (check_age(raw.max_age) != 0)
+    if (!parse_switch("--segment", raw.segment)) {
+        if (age_of(raw) != std::chrono::nanoseconds{})
             refuse("--max-age", raw.max_age, "needs --segment on");
-        if (check_switch("--trace", raw.trace))
+        if (parse_switch("--trace", raw.trace))
             refuse("--trace", raw.trace, "needs --segment on");
         return std::nullopt;
     }
     SegmentConfig segment;
     if (raw.name.empty() || raw.name.size() >= IPIDEFER_SEGMENT_NAME)
         refuse("--name", raw.name,
-               "with --segment on, a name of 1 to " +
+               "is no name for a segment: that has 1 to " +
                    std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
-                   " bytes is needed");
+                   " bytes");
     segment.name = raw.name;
     segment.directory = raw.segment_dir;
     unsigned mode = 0;
@@ -109,19 +75,19 @@ std::optional<SegmentConfig> check_segment(const RawOptions& raw)
         std::from_chars(raw.segment_mode.data(), end, mode, 8);
     if (error != std::errc{} || at != end || mode == 0 || mode > 0777)
         refuse("--segment-mode", raw.segment_mode,
-               "not an octal number from 1 to 777");
+               "is not an octal number from 1 to 777");
     segment.mode = mode;
     if (!raw.segment_group.empty()) {
         const auto group = group_of(raw.segment_group);
         if (!group)
             refuse("--segment-group", raw.segment_group,
-                   "neither a group nor the number of one");
+                   "is neither a group nor the number of one");
         segment.group = *group;
     }
     segment.trace_entries = raw.trace_entries;
     if (ipidefer_segment_bytes(raw.cpus, raw.trace_entries) == 0)
         refuse("--trace-entries", std::to_string(raw.trace_entries),
-               "neither 0 nor a power of two up to " +
+               "is neither 0 nor a power of two up to " +
                    std::to_string(IPIDEFER_SEGMENT_MAX_RING));
     return segment;
 }
@@ -190,41 +156,34 @@ Options check_options(const RawOptions& raw)
 {
     Options options;
     if (raw.guest.empty())
-        throw Failure{Exit::kCannotRun, "--guest: not given"};
+        refuse_option("--guest", "not given");
     options.guest = raw.guest;
     if (raw.cpus < 1 || raw.cpus > kMostCpus)
         refuse("--cpus", std::to_string(raw.cpus),
-               "not within 1 and " + std::to_string(kMostCpus));
+               "is not within 1 and " + std::to_string(kMostCpus));
     MachineConfig& machine = options.machine;
     machine.vcpus = raw.cpus;
-    machine.ram_bytes = check_memory(raw.memory);
+    machine.ram_bytes =
+        parse_memory("--mem", raw.memory, kLeastRam / kMiB, kMostRam / kMiB) *
+        kMiB;
     machine.append = raw.append;
-    machine.policy.isolated =
-        parse_number_list("--isolated", raw.isolated, 0, raw.cpus - 1);
-    machine.policy.vectors =
-        parse_number_list("--vectors", raw.vectors, IPI_DEFER_VECTOR_FIRST,
-                          IPI_DEFER_VECTOR_LAST);
-    machine.policy.enabled = check_switch("--defer", raw.enabled);
-    machine.policy.user = check_switch("--user", raw.user);
-    machine.policy.guest = check_switch("--guest-context", raw.guest_context);
-    machine.policy.idle = check_switch("--idle", raw.idle);
-    machine.policy.max_age_ns = check_age(raw.max_age);
-    machine.policy.trace = check_switch("--trace", raw.trace);
+    machine.policy = check_policy(raw);
+    machine.trace = parse_switch("--trace", raw.trace);
     machine.segment = check_segment(raw);
     machine.pin = parse_number_list("--pin", raw.pin, 0, CPU_SETSIZE - 1);
     if (!machine.pin.empty() && machine.pin.size() != raw.cpus)
         refuse("--pin", raw.pin,
-               std::to_string(machine.pin.size()) + " host CPUs for " +
+               "names " + std::to_string(machine.pin.size()) + " host CPUs for " +
                    std::to_string(raw.cpus) + " vCPUs");
-    const auto load = number_of(raw.load);
+    const auto load = number_of<std::uint64_t>(raw.load, 0);
     if (!load || *load >= machine.ram_bytes)
         refuse("--load", raw.load,
-               "not an address below " + std::to_string(machine.ram_bytes));
+               "is not an address below " + std::to_string(machine.ram_bytes));
     options.flat_gpa = *load;
     if (raw.timeout < 1 || raw.timeout > kLongestTimeout)
         refuse(
             "--timeout", std::to_string(raw.timeout),
-            "not within 1 and " + std::to_string(kLongestTimeout) + " seconds");
+            "is not within 1 and " + std::to_string(kLongestTimeout) + " seconds");
     options.timeout = raw.timeout;
     options.json = raw.json;
     options.quiet = raw.quiet;

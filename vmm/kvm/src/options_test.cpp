@@ -39,10 +39,11 @@ TEST(Options, DefaultsAreThoseOfTheCore)
 {
     const auto options = check_options(good());
     const auto& policy = options.machine.policy;
-    EXPECT_TRUE(policy.enabled && policy.user && policy.guest);
-    EXPECT_FALSE(policy.idle);
-    EXPECT_EQ(policy.isolated, (Numbers{1, 2}));
+    EXPECT_TRUE(*policy.enabled && *policy.user && *policy.guest);
+    EXPECT_FALSE(*policy.idle);
+    EXPECT_EQ(policy.isolated, (CpuSet{1, 2}));
     EXPECT_EQ(policy.vectors.size(), 223u);
+    for (const auto& [vector, allowed] : policy.vectors) EXPECT_TRUE(allowed);
     EXPECT_EQ(options.machine.ram_bytes, 64u << 20);
 }
 
@@ -53,7 +54,7 @@ TEST(Options, RefusalsNameOptionValueAndLimit)
     EXPECT_EQ(refusal(raw), "--guest: not given");
     raw = good();
     raw.cpus = 255;
-    EXPECT_EQ(refusal(raw), "--cpus '255': not within 1 and 254");
+    EXPECT_EQ(refusal(raw), "--cpus: '255' is not within 1 and 254");
     raw = good();
     raw.isolated = "1-4";
     EXPECT_EQ(refusal(raw), "--isolated '1-4': '4' is not within 0 and 3");
@@ -62,24 +63,24 @@ TEST(Options, RefusalsNameOptionValueAndLimit)
     EXPECT_EQ(refusal(raw), "--vectors '31': '31' is not within 32 and 254");
     raw = good();
     raw.memory = "1M";
-    EXPECT_EQ(refusal(raw), "--mem '1M': not within 2M and 3072M");
+    EXPECT_EQ(refusal(raw), "--mem: '1M' is not within 2M and 3G");
     raw.memory = "18446744073709551615G";
     EXPECT_NE(refusal(raw), "");
     raw.memory = "64";
     EXPECT_NE(refusal(raw), "");
     raw = good();
     raw.user = "yes";
-    EXPECT_EQ(refusal(raw), "--user 'yes': neither on nor off");
+    EXPECT_EQ(refusal(raw), "--user: 'yes' is neither on nor off");
     raw = good();
     raw.pin = "0,1";
-    EXPECT_EQ(refusal(raw), "--pin '0,1': 2 host CPUs for 4 vCPUs");
+    EXPECT_EQ(refusal(raw), "--pin: '0,1' names 2 host CPUs for 4 vCPUs");
     raw = good();
     raw.timeout = 0;
-    EXPECT_EQ(refusal(raw), "--timeout '0': not within 1 and 86400 seconds");
+    EXPECT_EQ(refusal(raw), "--timeout: '0' is not within 1 and 86400 seconds");
     raw = good();
     raw.load = "0x4000000";
     EXPECT_EQ(refusal(raw),
-              "--load '0x4000000': not an address below 67108864");
+              "--load: '0x4000000' is not an address below 67108864");
 }
 
 RawOptions with_segment()
@@ -111,8 +112,8 @@ TEST(Options, SegmentTakesModeGroupAndAge)
     const auto machine = check_options(raw).machine;
     EXPECT_EQ(machine.segment->mode, mode_t{0640});
     EXPECT_EQ(machine.segment->group, gid_t{0});
-    EXPECT_EQ(machine.policy.max_age_ns, 10'000'000u);
-    EXPECT_TRUE(machine.policy.trace);
+    EXPECT_EQ(machine.policy.max_age, std::chrono::milliseconds{10});
+    EXPECT_TRUE(machine.trace);
     raw.segment_group = "4711";
     EXPECT_EQ(check_options(raw).machine.segment->group, gid_t{4711});
 }
@@ -122,45 +123,39 @@ TEST(Options, SegmentRefusalsNameOptionValueAndLimit)
     auto raw = with_segment();
     raw.name = "";
     EXPECT_EQ(refusal(raw),
-              "--name '': with --segment on, a name of 1 to 127 bytes is "
-              "needed");
+              "--name: '' is no name for a segment: that has 1 to 127 bytes");
     raw.name = std::string(128, 'x');
     EXPECT_NE(refusal(raw), "");
     raw = with_segment();
     raw.segment = "yes";
-    EXPECT_EQ(refusal(raw), "--segment 'yes': neither on nor off");
+    EXPECT_EQ(refusal(raw), "--segment: 'yes' is neither on nor off");
     for (const char* mode : {"0", "1000", "8", "", "rw"}) {
         raw = with_segment();
         raw.segment_mode = mode;
-        EXPECT_EQ(refusal(raw), std::string{"--segment-mode '"} + mode +
-                                    "': not an octal number from 1 to 777");
+        EXPECT_EQ(refusal(raw), std::string{"--segment-mode: '"} + mode +
+                                    "' is not an octal number from 1 to 777");
     }
     raw = with_segment();
     raw.segment_group = "no such group";
     EXPECT_EQ(refusal(raw),
-              "--segment-group 'no such group': neither a group nor the number "
-              "of one");
+              "--segment-group: 'no such group' is neither a group nor the "
+              "number of one");
     raw = with_segment();
     raw.trace_entries = 3;
     EXPECT_EQ(
         refusal(raw),
-        "--trace-entries '3': neither 0 nor a power of two up to 1048576");
+        "--trace-entries: '3' is neither 0 nor a power of two up to 1048576");
     raw = good();
     raw.max_age = "10ms";
-    EXPECT_EQ(refusal(raw), "--max-age '10ms': needs --segment on");
+    EXPECT_EQ(refusal(raw), "--max-age: '10ms' needs --segment on");
     raw = good();
     raw.trace = "on";
-    EXPECT_EQ(refusal(raw), "--trace 'on': needs --segment on");
-    for (const char* age : {"10", "ms", "-1ms", "1h", "1.5s", ""}) {
+    EXPECT_EQ(refusal(raw), "--trace: 'on' needs --segment on");
+    for (const char* age : {"10", "ms", "-1ms", "1000001s", ""}) {
         raw = with_segment();
         raw.max_age = age;
-        EXPECT_EQ(refusal(raw), std::string{"--max-age '"} + age +
-                                    "': not a time, as in 10ms; units are ns, "
-                                    "us, ms, s");
+        EXPECT_TRUE(refusal(raw).starts_with("--max-age: ")) << age;
     }
-    raw = with_segment();
-    raw.max_age = "1000001s";
-    EXPECT_EQ(refusal(raw), "--max-age '1000001s': longer than 11 days");
 }
 
 TEST(NumberList, KeepsOrderAndRepetitions)

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "vmm/terms/vectors.hpp"
+
 namespace ipidefer::vmm {
 namespace {
 
@@ -21,27 +23,17 @@ json to_json(const VcpuCounts& counts, bool exits_counted)
     return out;
 }
 
-std::string vector_name(unsigned vector)
-{
-    std::ostringstream out;
-    out << "0x" << std::hex << std::setw(2) << std::setfill('0') << vector;
-    return out.str();
-}
-
 /// {"0xf5": {"deferred": 3, ...}, ...}: vectors that anything was counted for.
 json verdicts_of(const Interceptor& interceptor, unsigned vcpu)
 {
     json vectors = json::object();
-    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
-         vector <= IPI_DEFER_VECTOR_LAST; ++vector) {
-        const auto counters =
-            interceptor.counters(vcpu, static_cast<std::uint8_t>(vector));
-        json verdicts = json::object();
-        for (unsigned v = IPIDEFER_DEFERRED; v < IPIDEFER_VERDICTS; ++v)
-            if (counters.verdict[v] != 0)
-                verdicts[ipidefer_verdict_name(
-                    static_cast<ipidefer_verdict>(v))] = counters.verdict[v];
-        if (!verdicts.empty()) vectors[vector_name(vector)] = verdicts;
+    for (unsigned v = IPI_DEFER_VECTOR_FIRST; v <= IPI_DEFER_VECTOR_LAST; ++v) {
+        const auto vector = static_cast<std::uint8_t>(v);
+        const terms::VerdictCounts counts = interceptor.counts(vcpu, vector);
+        for (const ipidefer_verdict verdict : terms::kCountedVerdicts)
+            if (counts[verdict] != 0)
+                vectors[terms::vector_number(vector)]
+                       [ipidefer_verdict_name(verdict)] = counts[verdict];
     }
     return vectors;
 }
@@ -50,11 +42,11 @@ json verdicts_of(const Interceptor& interceptor, unsigned vcpu)
 json expired_of(const Interceptor& interceptor, unsigned vcpu)
 {
     json vectors = json::object();
-    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
-         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
-        if (const auto count =
-                interceptor.expired(vcpu, static_cast<std::uint8_t>(vector)))
-            vectors[vector_name(vector)] = count;
+    for (unsigned v = IPI_DEFER_VECTOR_FIRST; v <= IPI_DEFER_VECTOR_LAST; ++v) {
+        const auto vector = static_cast<std::uint8_t>(v);
+        if (const auto count = interceptor.counts(vcpu, vector).max_age)
+            vectors[terms::vector_number(vector)] = count;
+    }
     return vectors;
 }
 

@@ -32,7 +32,7 @@ struct FakeKick final : Kickable {
 class RouterTest : public testing::Test {
   protected:
     explicit RouterTest(const std::optional<SegmentConfig>& segment = {})
-        : interceptor{policy(), kVcpus, memory, segment}
+        : interceptor{policy(), false, kVcpus, memory, segment}
     {
         for (unsigned i = 0; i < kVcpus; ++i) {
             ipidefer_apic apic{};
@@ -43,13 +43,10 @@ class RouterTest : public testing::Test {
         }
     }
 
-    static Policy policy()
+    static terms::PolicyChange policy()
     {
-        Policy policy;
-        policy.isolated = {1, 2};
-        for (unsigned v = IPI_DEFER_VECTOR_FIRST; v <= IPI_DEFER_VECTOR_LAST;
-             ++v)
-            policy.vectors.push_back(v);
+        terms::PolicyChange policy;
+        policy.isolated = CpuSet{1, 2};
         return policy;
     }
     static ipi_defer_binding binding()
@@ -88,7 +85,7 @@ class RouterTest : public testing::Test {
     }
     std::uint64_t counted(unsigned vcpu, ipidefer_verdict verdict)
     {
-        return interceptor.counters(vcpu, kTyped).verdict[verdict];
+        return interceptor.counts(vcpu, kTyped)[verdict];
     }
 
     GuestMemory memory{4u << 20};
@@ -384,7 +381,7 @@ TEST_F(SegmentTest, WorkThatHasWaitedTooLongArrivesToo)
     EXPECT_EQ(fixed_in(1), 1u);
     EXPECT_EQ(kicks[1].kicks, 1u);
     EXPECT_EQ(word(), kAccepts | kBit) << "I2: it stays recorded";
-    EXPECT_EQ(interceptor.expired(1, kTyped), 1u);
+    EXPECT_EQ(interceptor.counts(1, kTyped).max_age, 1u);
     EXPECT_EQ(counted(1, IPIDEFER_DEFERRED), 1u) << "I1: its one verdict";
     // Done by the guest: nothing waits any more.
     word() = kAccepts;
@@ -396,7 +393,7 @@ TEST_F(SegmentTest, FileGoesWithTheVmAndAnotherOfItsNameStays)
 {
     EXPECT_EQ(files(), 1);
     {
-        const Interceptor second{policy(), kVcpus, memory, config(*folder)};
+        const Interceptor second{policy(), false, kVcpus, memory, config(*folder)};
         EXPECT_EQ(files(), 2);
     }
     EXPECT_EQ(files(), 1);

@@ -206,6 +206,12 @@ IPIDEFER_EXPORT void ipidefer_set_trace(ipidefer_vm *vm, uint32_t kinds);
 /** What is traced now: that, and what readers ask for. */
 IPIDEFER_EXPORT uint32_t ipidefer_trace(const ipidefer_vm *vm);
 
+/** The policy's words, in the segment or, without one, in the VM's own memory;
+ *  valid as long as the VM. To read and write them is to read and change the
+ *  policy, with single aligned accesses. */
+IPIDEFER_EXPORT struct ipidefer_segment_policy *
+ipidefer_policy_words(ipidefer_vm *vm);
+
 /* ---- Registration ----------------------------------------------------- */
 
 /** Decode a value written to IPI_DEFER_MSR_REGISTER. */

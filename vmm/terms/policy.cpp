@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/policy.hpp"
+#include "vmm/terms/policy.hpp"
 
 #include <ipidefer/ipidefer.h>
 
@@ -7,14 +7,22 @@
 #include <cstdint>
 
 #include "base/duration.hpp"
-#include "host/segment/vectors.hpp"
+#include "base/option_value.hpp"
+#include "vmm/terms/vectors.hpp"
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 namespace {
 
 constexpr unsigned kBits = 64;
 
+/// A load that the compiler neither splits nor repeats.
 /// Ordering: RELAXED: each word is a flag of its own (vmm/core policy.hpp).
+template <class Word>
+Word load(const Word& word) noexcept
+{
+    return __atomic_load_n(&word, __ATOMIC_RELAXED);
+}
+
 template <class Word>
 void store(Word& word, Word value) noexcept
 {
@@ -31,8 +39,6 @@ void change_bits(Word& word, Word mask, Word bits) noexcept
         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
 }
-
-std::string on_off(bool on) { return on ? "on" : "off"; }
 
 std::string list_or_none(const CpuSet& cpus)
 {
@@ -51,16 +57,15 @@ std::string vectors_or_none(const std::set<std::uint8_t>& vectors)
 
 }  // namespace
 
-Policy read_policy(const Segment& segment)
+Policy read_policy(const ipidefer_segment_policy& words, std::uint32_t vcpus)
 {
-    const ipidefer_segment_policy& words = segment.policy();
     Policy policy;
     policy.enabled = (load(words.enabled) & 1) != 0;
     const std::uint32_t contexts = load(words.contexts);
     policy.user = (contexts & IPIDEFER_CONTEXT_USER) != 0;
     policy.guest = (contexts & IPIDEFER_CONTEXT_GUEST) != 0;
     policy.idle = (contexts & IPIDEFER_CONTEXT_IDLE) != 0;
-    for (std::uint32_t vcpu = 0; vcpu < segment.vcpus(); ++vcpu)
+    for (std::uint32_t vcpu = 0; vcpu < vcpus; ++vcpu)
         if ((load(words.isolated[vcpu / kBits]) >> vcpu % kBits & 1) != 0)
             policy.isolated.insert(policy.isolated.end(), vcpu);
     for (unsigned v = 0; v < 256; ++v)
@@ -143,4 +148,4 @@ std::vector<std::string> differences(const Policy& before, const Policy& after)
     return lines;
 }
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/policy_options.hpp"
+#include "vmm/terms/policy_text.hpp"
 
 #include <gtest/gtest.h>
 
 #include "base/failure.hpp"
 
-namespace ipidefer {
+namespace ipidefer::terms {
 namespace {
 
 using namespace std::chrono_literals;
@@ -83,7 +83,7 @@ TEST(PolicyOptions, RefusalsNameTheOption)
 
 TEST(PolicyOptions, TextHasALineForEachField)
 {
-    segment::Policy policy;
+    Policy policy;
     policy.enabled = true;
     policy.isolated = {2, 3};
     policy.denied = {0xf5};
@@ -94,4 +94,4 @@ TEST(PolicyOptions, TextHasALineForEachField)
 }
 
 }  // namespace
-}  // namespace ipidefer
+}  // namespace ipidefer::terms

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Policy options: a policy as people write it, on a command line or in a
-// configuration file.
+// Policy text: a policy as people write it, on a command line or in a
+// configuration file, and as text and JSON.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "host/segment/policy.hpp"
+#include "vmm/terms/policy.hpp"
 
-namespace ipidefer {
+namespace ipidefer::terms {
 
 /// Empty: leave it as it is.
 struct RawPolicy {
@@ -27,10 +28,11 @@ struct RawPolicy {
 
 /// @param vcpus of the VM
 /// Throws Failure, naming the option and what is wrong.
-[[nodiscard]] segment::PolicyChange check_policy(const RawPolicy& raw,
+[[nodiscard]] PolicyChange check_policy(const RawPolicy& raw,
                                                  std::uint32_t vcpus);
 
 /// One "field value" on each line.
-[[nodiscard]] std::string to_text(const segment::Policy& policy);
+[[nodiscard]] std::string to_text(const Policy& policy);
+[[nodiscard]] nlohmann::ordered_json to_json(const Policy& policy);
 
-}  // namespace ipidefer
+}  // namespace ipidefer::terms

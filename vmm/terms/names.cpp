@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/names.hpp"
 
 #include <ipidefer/ipidefer.h>
 
 #include <array>
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 namespace {
 
 template <std::size_t Size>
@@ -49,4 +49,4 @@ std::string_view shorthand_name(unsigned number) noexcept
     return name_of(kNames, number);
 }
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

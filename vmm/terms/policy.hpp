@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Policy: what the operator allows a VM, read from its segment and changed in
-// it. A change takes effect with the VM's next decision; nobody is asked.
+// Policy: what the operator allows a VM, read from its words and changed in them,
+// in the VM's segment or its VMM. A change takes effect with the VM's next
+// decision; nobody is asked.
 #pragma once
 
 #include <ipidefer/segment.h>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/cpulist.hpp"
-#include "host/segment/segment.hpp"
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 
 struct Policy {
     bool enabled = false;
@@ -29,7 +31,9 @@ struct Policy {
 };
 
 /// Each word at some moment of its own: a policy has no moment as a whole.
-[[nodiscard]] Policy read_policy(const Segment& segment);
+/// @param vcpus of the VM
+[[nodiscard]] Policy read_policy(const ipidefer_segment_policy& words,
+                                 std::uint32_t vcpus);
 
 /// What is not there stays as it is.
 struct PolicyChange {
@@ -52,4 +56,4 @@ void apply(const PolicyChange& change, ipidefer_segment_policy& words,
 [[nodiscard]] std::vector<std::string> differences(const Policy& before,
                                                    const Policy& after);
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

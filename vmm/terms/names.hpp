@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Verdicts in two words, as events and metrics have them: what became of an
-// IPI, and why.
+// Names of what the core and its trace have numbers for.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 
+/// As events and metrics have them: what became of an IPI, and why.
 struct VerdictWords {
     std::string_view verdict;  // deferred, coalesced, delivered, passed
     std::string_view reason;   // of delivered: in-kernel, policy, ...; else ""
@@ -26,4 +26,4 @@ struct VerdictWords {
 /// @param number enum ipidefer_shorthand; "?" for anything else
 [[nodiscard]] std::string_view shorthand_name(unsigned number) noexcept;
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/vectors.hpp"
+#include "vmm/terms/vectors.hpp"
 
 #include <ipidefer/ipi_defer.h>
 
@@ -9,7 +9,7 @@
 #include "base/failure.hpp"
 #include "base/text.hpp"
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 namespace {
 
 struct Named {
@@ -22,13 +22,18 @@ constexpr std::array kNamed{Named{"sync_core", 0xf5},
 
 }  // namespace
 
+std::string vector_number(std::uint8_t vector)
+{
+    char text[8];
+    std::snprintf(text, sizeof text, "0x%02x", vector);
+    return text;
+}
+
 std::string vector_name(std::uint8_t vector)
 {
     for (const Named& named : kNamed)
         if (named.vector == vector) return std::string{named.name};
-    char text[8];
-    std::snprintf(text, sizeof text, "0x%02x", vector);
-    return text;
+    return vector_number(vector);
 }
 
 std::uint8_t parse_vector(std::string_view text)
@@ -44,4 +49,4 @@ std::uint8_t parse_vector(std::string_view text)
     return static_cast<std::uint8_t>(*number);
 }
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

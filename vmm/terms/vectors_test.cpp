@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/vectors.hpp"
+#include "vmm/terms/vectors.hpp"
 
 #include <gtest/gtest.h>
 
 #include "base/failure.hpp"
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 namespace {
 
 TEST(Vectors, EveryBindableOneIsReadBack)
@@ -23,4 +23,4 @@ TEST(Vectors, NonsenseIsRefused)
 }
 
 }  // namespace
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

@@ -7,7 +7,10 @@
 #include <string>
 #include <string_view>
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
+
+/// "0xf5"
+[[nodiscard]] std::string vector_number(std::uint8_t vector);
 
 /// "sync_core", or "0xf1" for one without a name.
 [[nodiscard]] std::string vector_name(std::uint8_t vector);
@@ -15,4 +18,4 @@ namespace ipidefer::segment {
 /// A name, or a number from 0x20 to 0xfe. Throws Failure.
 [[nodiscard]] std::uint8_t parse_vector(std::string_view text);
 
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/verdicts.hpp"
+#include "vmm/terms/names.hpp"
 
 #include <gtest/gtest.h>
 #include <ipidefer/ipidefer.h>
@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-namespace ipidefer::segment {
+namespace ipidefer::terms {
 namespace {
 
 TEST(Verdicts, EveryOneSplitsIntoItsWords)
@@ -42,4 +42,4 @@ TEST(Verdicts, NamesFollowTheirEnumerations)
 }
 
 }  // namespace
-}  // namespace ipidefer::segment
+}  // namespace ipidefer::terms

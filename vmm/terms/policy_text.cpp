@@ -1,52 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/policy_options.hpp"
+#include "vmm/terms/policy_text.hpp"
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/duration.hpp"
-#include "base/failure.hpp"
-#include "host/segment/vectors.hpp"
+#include "base/option_value.hpp"
+#include "vmm/terms/vectors.hpp"
 
-namespace ipidefer {
+namespace ipidefer::terms {
 namespace {
-
-[[noreturn]] void refuse(const std::string& option, const std::string& why)
-{
-    std::string text = option;
-    text += ": ";
-    text += why;
-    throw Failure{Exit::kCannotRun, text};
-}
-
-bool is_on(const std::string& option, const std::string& text)
-{
-    if (text == "on") return true;
-    if (text == "off") return false;
-    std::string why = "'";
-    why += text;
-    why += "' is neither on nor off";
-    refuse(option, why);
-}
 
 std::optional<bool> on_if_given(const std::string& option,
                                 const std::string& text)
 {
     if (text.empty()) return std::nullopt;
-    return is_on(option, text);
+    return parse_switch(option, text);
 }
-
-/// What `read` makes of a value, with the option's name in front of failures.
-template <class Read>
-auto named(const std::string& option, Read read)
-{
-    try {
-        return read();
-    } catch (const Failure& failure) {
-        refuse(option, failure.what());
-    }
-}
-
-const char* on_off(bool on) { return on ? "on" : "off"; }
 
 }  // namespace
 
@@ -56,9 +26,9 @@ bool RawPolicy::empty() const noexcept
            vectors.empty() && max_age.empty() && !on && !off;
 }
 
-segment::PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
+PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
 {
-    segment::PolicyChange change;
+    PolicyChange change;
     if (raw.on || raw.off) change.enabled = raw.on;
     change.user = on_if_given("user", raw.user);
     change.guest = on_if_given("guest", raw.guest);
@@ -66,32 +36,29 @@ segment::PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
     if (raw.isolated == "none")
         change.isolated = CpuSet{};
     else if (!raw.isolated.empty())
-        change.isolated = named(
+        change.isolated = named_option(
             "isolated", [&] { return parse_cpulist(raw.isolated, vcpus); });
     for (const std::string& text : raw.vectors) {
         const auto equals = text.find('=');
-        if (equals == std::string::npos) {
-            std::string why = "'";
-            why += text;
-            why += "' is not VECTOR=on or VECTOR=off";
-            refuse("vector", why);
-        }
-        const auto vector = named("vector", [&] {
-            return segment::parse_vector(
+        if (equals == std::string::npos)
+            refuse_option("vector", in_quotes(text) +
+                                        " is not VECTOR=on or VECTOR=off");
+        const auto vector = named_option("vector", [&] {
+            return parse_vector(
                 std::string_view{text}.substr(0, equals));
         });
-        change.vectors[vector] = is_on("vector", text.substr(equals + 1));
+        change.vectors[vector] = parse_switch("vector", text.substr(equals + 1));
     }
     if (!raw.max_age.empty())
         // As it is shown.
-        change.max_age = named("max-age", [&] {
+        change.max_age = named_option("max-age", [&] {
             return raw.max_age == "none" ? std::chrono::nanoseconds{}
                                          : parse_duration(raw.max_age);
         });
     return change;
 }
 
-std::string to_text(const segment::Policy& policy)
+std::string to_text(const Policy& policy)
 {
     std::ostringstream out;
     out << "enabled " << on_off(policy.enabled) << '\n'
@@ -106,8 +73,23 @@ std::string to_text(const segment::Policy& policy)
                                         : format_duration(policy.max_age))
         << '\n';
     for (const std::uint8_t vector : policy.denied)
-        out << "vector " << segment::vector_name(vector) << " off\n";
+        out << "vector " << vector_name(vector) << " off\n";
     return out.str();
 }
 
-}  // namespace ipidefer
+nlohmann::ordered_json to_json(const Policy& policy)
+{
+    auto denied = nlohmann::ordered_json::array();
+    for (const std::uint8_t vector : policy.denied)
+        denied.push_back(vector_name(vector));
+    return {{"enabled", policy.enabled},
+            {"isolated", format_cpulist(policy.isolated)},
+            {"user", policy.user},
+            {"guest", policy.guest},
+            {"idle", policy.idle},
+            {"denied_vectors", denied},
+            {"max_age_ns", policy.max_age.count()},
+            {"trace", policy.trace}};
+}
+
+}  // namespace ipidefer::terms

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/option_value.hpp"
+
+#include <string_view>
+
+#include "base/text.hpp"
+
+namespace ipidefer {
+
+void refuse_option(const std::string& option, const std::string& why)
+{
+    throw Failure{Exit::kCannotRun, option + ": " + why};
+}
+
+std::string in_quotes(const std::string& text)
+{
+    std::string quoted = "'";
+    quoted += text;
+    quoted += '\'';
+    return quoted;
+}
+
+bool parse_switch(const std::string& option, const std::string& text)
+{
+    if (text == "on") return true;
+    if (text == "off") return false;
+    refuse_option(option, in_quotes(text) + " is neither on nor off");
+}
+
+const char* on_off(bool on) noexcept { return on ? "on" : "off"; }
+
+std::uint64_t parse_memory(const std::string& option, const std::string& text,
+                           std::uint64_t least_mib, std::uint64_t most_mib)
+{
+    constexpr std::uint64_t kGib = 1024;  // MiB
+    const bool gigabytes = text.ends_with('G');
+    const auto number =
+        gigabytes || text.ends_with('M')
+            ? number_of<std::uint64_t>(
+                  std::string_view{text}.substr(0, text.size() - 1))
+            : std::nullopt;
+    if (!number)
+        refuse_option(option, in_quotes(text) +
+                                  " is not a number of megabytes or gigabytes, "
+                                  "as in 512M or 2G");
+    // Not multiplied before it is known to be small.
+    const std::uint64_t unit = gigabytes ? kGib : 1;
+    if (*number > most_mib / unit || *number * unit < least_mib) {
+        const std::string most =
+            most_mib % kGib == 0 ? std::to_string(most_mib / kGib) + 'G'
+                                 : std::to_string(most_mib) + 'M';
+        refuse_option(option, in_quotes(text) + " is not within " +
+                                  std::to_string(least_mib) + "M and " + most);
+    }
+    return *number * unit;
+}
+
+}  // namespace ipidefer

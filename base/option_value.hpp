@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Option values: what several of our command lines and configurations take, and
+// how they refuse a value: "--mem: '1M' is not within 2M and 3072M".
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/failure.hpp"
+
+namespace ipidefer {
+
+/// Throws Failure: "OPTION: why".
+[[noreturn]] void refuse_option(const std::string& option,
+                                const std::string& why);
+
+[[nodiscard]] std::string in_quotes(const std::string& text);
+
+/// "on" or "off". Throws Failure.
+[[nodiscard]] bool parse_switch(const std::string& option,
+                                const std::string& text);
+[[nodiscard]] const char* on_off(bool on) noexcept;
+
+/// Memory as in 512M or 2G. Throws Failure, also for what is not within the
+/// limits.
+/// @return MiB, as are the limits
+[[nodiscard]] std::uint64_t parse_memory(const std::string& option,
+                                         const std::string& text,
+                                         std::uint64_t least_mib,
+                                         std::uint64_t most_mib);
+
+/// What `read` makes of a value, with the option's name in front of failures.
+template <class Read>
+auto named_option(const std::string& option, Read read)
+{
+    try {
+        return read();
+    } catch (const Failure& failure) {
+        refuse_option(option, failure.what());
+    }
+}
+
+}  // namespace ipidefer
