@@ -90,7 +90,7 @@ TEST(ReportJson, Guest)
                                         {"longest_gap_ns", 1000}}));
 }
 
-TEST(ReportJson, terms::VerdictCounts)
+TEST(ReportJson, Verdicts)
 {
     const Json json = to_json(good_report());
     EXPECT_TRUE(json["runs"][0]["vmm"].is_null());

@@ -226,7 +226,7 @@ std::vector<std::string> Fleet::change(Member& member, const terms::RawPolicy& p
                                        const std::string& by)
 {
     const auto vcpus = member.vm.segment().vcpus();
-    const segment::PolicyChange wanted = terms::check_policy(policy, vcpus);
+    const terms::PolicyChange wanted = terms::check_policy(policy, vcpus);
     if (!member.vm.writable())
         throw Failure{Exit::kCannotRun,
                       "VM '" + member.label +

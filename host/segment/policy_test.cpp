@@ -73,7 +73,7 @@ TEST_F(PolicyTest, EachFieldIsChangedAloneAndSeenByTheVm)
 TEST_F(PolicyTest, ChangesAreCountedAndNoChangeIsNone)
 {
     const auto before = open_.policy().changes;
-    EXPECT_TRUE(PolicyChange{}.empty());
+    EXPECT_TRUE(terms::PolicyChange{}.empty());
     change({});
     EXPECT_EQ(open_.policy().changes, before);
     change({.idle = true});
