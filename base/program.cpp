@@ -1,31 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/program.hpp"
 
-#include <sstream>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <limits>
 
 #include "base/failure.hpp"
 #include "base/process.hpp"
 
 namespace ipidefer {
+namespace {
 
-namespace bp = boost::process;
+using Clock = std::chrono::steady_clock;
+
+int left_until(const std::optional<Clock::time_point>& end)
+{
+    if (!end) return -1;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        *end - Clock::now());
+    return static_cast<int>(std::clamp<std::int64_t>(
+        left.count(), 0, std::numeric_limits<int>::max()));
+}
+
+/// Nothing when it takes longer.
+std::optional<ProgramResult> run_until(
+    const std::filesystem::path& program,
+    const std::vector<std::string>& arguments,
+    const std::optional<Clock::time_point>& end)
+{
+    Process process{
+        {.program = program, .arguments = arguments, .piped = true}};
+    std::string output;
+    std::array<char, 4096> chunk{};
+    for (;;) {
+        pollfd readable{process.output(), POLLIN, 0};
+        const int ready = ::poll(&readable, 1, left_until(end));
+        if (ready == 0) return std::nullopt;
+        if (ready < 0 && errno != EINTR) throw system_failure("poll");
+        if (ready < 0) continue;
+        const ssize_t got =
+            ::read(process.output(), chunk.data(), chunk.size());
+        if (got > 0)
+            output.append(chunk.data(), static_cast<std::size_t>(got));
+        else if (got == 0 || errno != EINTR)
+            break;
+    }
+    if (!end) return ProgramResult{process.wait(), std::move(output)};
+    const auto status =
+        process.wait_for(std::chrono::milliseconds{left_until(end)});
+    if (!status) return std::nullopt;
+    return ProgramResult{*status, std::move(output)};
+}
+
+}  // namespace
 
 ProgramResult run_program(const std::filesystem::path& program,
                           const std::vector<std::string>& arguments)
 {
-    try {
-        bp::ipstream output;
-        bp::child child{
-            bp::exe = program.string(), bp::args = arguments,
-            bp::std_in<bp::null, (bp::std_out & bp::std_err)> output};
-        std::ostringstream text;
-        text << output.rdbuf();
-        child.wait();
-        return {child.exit_code(), std::move(text).str()};
-    } catch (const bp::process_error& error) {
-        throw Failure{Exit::kCannotRun, "cannot run " + program.string() +
-                                            ": " + error.code().message()};
-    }
+    return *run_until(program, arguments, std::nullopt);
+}
+
+std::optional<ProgramResult> run_program(
+    const std::filesystem::path& program,
+    const std::vector<std::string>& arguments,
+    std::chrono::milliseconds timeout)
+{
+    return run_until(program, arguments, Clock::now() + timeout);
 }
 
 }  // namespace ipidefer

@@ -2,7 +2,9 @@
 // Short-lived programs that are asked something.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,19 @@ namespace ipidefer {
 struct ProgramResult {
     int status = 0;
     std::string output;  // standard output and standard error
+
+    bool operator==(const ProgramResult&) const = default;
 };
 
 /// Throws a Failure when it cannot be started. Standard input is empty.
 [[nodiscard]] ProgramResult run_program(
     const std::filesystem::path& program,
     const std::vector<std::string>& arguments);
+
+/// The same; nothing, and the program is killed, when it takes longer.
+[[nodiscard]] std::optional<ProgramResult> run_program(
+    const std::filesystem::path& program,
+    const std::vector<std::string>& arguments,
+    std::chrono::milliseconds timeout);
 
 }  // namespace ipidefer

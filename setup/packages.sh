@@ -6,9 +6,9 @@
 # To build the C++ code and to run experiments.
 readonly PACKAGES_LAB=(
     g++ gcc make cmake ninja-build pkg-config patch xz-utils git
-    libboost1.81-dev libboost-filesystem1.81-dev libcli11-dev
-    nlohmann-json3-dev libbenchmark-dev libgtest-dev libgmock-dev
-    libncurses-dev libprotozero-dev libpugixml-dev libvirt-dev libxml2-dev prometheus-cpp-dev
+    libboost1.81-dev libcli11-dev
+    nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
+    libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libvirt-dev libxml2-dev prometheus-cpp-dev
     scdoc
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/bench/bench_core.hpp"
 
-#include <iomanip>
+#include <fmt/format.h>
+
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/failure.hpp"
 #include "base/json_reader.hpp"
 #include "base/program.hpp"
+#include "base/table.hpp"
 
 namespace ipidefer::bench {
 namespace {
@@ -19,12 +20,7 @@ constexpr char kBase[] = "BareCmpxchg";
 /// Interleaves both sides, and computes the ratios that count by itself.
 constexpr char kPaired[] = "Paired";
 
-std::string fixed(double value, int digits)
-{
-    std::ostringstream out;
-    out << std::fixed << std::setprecision(digits) << value;
-    return out.str();
-}
+std::string fixed(double value) { return fmt::format("{:.2f}", value); }
 
 json results_from(std::string_view text)
 {
@@ -50,27 +46,20 @@ std::string ratio_table(std::string_view text)
     for (const auto& b : results["benchmarks"])
         if (b.value("name", "") == kBase) base = b.value("cpu_time", 0.0);
 
-    std::ostringstream out;
-    out << std::left << std::setw(24) << "decision" << std::right
-        << std::setw(10) << "ns" << std::setw(24) << "over bare cmpxchg"
-        << '\n';
+    Table table{{Table::left("decision", 24), Table::right("ns", 8),
+                 Table::right("over bare cmpxchg", 22)}};
     for (const auto& b : results["benchmarks"]) {
         const std::string name = b.value("name", "?");
         const double ns = b.value("cpu_time", 0.0);
-        out << std::left << std::setw(24)
-            << name.substr(0, name.find("/iterations")) << std::right
-            << std::setw(10);
-        if (name.starts_with(kPaired))
-            out << "" << std::setw(24)
-                << fixed(b.value("ratio_median", 0.0), 2) + " (" +
-                       fixed(b.value("ratio_p10", 0.0), 2) + " to " +
-                       fixed(b.value("ratio_p90", 0.0), 2) + ")";
-        else
-            out << fixed(ns, 2) << std::setw(24)
-                << (base > 0 ? fixed(ns / base, 2) : "-");
-        out << '\n';
+        const bool paired = name.starts_with(kPaired);
+        const std::string single = base > 0 ? fixed(ns / base) : "-";
+        const std::string ratios = fmt::format(
+            "{:.2f} ({:.2f} to {:.2f})", b.value("ratio_median", 0.0),
+            b.value("ratio_p10", 0.0), b.value("ratio_p90", 0.0));
+        table.row({name.substr(0, name.find("/iterations")),
+                   paired ? "" : fixed(ns), paired ? ratios : single});
     }
-    return out.str();
+    return table.text();
 }
 
 int bench_core(const std::filesystem::path& benchmark,

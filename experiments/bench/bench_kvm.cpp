@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/bench/bench_kvm.hpp"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <fstream>
-#include <iomanip>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -15,8 +15,8 @@
 #include "base/json_reader.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
+#include "base/table.hpp"
 #include "base/text.hpp"
-#include "experiments/lab/cpio.hpp"
 
 namespace ipidefer::bench {
 namespace {
@@ -97,12 +97,10 @@ double cost(const BenchPhase& phase)
 /// One column of a row of medians, least and most.
 std::string cell(const json& spread, int digits)
 {
-    std::ostringstream out;
-    out << std::fixed << std::setprecision(digits)
-        << spread.at("median").get<double>() << " ("
-        << spread.at("least").get<double>() << " to "
-        << spread.at("most").get<double>() << ")";
-    return out.str();
+    return fmt::format("{:.{}f} ({:.{}f} to {:.{}f})",
+                       spread.at("median").get<double>(), digits,
+                       spread.at("least").get<double>(), digits,
+                       spread.at("most").get<double>(), digits);
 }
 
 /// Two host CPUs that this process may use.
@@ -248,14 +246,13 @@ std::string bench_table(const json& report)
     if (backend != "whole")
         out << "This KVM executes ring 0 in software, or may: compare the "
                "columns,\ndo not take them for those of a processor.\n";
+    Table table{{Table::left("", 28), Table::right("undisturbed"),
+                 Table::right("delivered", 28), Table::right("deferred", 28)}};
     const auto row = [&](const char* label, const std::string& quiet,
                          const std::string& delivered,
                          const std::string& deferred) {
-        out << std::left << std::setw(30) << label << std::right
-            << std::setw(12) << quiet << std::setw(32) << delivered
-            << std::setw(32) << deferred << '\n';
+        table.row({label, quiet, delivered, deferred});
     };
-    row("", "undisturbed", "delivered", "deferred");
     const auto& ratio = report.at("progress_over_quiet");
     row("loop progress", "1", cell(ratio.at("delivered"), 3),
         cell(ratio.at("deferred"), 3));
@@ -271,7 +268,7 @@ std::string bench_table(const json& report)
     counts("loop's returns to the VMM", report.at("returns_to_vmm"));
     if (counted)
         counts("loop's exits, host's included", report.at("kvm_exits"));
-    return out.str();
+    return out.str() + table.text();
 }
 
 int bench_kvm(const fs::path& vmm, const fs::path& guest,

@@ -6,7 +6,6 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/scratch.hpp"
-#include "experiments/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

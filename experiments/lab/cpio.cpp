@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/lab/cpio.hpp"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <sys/stat.h>
 
-#include <array>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
+#include <cerrno>
 
 #include "base/failure.hpp"
 #include "base/file.hpp"
@@ -16,18 +15,56 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kTrailer = "TRAILER!!!";
 /// Sizes are 32-bit in this format.
 constexpr std::uint64_t kLargestFile = 0xffff'ffff;
 
+[[noreturn]] void fail(archive* a)
+{
+    throw Failure{Exit::kCannotRun,
+                  std::string{"initramfs: "} + archive_error_string(a)};
+}
+
+la_ssize_t write_to_stream(archive* a, void* out, const void* data,
+                           std::size_t size)
+{
+    auto& stream = *static_cast<std::ostream*>(out);
+    if (stream.write(static_cast<const char*>(data),
+                     static_cast<std::streamsize>(size)))
+        return static_cast<la_ssize_t>(size);
+    archive_set_error(a, EIO, "cannot be written");
+    return -1;
+}
+
 }  // namespace
+
+void CpioWriter::Free::operator()(archive* a) const noexcept
+{
+    (void)archive_write_free(a);
+}
+
+void CpioWriter::Free::operator()(archive_entry* entry) const noexcept
+{
+    archive_entry_free(entry);
+}
+
+CpioWriter::CpioWriter(std::ostream& out) : archive_{archive_write_new()}
+{
+    archive* const a = archive_.get();
+    // Nothing is filled up: a kernel would skip it, and other readers complain.
+    if (archive_write_set_format_cpio_newc(a) != ARCHIVE_OK ||
+        archive_write_set_bytes_per_block(a, 0) != ARCHIVE_OK ||
+        archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+        archive_write_open(a, &out, nullptr, write_to_stream, nullptr) !=
+            ARCHIVE_OK)
+        fail(a);
+}
 
 void CpioWriter::folder(std::string_view path, unsigned permissions)
 {
     if (path.empty() || folders_.contains(path)) return;
     parents(path);
     folders_.emplace(path);
-    write({.path = path, .mode = S_IFDIR | permissions});
+    write(entry_of(path, S_IFDIR | permissions));
 }
 
 void CpioWriter::file(std::string_view path, std::string_view content,
@@ -40,23 +77,25 @@ void CpioWriter::file(std::string_view path, std::string_view content,
                           " bytes, an initramfs takes files of up to " +
                           std::to_string(kLargestFile)};
     parents(path);
-    write({.path = path, .mode = S_IFREG | permissions, .content = content});
+    write(entry_of(path, S_IFREG | permissions), content);
 }
 
 void CpioWriter::symlink(std::string_view path, std::string_view target)
 {
     parents(path);
-    write({.path = path, .mode = S_IFLNK | 0777, .content = target});
+    const Entry entry = entry_of(path, S_IFLNK | 0777);
+    archive_entry_set_symlink(entry.get(), std::string{target}.c_str());
+    write(entry);
 }
 
 void CpioWriter::character_device(std::string_view path, unsigned permissions,
                                   unsigned major, unsigned minor)
 {
     parents(path);
-    write({.path = path,
-           .mode = S_IFCHR | permissions,
-           .major = major,
-           .minor = minor});
+    const Entry entry = entry_of(path, S_IFCHR | permissions);
+    archive_entry_set_rdevmajor(entry.get(), major);
+    archive_entry_set_rdevminor(entry.get(), minor);
+    write(entry);
 }
 
 void CpioWriter::tree(const fs::path& from, std::string_view to)
@@ -98,7 +137,10 @@ void CpioWriter::tree(const fs::path& from, std::string_view to)
                       "reading " + from.string() + ": " + error.message()};
 }
 
-void CpioWriter::finish() { write({.path = kTrailer}); }
+void CpioWriter::finish()
+{
+    if (archive_write_close(archive_.get()) != ARCHIVE_OK) fail(archive_.get());
+}
 
 void CpioWriter::parents(std::string_view path)
 {
@@ -106,32 +148,28 @@ void CpioWriter::parents(std::string_view path)
         folder(path.substr(0, slash));
 }
 
-void CpioWriter::write(const Entry& entry)
+CpioWriter::Entry CpioWriter::entry_of(std::string_view path, unsigned mode)
 {
-    // magic, inode, mode, uid, gid, links, mtime, size, device, rdev (major and
-    // minor each), length of the name with its NUL, checksum
-    const auto name_size = static_cast<std::uint32_t>(entry.path.size() + 1);
-    const auto size = static_cast<std::uint32_t>(entry.content.size());
-    const std::array<std::uint32_t, 13> fields{
-        ++inode_, entry.mode, 0,           0,           1,         0, size,
-        0,        0,          entry.major, entry.minor, name_size, 0};
-    std::string header = "070701";
-    for (const std::uint32_t field : fields) {
-        std::array<char, 9> hex;
-        std::snprintf(hex.data(), hex.size(), "%08x", field);
-        header.append(hex.data(), 8);
-    }
-    out_ << header << entry.path << '\0';
-    written_ += header.size() + name_size;
-    pad();
-    out_ << entry.content;
-    written_ += size;
-    pad();
+    Entry entry{archive_entry_new()};
+    archive_entry_set_pathname(entry.get(), std::string{path}.c_str());
+    archive_entry_set_mode(entry.get(), mode);
+    archive_entry_set_nlink(entry.get(), 1);
+    // Else the kernel takes files for hard links of each other.
+    archive_entry_set_ino64(entry.get(), ++inode_);
+    archive_entry_set_size(entry.get(), 0);
+    return entry;
 }
 
-void CpioWriter::pad()
+void CpioWriter::write(const Entry& entry, std::string_view content)
 {
-    for (; written_ % 4 != 0; ++written_) out_ << '\0';
+    if (!content.empty())
+        archive_entry_set_size(entry.get(),
+                               static_cast<la_int64_t>(content.size()));
+    if (archive_write_header(archive_.get(), entry.get()) != ARCHIVE_OK ||
+        (!content.empty() &&
+         archive_write_data(archive_.get(), content.data(), content.size()) !=
+             static_cast<la_ssize_t>(content.size())))
+        fail(archive_.get());
 }
 
 }  // namespace ipidefer::lab

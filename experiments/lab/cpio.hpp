@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Archives in the "newc" cpio format, as the Linux kernel unpacks them for its
-// initial root: Documentation/driver-api/early-userspace/buffer-format.rst.
-// Not handled: hard links, checksums.
+// initial root (Documentation/driver-api/early-userspace/buffer-format.rst), written
+// by libarchive. Times and owners are zero, so that the same content is the same
+// archive.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <ostream>
 #include <set>
 #include <string>
 #include <string_view>
 
+struct archive;
+struct archive_entry;
+
 namespace ipidefer::lab {
 
 class CpioWriter {
   public:
-    explicit CpioWriter(std::ostream& out) : out_{out} {}
+    explicit CpioWriter(std::ostream& out);
 
     /// `path` is relative to the root. Folders on the way to it are added when
     /// they were not yet.
@@ -32,22 +37,20 @@ class CpioWriter {
     void finish();
 
   private:
-    struct Entry {
-        std::string_view path{};
-        std::uint32_t mode = 0;
-        std::uint32_t major = 0;
-        std::uint32_t minor = 0;
-        std::string_view content{};
+    struct Free {
+        void operator()(archive* a) const noexcept;
+        void operator()(archive_entry* entry) const noexcept;
     };
+    using Entry = std::unique_ptr<archive_entry, Free>;
 
     void parents(std::string_view path);
-    void write(const Entry& entry);
-    void pad();
+    /// @param mode type and permissions
+    [[nodiscard]] Entry entry_of(std::string_view path, unsigned mode);
+    void write(const Entry& entry, std::string_view content = {});
 
-    std::ostream& out_;
+    std::unique_ptr<archive, Free> archive_;
     std::set<std::string, std::less<>> folders_;
-    std::uint64_t written_ = 0;
-    std::uint32_t inode_ = 0;
+    std::int64_t inode_ = 0;
 };
 
 }  // namespace ipidefer::lab

@@ -7,7 +7,6 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
-#include "experiments/lab/cpio.hpp"
 
 namespace ipidefer::lab {
 namespace {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/lab/machine.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -21,7 +21,6 @@
 #include "base/file.hpp"
 #include "base/process.hpp"
 #include "experiments/lab/console.hpp"
-#include "experiments/lab/cpio.hpp"
 #include "experiments/lab/guest_channel.hpp"
 #include "experiments/lab/protocol.hpp"
 #include "experiments/lab/qemu_command.hpp"
@@ -31,14 +30,11 @@ namespace ipidefer::lab {
 namespace {
 
 namespace asio = boost::asio;
-namespace bp = boost::process;
 using asio::local::stream_protocol;
 using nlohmann::json;
 using namespace asio::experimental::awaitable_operators;
 using namespace std::chrono_literals;
 
-/// How often to look whether QEMU still runs.
-constexpr auto kLook = 50ms;
 /// What follows a defect on the console belongs to it.
 constexpr auto kAfterDefect = 1500ms;
 /// For what QEMU wrote before it ended.
@@ -104,6 +100,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
               on,
               stream_protocol::endpoint{(given.sockets / kQmpSocket).string()}},
           console_socket{on},
+          child_ends{on},
           console_ended{on},
           ended{on},
           failed{on},
@@ -113,24 +110,14 @@ struct Machine::State : std::enable_shared_from_this<State> {
 
     void start()
     {
-        try {
-            child = bp::child{bp::exe = spec.qemu.string(),
-                              bp::args = spec.arguments,
-                              bp::std_in<bp::null, (bp::std_out & bp::std_err)>(
-                                  spec.logs / "qemu.log")
-                                  .string(),
-                              // Not even a killed lab leaves a guest behind,
-                              // and Ctrl-C is for the lab alone.
-                              bp::extend::on_exec_setup = [](auto&) {
-                                  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-                                  ::setpgid(0, 0);
-                                  inherit_standard_streams_only();
-                              }};
-        } catch (const bp::process_error& error) {
-            throw Failure{Exit::kCannotRun, "cannot run " + spec.qemu.string() +
-                                                ": " + error.code().message()};
-        }
-        host.watch("QEMU's main thread", child.id(), child.id());
+        // Not even a killed lab leaves a guest behind, and Ctrl-C is for the
+        // lab alone.
+        child.emplace(Process::Start{.program = spec.qemu,
+                                     .arguments = spec.arguments,
+                                     .log = spec.logs / "qemu.log",
+                                     .bound_to_us = true});
+        child_ends.assign(::fcntl(child->pidfd(), F_DUPFD_CLOEXEC, 0));
+        host.watch("QEMU's main thread", child->pid(), child->pid());
         const auto self = shared_from_this();
         asio::co_spawn(
             executor, [self] { return self->watch_process(); }, asio::detached);
@@ -149,8 +136,8 @@ struct Machine::State : std::enable_shared_from_this<State> {
         console_socket.close(ignored);
         if (guest) guest->close();
         if (qmp) qmp->close();
-        std::error_code gone;
-        if (child.running(gone)) child.terminate(gone);
+        child_ends.close(ignored);
+        if (child) child->signal(SIGKILL);
     }
 
     /// @tparam Why Failure, or what is derived from it
@@ -221,18 +208,18 @@ struct Machine::State : std::enable_shared_from_this<State> {
 
     asio::awaitable<void> watch_process()
     {
-        std::error_code error;
-        while (child.running(error)) {
-            co_await (sleep_for(kLook) || stopping.wait());
-            if (stopping.is_set()) co_return;
-        }
+        boost::system::error_code ignored;
+        co_await child_ends.async_wait(
+            asio::posix::descriptor_base::wait_read,
+            asio::redirect_error(asio::use_awaitable, ignored));
+        if (stopping.is_set()) co_return;
         if (connected)
             co_await (console_ended.wait() || sleep_for(kDrain) ||
                       stopping.wait());
         ended.set();
         if (stopping.is_set() || (powering_off && !console.defect())) co_return;
         const std::string status =
-            "QEMU ended with status " + std::to_string(child.exit_code());
+            "QEMU ended with status " + std::to_string(child->wait());
         const std::string said = read_whole(spec.logs / "qemu.log");
         // Until it runs the guest, it is QEMU that does not like something.
         if (!running)
@@ -270,7 +257,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
         const auto vcpus = co_await qmp->execute("query-cpus-fast");
         if (!vcpus) co_return;
         for (const auto& vcpu : *vcpus)
-            host.watch("vCPU " + vcpu.at("cpu-index").dump(), child.id(),
+            host.watch("vCPU " + vcpu.at("cpu-index").dump(), child->pid(),
                        vcpu.at("thread-id").get<pid_t>());
     }
 
@@ -315,7 +302,8 @@ struct Machine::State : std::enable_shared_from_this<State> {
     stream_protocol::socket console_socket;
     std::optional<GuestChannel> guest;
     std::optional<QmpClient> qmp;
-    bp::child child;
+    std::optional<Process> child;
+    asio::posix::stream_descriptor child_ends;
     Once console_ended;
     Once ended;
     Once failed;

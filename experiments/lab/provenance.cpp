@@ -12,7 +12,6 @@
 #include "base/program.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
-#include "experiments/lab/cpio.hpp"
 #include "experiments/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {

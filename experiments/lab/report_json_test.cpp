@@ -8,7 +8,6 @@
 #include <set>
 
 #include "base/file.hpp"
-#include "experiments/lab/cpio.hpp"
 #include "experiments/lab/lab_testing.hpp"
 #include "experiments/lab/provenance.hpp"
 

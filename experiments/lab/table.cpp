@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/lab/table.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
 #include <sstream>
 
+#include "base/table.hpp"
 #include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::lab {
@@ -19,11 +22,15 @@ constexpr char kNothing[] = "  none";
 /// What a mode cannot have.
 constexpr char kNone[] = "-";
 
-class Table {
+/// What each mode has of something, in a column for each.
+class RunTable {
   public:
-    explicit Table(const Runs& runs) : runs_{runs} {}
+    explicit RunTable(const Runs& runs)
+        : runs_{runs}, table_{columns(runs.size())}
+    {
+    }
 
-    void section(const std::string& title) { rows_.push_back({title, {}}); }
+    void section(const std::string& title) { table_.line(title); }
 
     /// A row below a section.
     void row(const std::string& label, const Cell& cell)
@@ -33,42 +40,24 @@ class Table {
 
     void summary(const std::string& label, const Cell& cell)
     {
-        Row row{label, {}};
+        std::vector<std::string> cells{label};
         for (const Run* run : runs_)
-            row.cells.push_back(cell(*run).value_or(kNone));
-        rows_.push_back(std::move(row));
+            cells.push_back(cell(*run).value_or(kNone));
+        table_.row(std::move(cells));
     }
 
-    [[nodiscard]] std::string text() const
-    {
-        std::size_t label = 0;
-        std::vector<std::size_t> widths(runs_.size());
-        for (const auto& row : rows_) {
-            if (!row.cells.empty()) label = std::max(label, row.label.size());
-            for (std::size_t i = 0; i < row.cells.size(); ++i)
-                widths[i] = std::max(widths[i], row.cells[i].size());
-        }
-        std::ostringstream out;
-        for (const auto& row : rows_) {
-            out << row.label;
-            if (!row.cells.empty())
-                out << std::string(label - row.label.size(), ' ');
-            for (std::size_t i = 0; i < row.cells.size(); ++i)
-                out << std::string(2 + widths[i] - row.cells[i].size(), ' ')
-                    << row.cells[i];
-            out << '\n';
-        }
-        return out.str();
-    }
+    [[nodiscard]] std::string text() const { return table_.text(); }
 
   private:
-    struct Row {
-        std::string label;
-        std::vector<std::string> cells;  // none: a title
-    };
+    static std::vector<Table::Column> columns(std::size_t runs)
+    {
+        std::vector<Table::Column> columns(runs + 1, Table::right(""));
+        columns.front() = Table::left("");
+        return columns;
+    }
 
     const Runs& runs_;
-    std::vector<Row> rows_;
+    Table table_;
 };
 
 std::string number(std::uint64_t n) { return std::to_string(n); }
@@ -99,7 +88,7 @@ std::vector<std::string> keys_by_size(const Runs& runs, Get get)
     return keys;
 }
 
-void add_events(Table& table, const Runs& runs)
+void add_events(RunTable& table, const Runs& runs)
 {
     table.section("events aimed at them");
     const auto keys =
@@ -110,7 +99,7 @@ void add_events(Table& table, const Runs& runs)
     if (keys.empty()) table.section(kNothing);
 }
 
-void add_interrupts(Table& table, const Runs& runs)
+void add_interrupts(RunTable& table, const Runs& runs)
 {
     table.section("interrupts they took");
     std::map<std::string, std::string> descriptions;
@@ -125,7 +114,7 @@ void add_interrupts(Table& table, const Runs& runs)
     if (keys.empty()) table.section(kNothing);
 }
 
-void add_verdicts(Table& table, const Runs& runs)
+void add_verdicts(RunTable& table, const Runs& runs)
 {
     table.section("the VMM's verdicts");
     std::set<unsigned> vectors;
@@ -162,14 +151,10 @@ void add_verdicts(Table& table, const Runs& runs)
 
 std::string milliseconds(std::uint64_t ns)
 {
-    std::ostringstream out;
-    out.setf(std::ios::fixed);
-    out.precision(2);
-    out << static_cast<double>(ns) / 1e6;
-    return out.str();
+    return fmt::format("{:.2f}", static_cast<double>(ns) / 1e6);
 }
 
-void add_loops(Table& table, const Runs& runs)
+void add_loops(RunTable& table, const Runs& runs)
 {
     table.section("their loops, by the clock (the host's noise included)");
     for (const unsigned cpu : runs.front()->isolated) {
@@ -194,7 +179,7 @@ void add_loops(Table& table, const Runs& runs)
     }
 }
 
-void add_nested(Table& table, const Runs& runs)
+void add_nested(RunTable& table, const Runs& runs)
 {
     table.section("their nested guests, by the kernel's KVM");
     for (const unsigned cpu : runs.front()->isolated) {
@@ -232,7 +217,7 @@ std::string mode_title(const Run& run)
 
 std::string render(const std::string& workload, const Runs& runs)
 {
-    Table table{runs};
+    RunTable table{runs};
     table.section("workload " + workload + ", isolated vCPUs " +
                   format_cpulist(runs.front()->isolated));
     table.summary("", mode_title);

@@ -2,11 +2,11 @@
 // ipidefer check: is this host fit, or a domain on it?
 #include <algorithm>
 #include <fstream>
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/check/host_checks.hpp"
 #include "host/check/host_kvm.hpp"
@@ -117,13 +117,13 @@ int run_check(const CheckOptions& options, const segment::Place& place)
                             {"remedy", finding.remedy}});
         std::cout << segment::dump(list, 2) << '\n';
     } else {
-        for (const Finding& finding : findings) {
-            std::cout << std::left << std::setw(6) << to_string(finding.grade)
-                      << std::setw(24) << finding.name << finding.what;
-            if (!finding.remedy.empty())
-                std::cout << "; remedy: " << finding.remedy;
-            std::cout << '\n';
-        }
+        Table table{{Table::left(""), Table::left("", 22), Table::left("")}};
+        for (const Finding& finding : findings)
+            table.row({std::string{to_string(finding.grade)}, finding.name,
+                       finding.remedy.empty()
+                           ? finding.what
+                           : finding.what + "; remedy: " + finding.remedy});
+        std::cout << table.text();
     }
     const bool failed = std::ranges::any_of(
         findings,

@@ -5,11 +5,11 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"
@@ -98,9 +98,11 @@ void show(const Plan& plan, bool as_json, std::ostream& out)
         out << segment::dump(list, 2) << '\n';
         return;
     }
+    Table table{{Table::left("", 8), Table::left("", 14), Table::left("")}};
     for (const Change& change : plan.changes)
-        out << std::left << std::setw(10) << to_string(change.kind)
-            << std::setw(16) << change.name << printable(change.what) << '\n';
+        table.row({std::string{to_string(change.kind)}, change.name,
+                   printable(change.what)});
+    out << table.text();
 }
 
 /// The whole file or the old one, also when it is the one that was read.

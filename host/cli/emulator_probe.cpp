@@ -12,9 +12,7 @@ namespace ipidefer::cli {
 namespace {
 
 /// It answers at once, or is no QEMU.
-constexpr const char* kTimeout = "/usr/bin/timeout";
-constexpr const char* kSeconds = "20";
-constexpr int kTimedOut = 124;
+constexpr std::chrono::seconds kTimeout{20};
 
 }  // namespace
 
@@ -27,13 +25,13 @@ std::optional<domain::Emulator> probe_emulator(const std::string& path)
         return emulator;
     }
     const auto result =
-        run_program(kTimeout, {kSeconds, path, "-object", "ipi-defer,help"});
-    if (result.status == kTimedOut) {
-        emulator.complaint =
-            std::string{"no answer within "} + kSeconds + " seconds";
+        run_program(path, {"-object", "ipi-defer,help"}, kTimeout);
+    if (!result) {
+        emulator.complaint = "no answer within " +
+                             std::to_string(kTimeout.count()) + " seconds";
         return emulator;
     }
-    return domain::read_object_help(result.status, result.output);
+    return domain::read_object_help(result->status, result->output);
 }
 
 }  // namespace ipidefer::cli

@@ -12,7 +12,6 @@
 namespace ipidefer::cli {
 namespace {
 
-namespace bp = boost::process;
 
 constexpr char kReader[] = "trace-cmd";
 constexpr int kNotFound = 127;  // env(1)
@@ -34,29 +33,25 @@ bool is_trace_dat(std::istream& in)
 /// What trace-cmd writes of it, events as text, read as it comes.
 trace::GuestTrace read_by_trace_cmd(const std::filesystem::path& file,
                                     const std::string& what)
-try {
-    bp::ipstream output;
+{
     // env looks for it in PATH.
-    bp::child child{bp::exe = "/usr/bin/env",
-                    bp::args = std::vector<std::string>{kReader, "report", "-q",
-                                                        "-i", file.string()},
-                    bp::std_in<bp::null, (bp::std_out & bp::std_err)> output};
-    // Where reading fails, the child's destructor ends it.
-    trace::GuestTrace trace = trace::read_guest_trace(output);
-    child.wait();
-    if (child.exit_code() == kNotFound)
+    Process child{{.program = "/usr/bin/env",
+                   .arguments = {kReader, "report", "-q", "-i", file.string()},
+                   .piped = true}};
+    // Where reading fails, the child ends with its owner.
+    trace::GuestTrace trace =
+        trace::read_guest_trace(*stream_of(child.output()));
+    const int status = child.wait();
+    if (status == kNotFound)
         throw Failure{Exit::kCannotRun,
                       what + " is a trace.dat, and there is no " + kReader +
                           " to read it (Debian package trace-cmd)"};
-    if (child.exit_code() != 0)
+    if (status != 0)
         throw Failure{Exit::kCannotRun,
                       what + ": " + kReader + " report ended with status " +
-                          std::to_string(child.exit_code()) + ": " +
+                          std::to_string(status) + ": " +
                           printable(trace.first_other_text)};
     return trace;
-} catch (const bp::process_error& error) {
-    throw Failure{Exit::kCannotRun, what + ": cannot run /usr/bin/env: " +
-                                        error.code().message()};
 }
 
 }  // namespace

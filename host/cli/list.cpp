@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ipidefer list: the VMs that have a segment.
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/option_value.hpp"
+#include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
@@ -35,28 +36,23 @@ std::string age_text(const std::optional<std::chrono::nanoseconds>& age)
 
 void show(const std::vector<VmStatus>& vms)
 {
-    std::cout << std::left << std::setw(24) << "NAME" << std::setw(9) << "STATE"
-              << std::right << std::setw(8) << "PID" << std::setw(6) << "VCPUS"
-              << "  " << std::left << std::setw(12) << "ISOLATED"
-              << std::setw(5) << "ON" << std::right << std::setw(12)
-              << "SUPPRESSED" << std::setw(12) << "DELIVERED" << std::setw(10)
-              << "OLDEST" << '\n';
+    Table table{{Table::left("NAME", 22), Table::left("STATE", 7),
+                 Table::right("PID", 7), Table::right("VCPUS"),
+                 Table::left("ISOLATED", 10), Table::left("ON"),
+                 Table::right("SUPPRESSED"), Table::right("DELIVERED"),
+                 Table::right("OLDEST", 8)}};
     for (const VmStatus& vm : vms) {
         const auto total = vm.total();
-        const auto suppressed =
-            total[IPIDEFER_DEFERRED] + total[IPIDEFER_COALESCED];
-        const std::string isolated = vm.policy.isolated.empty()
-                                         ? "-"
-                                         : format_cpulist(vm.policy.isolated);
-        std::cout << std::left << std::setw(24) << vm.name << std::setw(9)
-                  << to_string(vm.life) << std::right << std::setw(8) << vm.pid
-                  << std::setw(6) << vm.vcpus.size() << "  " << std::left
-                  << std::setw(12) << isolated << std::setw(5)
-                  << (vm.policy.enabled ? "on" : "off") << std::right
-                  << std::setw(12) << suppressed << std::setw(12)
-                  << total.sum() - suppressed << std::setw(10)
-                  << age_text(vm.oldest_pending()) << '\n';
+        table.row({vm.name, std::string{to_string(vm.life)},
+                   std::to_string(vm.pid), std::to_string(vm.vcpus.size()),
+                   vm.policy.isolated.empty()
+                       ? "-"
+                       : format_cpulist(vm.policy.isolated),
+                   on_off(vm.policy.enabled), std::to_string(total.recorded()),
+                   std::to_string(total.delivered()),
+                   age_text(vm.oldest_pending())});
     }
+    std::cout << table.text();
 }
 
 /// Nothing that is there is passed over in silence.

@@ -3,13 +3,13 @@
 #include <ipidefer/ipidefer.h>
 
 #include <chrono>
-#include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
@@ -63,17 +63,17 @@ void subtract(std::vector<VmStatus>& now, const std::vector<VmStatus>& before)
         }
 }
 
-void row(const std::string& who, const std::string& vector,
+void row(Table& table, const std::string& who, std::uint8_t vector,
          const VerdictCounts& counters, const std::string& context,
          const std::string& oldest)
 {
-    std::cout << std::left << std::setw(6) << who << std::setw(13) << vector
-              << std::right;
+    std::vector<std::string> cells{who, terms::vector_name(vector)};
     for (const ipidefer_verdict v : terms::kCountedVerdicts)
-        std::cout << std::setw(11) << counters[v];
-    std::cout << std::setw(9) << counters.max_age << "  " << std::left
-              << std::setw(8) << context << std::right << std::setw(10)
-              << oldest << '\n';
+        cells.push_back(std::to_string(counters[v]));
+    cells.push_back(std::to_string(counters.max_age));
+    cells.push_back(context);
+    cells.push_back(oldest);
+    table.row(std::move(cells));
 }
 
 void show(const VmStatus& vm)
@@ -85,24 +85,24 @@ void show(const VmStatus& vm)
               << (vm.policy.isolated.empty()
                       ? "(none)"
                       : format_cpulist(vm.policy.isolated))
-              << '\n'
-              << std::left << std::setw(6) << "vCPU" << std::setw(13)
-              << "vector" << std::right;
-    for (const char* title : {"deferred", "coalesced", "in-kernel", "not-isol",
-                              "not-bound", "policy", "bad-word", "contended"})
-        std::cout << std::setw(11) << title;
-    std::cout << std::setw(9) << "max-age"
-              << "  " << std::left << std::setw(8) << "context" << std::right
-              << std::setw(10) << "oldest" << '\n';
+              << '\n';
+    Table table{{Table::left("vCPU"), Table::left("vector", 11),
+                 Table::right("deferred", 9), Table::right("coalesced", 9),
+                 Table::right("in-kernel", 9), Table::right("not-isol"),
+                 Table::right("not-bound"), Table::right("policy"),
+                 Table::right("bad-word"), Table::right("contended"),
+                 Table::right("max-age"), Table::left("context", 7),
+                 Table::right("oldest", 8)}};
     for (const VcpuStatus& vcpu : vm.vcpus) {
         const std::string oldest =
             vcpu.oldest_pending ? format_duration(*vcpu.oldest_pending) : "-";
         for (const auto& [vector, counters] : vcpu.by_vector)
-            row(std::to_string(vcpu.vcpu), terms::vector_name(vector),
-                counters, vcpu.context, oldest);
+            row(table, std::to_string(vcpu.vcpu), vector, counters,
+                vcpu.context, oldest);
     }
     for (const auto& [vector, counters] : vm.out_of_range)
-        row("none", terms::vector_name(vector), counters, "-", "-");
+        row(table, "none", vector, counters, "-", "-");
+    std::cout << table.text();
 }
 
 void show(const std::vector<VmStatus>& vms, const StatOptions& options)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "host/cli/top_table.hpp"
 
-#include <ipidefer/ipidefer.h>
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
+#include "base/table.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -53,25 +53,23 @@ TopTable::TopTable(const std::vector<VmStatus>& before,
 
 std::vector<std::string> TopTable::lines(bool isolated_only) const
 {
-    constexpr std::size_t kWidth = 160;
-    char line[kWidth];
-    std::snprintf(line, sizeof line,
-                  "%-20s %5s %-4s %-8s %10s %10s %10s %10s %8s %10s", "VM",
-                  "VCPU", "ISOL", "CONTEXT", "SENT/s", "DEFER/s", "COALES/s",
-                  "DELIV/s", "AGED/s", "OLDEST");
-    std::vector<std::string> lines{line};
+    constexpr std::size_t kName = 20;
+    constexpr std::size_t kRate = 8;
+    Table table{{Table::left("VM", kName, kName), Table::right("VCPU"),
+                 Table::left("ISOL"), Table::left("CONTEXT"),
+                 Table::right("SENT/s", kRate), Table::right("DEFER/s", kRate),
+                 Table::right("COALES/s", kRate),
+                 Table::right("DELIV/s", kRate), Table::right("AGED/s"),
+                 Table::right("OLDEST", kRate)}};
+    const auto rate = [](double value) { return fmt::format("{:.1f}", value); };
     for (const Row& row : rows_) {
         if (isolated_only && !row.isolated) continue;
-        std::snprintf(
-            line, sizeof line,
-            "%-20.20s %5u %-4s %-8.8s %10.1f %10.1f %10.1f %10.1f %8.1f %10s",
-            row.vm.c_str(), row.vcpu, row.isolated ? "yes" : "",
-            row.context.c_str(), row.sent, row.deferred, row.coalesced,
-            row.delivered, row.max_age,
-            row.oldest ? format_duration(*row.oldest).c_str() : "-");
-        lines.emplace_back(line);
+        table.row({row.vm, std::to_string(row.vcpu), row.isolated ? "yes" : "",
+                   row.context, rate(row.sent), rate(row.deferred),
+                   rate(row.coalesced), rate(row.delivered), rate(row.max_age),
+                   row.oldest ? format_duration(*row.oldest) : "-"});
     }
-    return lines;
+    return table.lines();
 }
 
 nlohmann::ordered_json TopTable::json(bool isolated_only) const

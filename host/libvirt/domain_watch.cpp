@@ -2,21 +2,15 @@
 #include "host/libvirt/domain_watch.hpp"
 
 #include <algorithm>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
+#include <atomic>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
 
-#include "base/await.hpp"
 #include "host/libvirt/connection.hpp"
-#include "host/libvirt/event_loop.hpp"
 #include "host/libvirt/library.hpp"
 
 namespace ipidefer::libvirt {
@@ -32,33 +26,41 @@ constexpr auto kPatience = std::chrono::seconds{2};
 
 }  // namespace
 
-/// All but `stop()`, and what is under the lock, belongs to the thread.
+/// All but `stop()`, and what is under the lock or atomic, belongs to the thread.
 struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     Worker(asio::any_io_executor to, std::string at, Listener l, Pauses p)
         : executor{std::move(to)},
           uri{std::move(at)},
           listener{std::move(l)},
           pauses{p},
-          io{installed_loop()}
+          vir{library()}
     {
+        alarm = vir.virEventAddTimeout(
+            kNever,
+            [](int, void* self) { static_cast<Worker*>(self)->ring(); }, this,
+            nullptr);
+        if (alarm < 0) throw failed("libvirt's event loop takes no timer");
     }
 
     /// Held while something is posted to the executor, whose io_context may be
-    /// gone as soon as we are quiet.
+    /// gone as soon as we are quiet, and while the end sets off the alarm.
     std::mutex lock;
     std::optional<asio::any_io_executor> executor;  // nothing: quiet
 
     std::string uri;
     Listener listener;
     Pauses pauses;
-    asio::io_context& io;
+    const Library& vir;
 
     std::promise<void> ended;
 
-    asio::steady_timer pause{io};
+    static constexpr int kNever = -1;
+    static constexpr int kAtOnce = 0;
+    int alarm = -1;  // timer of libvirt's event loop
+    bool rung = false;
     ConnectionPtr connection;
     int callback = -1;
-    bool stopping = false;
+    std::atomic<bool> stopping{false};
     bool lost = false;     // the connection
     bool changed = false;  // what runs
     std::string trouble;   // said last
@@ -66,32 +68,39 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     void start()
     {
         std::thread{[self = shared_from_this()] {
-            self->io.restart();
-            asio::co_spawn(self->io, self->follow(),
-                           [self](std::exception_ptr error) {
-                               if (error)
-                                   self->say("libvirt: not followed any more");
-                               self->io.stop();
-                           });
-            const auto work = asio::make_work_guard(self->io);
-            self->io.run();
-            // What libvirt wants freed.
-            self->io.restart();
-            self->io.poll();
+            self->follow();
+            // What libvirt wants freed it frees with the next turn.
+            self->vir.virEventUpdateTimeout(self->alarm, kAtOnce);
+            self->turn();
+            self->vir.virEventRemoveTimeout(self->alarm);
             self->ended.set_value();
         }}.detach();
     }
 
     void stop()
     {
-        {
-            const std::lock_guard guard{lock};
-            executor.reset();
-        }
-        asio::post(io, [self = shared_from_this()] {
-            self->stopping = true;
-            self->pause.cancel();
-        });
+        const std::lock_guard guard{lock};
+        executor.reset();
+        // Ordering: SEQ_CST, as there is no reason for another.
+        stopping = true;
+        // From any thread: it also interrupts a turn that waits.
+        vir.virEventUpdateTimeout(alarm, kAtOnce);
+    }
+
+    void ring()
+    {
+        rung = true;
+        // What stop() has set must not be undone.
+        const std::lock_guard guard{lock};
+        if (!stopping) vir.virEventUpdateTimeout(alarm, kNever);
+    }
+
+    /// Waits for something that libvirt watches, and has it dealt with.
+    void turn()
+    {
+        if (vir.virEventRunDefaultImpl() < 0)
+            // Without a pause this would be a loop that never waits.
+            std::this_thread::sleep_for(pauses.first);
     }
 
     bool is_quiet()
@@ -113,7 +122,7 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     }
     void say(std::string text) { tell(&Listener::note, std::move(text)); }
 
-    asio::awaitable<void> follow()
+    void follow()
     {
         auto delay = pauses.first;
         while (!stopping) {
@@ -121,27 +130,30 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
                 delay = pauses.first;
                 tell(&Listener::connected, true);
                 while (!stopping && !lost) {
-                    if (std::exchange(changed, false)) list();
-                    // Callbacks run in this thread, so not just here.
-                    if (stopping || lost || changed) continue;
-                    pause.expires_at(asio::steady_timer::time_point::max());
-                    (void)co_await pause.async_wait(kAwait);
+                    if (std::exchange(changed, false))
+                        list();
+                    else
+                        turn();
                 }
                 close();
                 tell(&Listener::connected, false);
             }
-            if (stopping) break;
-            pause.expires_after(delay);
-            (void)co_await pause.async_wait(kAwait);
+            pause(delay);
             delay = std::min(delay * 2, pauses.longest);
         }
+    }
+
+    void pause(std::chrono::milliseconds delay)
+    {
+        rung = false;
+        vir.virEventUpdateTimeout(alarm, static_cast<int>(delay.count()));
+        while (!stopping && !rung) turn();
     }
 
     bool open()
     try {
         connection = connect(uri);
         lost = false;
-        const Library& vir = library();
         // The callbacks end before this: in close().
         if (vir.virConnectRegisterCloseCallback(connection.get(), on_close,
                                                 this, nullptr) < 0)
@@ -169,7 +181,6 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     void close()
     {
         if (connection == nullptr) return;
-        const Library& vir = library();
         if (callback >= 0)
             vir.virConnectDomainEventDeregisterAny(connection.get(), callback);
         callback = -1;
@@ -206,7 +217,6 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     {
         if (flag == &Worker::lost && !lost) say("libvirt: connection lost");
         this->*flag = true;
-        pause.cancel();
     }
 };
 

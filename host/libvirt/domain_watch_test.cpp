@@ -88,6 +88,23 @@ std::ptrdiff_t threads()
                          {});
 }
 
+TEST_F(DomainWatchTest, ThreadEndsWithTheWatch)
+{
+    watch("test:///default");
+    ASSERT_TRUE(run_until([&] { return listed_ == 1; }));
+    watch_.reset();
+    const auto before = threads();  // with what libvirt has by now
+    watch("test:///default");
+    ASSERT_TRUE(run_until([&] { return listed_ == 2; }));
+    watch_.reset();
+    // It waits for its first event, and the end is none of libvirt's.
+    EXPECT_TRUE(run_until([&] { return threads() == before; }));
+    watch("qemu+unix:///system?socket=/nonexistent");
+    ASSERT_TRUE(run_until([&] { return !notes_.empty(); }));
+    watch_.reset();
+    EXPECT_TRUE(run_until([&] { return threads() == before; }));
+}
+
 // Its thread is in a call that libvirtd does not answer for longer than the end
 // waits. What it then wants to tell finds nobody, and posts nothing.
 TEST_F(DomainWatchTest, LibvirtdThatHangsUntilAfterTheEndIsHarmless)

@@ -24,7 +24,11 @@ namespace ipidefer::libvirt {
     FUNCTION(virDomainGetXMLDesc)                \
     FUNCTION(virDomainLookupByName)              \
     FUNCTION(virDomainLookupByUUIDString)        \
-    FUNCTION(virEventRegisterImpl)               \
+    FUNCTION(virEventAddTimeout)                 \
+    FUNCTION(virEventRegisterDefaultImpl)        \
+    FUNCTION(virEventRemoveTimeout)              \
+    FUNCTION(virEventRunDefaultImpl)             \
+    FUNCTION(virEventUpdateTimeout)              \
     FUNCTION(virGetLastErrorMessage)             \
     FUNCTION(virInitialize)                      \
     FUNCTION(virSetErrorFunc)

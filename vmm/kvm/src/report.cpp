@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmm/kvm/src/report.hpp"
 
-#include <iomanip>
+#include <array>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <string>
+#include <vector>
 
+#include "base/table.hpp"
 #include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::vmm {
@@ -93,37 +95,39 @@ json report_json(const Machine& machine, const Outcome& outcome,
 
 std::string report_table(const json& report)
 {
-    std::ostringstream out;
-    out << "verdicts by vCPU\n";
+    Table verdicts{{Table::left(""), Table::left(""),
+                    Table::left("", 22), Table::right("", 10)}};
+    verdicts.line("verdicts by vCPU");
     bool any = false;
     unsigned index = 0;
     for (const auto& vcpu : report.at("vcpus")) {
-        for (const auto& [vector, verdicts] : vcpu.at("verdicts").items())
-            for (const auto& [verdict, count] : verdicts.items()) {
+        for (const auto& [vector, by_verdict] : vcpu.at("verdicts").items())
+            for (const auto& [verdict, count] : by_verdict.items()) {
                 any = true;
-                out << "  vCPU " << std::left << std::setw(4) << index << ' '
-                    << vector << "  " << std::setw(24) << verdict << std::right
-                    << std::setw(12) << count << '\n';
+                verdicts.row({"  vCPU " + std::to_string(index), vector,
+                              verdict, count.dump()});
             }
         ++index;
     }
-    if (!any) out << "  none\n";
-    constexpr const char* kColumns[] = {"returns", "exits", "interrupts",
-                                        "nmis", "kicks"};
-    out << "vCPU      ";
-    for (const char* column : kColumns) out << std::setw(12) << column;
-    out << '\n';
+    if (!any) verdicts.line("  none");
+    constexpr std::array kColumns{"returns", "exits", "interrupts", "nmis",
+                                  "kicks"};
+    std::vector<Table::Column> columns{Table::left("vCPU"), Table::left("", 3)};
+    for (const char* column : kColumns)
+        columns.push_back(Table::right(column, 10));
+    Table counts{std::move(columns)};
     index = 0;
     for (const auto& vcpu : report.at("vcpus")) {
-        out << std::left << std::setw(4) << index++ << ' ' << std::setw(5)
-            << (vcpu.at("isolated").get<bool>() ? "iso" : "") << std::right;
+        std::vector<std::string> cells{
+            std::to_string(index++),
+            vcpu.at("isolated").get<bool>() ? "iso" : ""};
         for (const char* column : kColumns) {
             const auto& value = vcpu.at(column);
-            out << std::setw(12) << (value.is_null() ? "-" : value.dump());
+            cells.push_back(value.is_null() ? "-" : value.dump());
         }
-        out << '\n';
+        counts.row(std::move(cells));
     }
-    return out.str();
+    return verdicts.text() + counts.text();
 }
 
 }  // namespace ipidefer::vmm
