@@ -2,30 +2,23 @@
 #include "host/daemon/audit.hpp"
 
 #include <fcntl.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
 #include "base/text.hpp"
+#include "host/daemon/service.hpp"
 #include "host/segment/status_json.hpp"
 
 namespace ipidefer::daemon {
 namespace {
 
 constexpr mode_t kMode = 0640;
-
-/// To standard error; one write that failed, as while the journal restarts,
-/// does not end all later ones.
-void say(const std::string& text)
-{
-    std::cerr.clear();
-    std::cerr << text << std::flush;
-}
 
 }  // namespace
 
@@ -70,8 +63,9 @@ void Audit::policy(const std::string& vm, const std::string& by,
         {"vm", vm},
         {"by", by},
         {"changes", changes}};
-    const std::string line = segment::dump(entry) + '\n';
-    say(line);
+    const std::string text = segment::dump(entry);
+    log(LOG_NOTICE, text, {{"IPIDEFER_VM", vm}, {"IPIDEFER_BY", by}});
+    const std::string line = text + '\n';
     if (path_.empty()) return;
     if (kept_.size() == kMostKept) {
         if (lost_++ == 0)
@@ -115,7 +109,7 @@ void Audit::reopen()
 
 void Audit::note(const std::string& text)
 {
-    say("ipideferd: " + printable(text) + '\n');
+    log(LOG_INFO, printable(text));
 }
 
 }  // namespace ipidefer::daemon

@@ -2,7 +2,9 @@
 #include "host/daemon/daemon.hpp"
 
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,6 +33,7 @@
 #include "host/daemon/fleet.hpp"
 #include "host/daemon/http.hpp"
 #include "host/daemon/metrics.hpp"
+#include "host/daemon/service.hpp"
 #include "host/segment/status_json.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
 #include "host/domain/domain.hpp"
@@ -68,7 +71,8 @@ class Daemon {
     ~Daemon()
     {
         std::error_code ignored;
-        if (control_) std::filesystem::remove(config_.control, ignored);
+        if (!own_control_.empty())
+            std::filesystem::remove(own_control_, ignored);
     }
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -86,8 +90,12 @@ class Daemon {
                     return answer(line, peer);
                 }));
         follow_libvirt();
-        signals_.async_wait([this](const auto&, int) { io_.stop(); });
+        signals_.async_wait([this](const auto&, int) {
+            Service::stopping();
+            io_.stop();
+        });
         std::cout << "ready" << std::endl;
+        Service::ready();
         io_.run();
     }
 
@@ -153,13 +161,24 @@ class Daemon {
 
     void listen()
     try {
-        if (config_.listen) {
+        // What systemd listens on for us goes before the configuration, which
+        // somebody who enabled its sockets has left as it was.
+        if (const auto fd = service_.take_metrics()) {
+            http_.emplace(io_);
+            http_->assign(family_of(*fd), *fd);
+        } else if (config_.listen) {
             const tcp::endpoint at{
                 asio::ip::make_address(config_.listen_address),
                 config_.listen_port};
             http_.emplace(io_, at);
+        }
+        if (http_)
             std::cout << "listening on " << http_->local_endpoint()
                       << std::endl;
+        if (const auto fd = service_.take_control()) {
+            control_.emplace(io_);
+            control_->assign(local{}, *fd);
+            return;
         }
         if (config_.control.empty()) return;
         // Of a daemon that died. One that lives keeps what it has open, and
@@ -167,12 +186,19 @@ class Daemon {
         if (std::filesystem::is_socket(config_.control))
             std::filesystem::remove(config_.control);
         control_.emplace(io_, local::endpoint{config_.control.string()});
+        own_control_ = config_.control;
         if (::chmod(config_.control.c_str(), kControlMode) != 0)
             throw Failure{Exit::kCannotRun, "cannot set the mode of '" +
                                                 config_.control.string() + "'"};
     } catch (const std::system_error& error) {
         throw Failure{Exit::kCannotRun,
                       std::string{"cannot listen: "} + error.what()};
+    }
+
+    static tcp family_of(int fd)
+    {
+        return ::sd_is_socket(fd, AF_INET6, SOCK_STREAM, 1) > 0 ? tcp::v6()
+                                                                : tcp::v4();
     }
 
     asio::awaitable<void> follow_folder()
@@ -241,7 +267,20 @@ class Daemon {
                 co_return;
             look();
             audit_.flush();
+            Service::alive();
+            tell_status();
         }
+    }
+
+    /// For `systemctl status`, when it is another than before.
+    void tell_status()
+    {
+        std::string text = std::to_string(fleet_.size()) + " VMs";
+        if (connected_)
+            text += *connected_ ? ", libvirt followed" : ", no libvirt";
+        if (text == status_) return;
+        Service::status(text);
+        status_ = text;
     }
 
     asio::awaitable<void> follow_reload()
@@ -251,6 +290,7 @@ class Daemon {
                     co_await reload_.async_wait(kAwait);
                 error)
                 co_return;
+            Service::reloading();
             audit_.reopen();
             try {
                 reload();
@@ -258,6 +298,7 @@ class Daemon {
                 Audit::note(std::string{"kept the old configuration: "} +
                             failure.what());
             }
+            Service::ready();
         }
     }
 
@@ -339,6 +380,7 @@ class Daemon {
     }
 
     std::filesystem::path file_;
+    Service service_;
     Config config_;
     Audit audit_;
     Fleet fleet_;
@@ -348,6 +390,8 @@ class Daemon {
     asio::signal_set reload_;
     std::optional<tcp::acceptor> http_;
     std::optional<local::acceptor> control_;
+    std::filesystem::path own_control_;  // empty: none, or systemd's
+    std::string status_;                 // as systemd was told last
     std::optional<bool> connected_;  // to libvirt
     std::set<int> watched_;          // folders, by inotify's number
     std::string trouble_;            // with the folders

@@ -29,6 +29,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/process.hpp"
 #include "host/daemon/exposition.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
@@ -46,60 +47,37 @@ using test::Exposition;
 
 constexpr auto kPatience = std::chrono::seconds{60};
 
-/// A child with its standard output in a pipe; ended with this.
-class Process {
+/// ipideferd, with what it prints.
+class Daemon {
   public:
-    explicit Process(const std::string& config)
+    explicit Daemon(const std::string& config) : Daemon{start(config)} {}
+    explicit Daemon(const Process::Start& start)
+        : process_{start}, said_{stream_of(process_.output())}
     {
-        int ends[2];
-        if (::pipe(ends) != 0) throw std::runtime_error{"pipe"};
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            ::dup2(ends[1], STDOUT_FILENO);
-            ::close(ends[0]);
-            ::close(ends[1]);
-            ::execl(IPIDEFERD, IPIDEFERD, "--config", config.c_str(), nullptr);
-            ::_exit(127);
-        }
-        ::close(ends[1]);
-        out_ = ::fdopen(ends[0], "r");
     }
-    ~Process()
+    static Process::Start start(const std::string& config)
     {
-        if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            ::waitpid(pid_, nullptr, 0);
-        }
-        std::fclose(out_);
+        return {.program = IPIDEFERD,
+                .arguments = {"--config", config},
+                .piped = true};
     }
-    Process(const Process&) = delete;
-    Process& operator=(const Process&) = delete;
 
+    /// The next line that is no remark; "" at the end.
     std::string line()
     {
-        char text[512] = "";
-        if (std::fgets(text, sizeof text, out_) == nullptr) return "";
-        std::string result{text};
-        if (result.ends_with('\n')) result.pop_back();
-        return result;
+        std::string line;
+        while (std::getline(*said_, line))
+            if (!line.starts_with("ipideferd: ") && !line.starts_with('{'))
+                return line;
+        return "";
     }
-    void signal(int number) const
-    {
-        // Not to everybody, should there be no child.
-        if (pid_ > 0) ::kill(pid_, number);
-    }
-    /// @return its exit status, or -1 when a signal ended it
-    int wait()
-    {
-        int status = 0;
-        ::waitpid(pid_, &status, 0);
-        pid_ = -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
+    void signal(int number) { process_.signal(number); }
+    /// @return its exit status
+    int wait() { return process_.wait(); }
 
   private:
-    pid_t pid_ = -1;
-    std::FILE* out_ = nullptr;
+    Process process_;
+    std::unique_ptr<std::istream> said_;
 };
 
 class DaemonTest : public ::testing::Test {
@@ -216,7 +194,7 @@ class DaemonTest : public ::testing::Test {
     std::filesystem::path file_ = own_.path() / "config";
     std::filesystem::path socket_ = own_.path() / "control";
     std::filesystem::path audit_ = own_.path() / "audit";
-    std::optional<Process> daemon_;
+    std::optional<Daemon> daemon_;
     std::uint16_t port_ = 0;
 };
 
@@ -539,7 +517,7 @@ TEST_F(DaemonWithoutLibvirtdTest, EverythingElseWorks)
 
 TEST(DaemonStart, WithoutAConfigurationItCannotRun)
 {
-    Process daemon{"/nonexistent/config"};
+    Daemon daemon{"/nonexistent/config"};
     EXPECT_EQ(daemon.wait(), 1);
 }
 

@@ -63,6 +63,9 @@ class Fleet final {
                                     const terms::RawPolicy& policy,
                                     const std::string& by);
 
+    /// VMs that are watched.
+    [[nodiscard]] std::size_t size() const noexcept { return members_.size(); }
+
   private:
     struct Member {
         segment::OpenVm vm;
