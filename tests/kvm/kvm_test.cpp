@@ -27,7 +27,6 @@
 #include "base/program.hpp"
 #include "base/scratch.hpp"
 #include "base/text.hpp"
-#include "experiments/lab/cpio.hpp"
 #include "tests/support/tools_on_a_vm.hpp"
 
 namespace {

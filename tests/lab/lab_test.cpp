@@ -24,7 +24,6 @@
 #include "base/file.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
-#include "experiments/lab/cpio.hpp"
 #include "experiments/lab/typed_work.hpp"
 #include "tests/support/tools_on_a_vm.hpp"
 
