@@ -13,10 +13,9 @@ void check_limit(const std::string& what, std::size_t value, std::size_t limit,
                  const std::string& unit)
 {
     if (value > limit)
-        throw Failure{Exit::kCannotRun, "JSON: " + what + ' ' +
-                                            std::to_string(value) + unit +
-                                            ", the most is " +
-                                            std::to_string(limit)};
+        throw Failure{Exit::kCannotRun,
+                      "JSON: " + what + ' ' + std::to_string(value) + unit +
+                          ", the most is " + std::to_string(limit)};
 }
 
 /// Without the library's own name and number of the error.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// JSON that others wrote, read within bounds. nlohmann::json parses whatever fits
-// into memory, but copies, compares and writes a value by recursion: one that is
-// nested too deeply uses up the stack of whoever handles it.
+// JSON that others wrote, read within bounds. nlohmann::json parses whatever
+// fits into memory, but copies, compares and writes a value by recursion: one
+// that is nested too deeply uses up the stack of whoever handles it.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ class NotJson : public Failure {
 };
 
 /// @tparam Json nlohmann::json or nlohmann::ordered_json
-/// Throws Failure for a text beyond the bounds, naming its size or depth and the
-/// limit, and NotJson.
+/// Throws Failure for a text beyond the bounds, naming its size or depth and
+/// the limit, and NotJson.
 template <typename Json = nlohmann::json>
 [[nodiscard]] Json read_json(std::string_view text,
                              const JsonBounds& bounds = {});

@@ -48,7 +48,8 @@ TEST(JsonReader, ScalarsHaveNoDepth)
 {
     const JsonBounds flat{.max_depth = 0};
     EXPECT_EQ(read_json("7", flat), json(7));
-    EXPECT_EQ(json_refusal("[]", flat), "JSON: it is nested 1 deep, the most is 0");
+    EXPECT_EQ(json_refusal("[]", flat),
+              "JSON: it is nested 1 deep, the most is 0");
 }
 
 TEST(JsonReader, DepthIsNamedHoweverDeep)

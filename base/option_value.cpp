@@ -46,9 +46,9 @@ std::uint64_t parse_memory(const std::string& option, const std::string& text,
     // Not multiplied before it is known to be small.
     const std::uint64_t unit = gigabytes ? kGib : 1;
     if (*number > most_mib / unit || *number * unit < least_mib) {
-        const std::string most =
-            most_mib % kGib == 0 ? std::to_string(most_mib / kGib) + 'G'
-                                 : std::to_string(most_mib) + 'M';
+        const std::string most = most_mib % kGib == 0
+                                     ? std::to_string(most_mib / kGib) + 'G'
+                                     : std::to_string(most_mib) + 'M';
         refuse_option(option, in_quotes(text) + " is not within " +
                                   std::to_string(least_mib) + "M and " + most);
     }

@@ -51,7 +51,8 @@ std::vector<char*> pointers_to(std::vector<std::string>& words)
     return pointers;
 }
 
-/// In the child, where other threads' locks are held for ever: system calls only.
+/// In the child, where other threads' locks are held for ever: system calls
+/// only.
 [[noreturn]] void become(const Process::Start& start, char* const* arguments,
                          char* const* environment, int input, int output,
                          const std::vector<UniqueFd>& passed, int failed,
@@ -181,8 +182,8 @@ int Process::wait()
     while (::waitpid(pid_, &status, 0) < 0)
         if (errno != EINTR) throw system_failure("waitpid");
     constexpr int kSignalled = 128;  // as shells have it
-    status_ = WIFEXITED(status) ? WEXITSTATUS(status)
-                                : kSignalled + WTERMSIG(status);
+    status_ =
+        WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
     return *status_;
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Process: a program that was started, known by a file descriptor (pidfd), so that
-// its end can be waited for with other events, with a limit, and without looking
-// again and again.
+// Process: a program that was started, known by a file descriptor (pidfd), so
+// that its end can be waited for with other events, with a limit, and without
+// looking again and again.
 //
 // By hand, since of Boost.Process 1.81 the first version looks for the end of a
-// child every few milliseconds, and the second, which does not, cannot be compiled
-// with std::filesystem.
+// child every few milliseconds, and the second, which does not, cannot be
+// compiled with std::filesystem.
 #pragma once
 
 #include <sys/types.h>
@@ -38,8 +38,8 @@ class Process final {
         bool bound_to_us = false;
     };
 
-    /// Its standard input is empty. Throws Failure (kCannotRun) when it cannot be
-    /// started.
+    /// Its standard input is empty. Throws Failure (kCannotRun) when it cannot
+    /// be started.
     explicit Process(const Start& start);
     /// Kills it, and waits for its end.
     ~Process();

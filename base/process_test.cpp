@@ -19,9 +19,9 @@ constexpr char kShell[] = "/bin/sh";
 
 TEST(ProcessTest, StatusIsThatOfTheProgramOrOfTheSignal)
 {
-    EXPECT_EQ((Process{{.program = kShell, .arguments = {"-c", "exit 3"}}})
-                  .wait(),
-              3);
+    EXPECT_EQ(
+        (Process{{.program = kShell, .arguments = {"-c", "exit 3"}}}).wait(),
+        3);
     EXPECT_EQ((Process{{.program = kShell, .arguments = {"-c", "kill -9 $$"}}})
                   .wait(),
               128 + SIGKILL);
@@ -47,7 +47,7 @@ TEST(ProcessTest, WaitHasALimit)
     sleeps.signal(SIGTERM);
     EXPECT_EQ(sleeps.wait_for(60s), 128 + SIGTERM);
     EXPECT_EQ(sleeps.wait_for(0ms), 128 + SIGTERM);
-    sleeps.signal(SIGKILL);  // to nobody
+    sleeps.signal(SIGKILL);        // to nobody
     EXPECT_NE(process.wait(), 0);  // there is no descriptor 3
 }
 
@@ -66,8 +66,9 @@ TEST(ProcessTest, PassesTheDescriptorsThatItIsGivenAndNoOther)
     const UniqueFd null{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
     const UniqueFd zero{::open("/dev/zero", O_RDONLY)};  // inherited by itself
     Process process{{.program = kShell,
-                     .arguments = {"-c", "cd /proc/$$/fd; for f in [3-9] ??; "
-                                         "do readlink $f; done"},
+                     .arguments = {"-c",
+                                   "cd /proc/$$/fd; for f in [3-9] ??; "
+                                   "do readlink $f; done"},
                      .piped = true,
                      .descriptors = {null.get(), null.get()}}};
     const auto in = stream_of(process.output());
@@ -79,11 +80,10 @@ TEST(ProcessTest, PassesTheDescriptorsThatItIsGivenAndNoOther)
 
 TEST(ProcessTest, OutputIsAStream)
 {
-    Process process{
-        {.program = kShell,
-         .arguments = {"-c", "echo $NAME; echo two >&2"},
-         .environment = {"NAME=one"},
-         .piped = true}};
+    Process process{{.program = kShell,
+                     .arguments = {"-c", "echo $NAME; echo two >&2"},
+                     .environment = {"NAME=one"},
+                     .piped = true}};
     const auto in = stream_of(process.output());
     std::string line;
     std::string all;

@@ -53,7 +53,10 @@ void Table::row(std::vector<std::string> cells)
     rows_.push_back({std::move(cells)});
 }
 
-void Table::line(std::string text) { rows_.push_back({{std::move(text)}, true}); }
+void Table::line(std::string text)
+{
+    rows_.push_back({{std::move(text)}, true});
+}
 
 std::vector<std::string> Table::lines() const
 {

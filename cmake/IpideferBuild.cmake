@@ -13,6 +13,12 @@ if(NOT IPIDEFER_SANITIZE STREQUAL "")
     add_link_options(-fsanitize=${IPIDEFER_SANITIZE})
 endif()
 
+if(IPIDEFER_COVERAGE)
+    # Atomic, as tests have threads. What has no libraries counts nothing.
+    add_compile_options(--coverage -fprofile-update=atomic)
+    add_link_options(--coverage)
+endif()
+
 # Programs lie in the build as they do once installed, and find each other the same
 # way in both (base/installed.hpp). The helpers are not for people.
 set(IPIDEFER_BIN ${CMAKE_INSTALL_BINDIR})

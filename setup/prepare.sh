@@ -122,11 +122,11 @@ or, with bookworm-backports and a deb-src entry for trixie in apt's sources:
 build_tools() {
     step "building ipidefer"
     cd "$repo"
-    logged "configuring ipidefer" cmake --preset release -G Ninja
+    logged "configuring ipidefer" cmake --preset ci
     if [[ $purpose == check ]]; then
-        logged "building ipidefer" cmake --build build/release
+        logged "building ipidefer" cmake --build build/ci
     else
-        logged "building ipidefer" cmake --build build/release --target ipidefer ipidefer-lab
+        logged "building ipidefer" cmake --build build/ci --target ipidefer ipidefer-lab
     fi
 }
 

@@ -37,9 +37,10 @@ TEST(RatioTable, OtherOutputIsRefused)
                           std::string(80'000, ']') + '}');
         ADD_FAILURE() << "it was taken";
     } catch (const Failure& failure) {
-        EXPECT_STREQ(failure.what(),
-                     "the benchmark's output is not what was expected: JSON: it "
-                     "is nested 80001 deep, the most is 64");
+        EXPECT_STREQ(
+            failure.what(),
+            "the benchmark's output is not what was expected: JSON: it "
+            "is nested 80001 deep, the most is 64");
     }
     EXPECT_THROW((void)ratio_table("{}"), Failure);
 }

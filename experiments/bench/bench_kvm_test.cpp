@@ -60,8 +60,9 @@ TEST(BenchKvm, ReportIsAnObjectOfABoundedDepth)
         return "";
     };
     EXPECT_EQ(read_vmm_report(vmm_report().dump()), vmm_report());
-    EXPECT_EQ(refusal("[]"), "the VMM's output is not what was expected: its "
-                             "report is no object");
+    EXPECT_EQ(refusal("[]"),
+              "the VMM's output is not what was expected: its "
+              "report is no object");
     EXPECT_EQ(refusal("{\"kvm\":" + std::string(80'000, '[') +
                       std::string(80'000, ']') + '}'),
               "the VMM's output is not what was expected: JSON: it is nested "

@@ -41,8 +41,8 @@ int main(int argc, char** argv)
     bool good = argc == 5;
     for (std::size_t i = 0; good && i < numbers.size(); ++i) {
         const std::string_view text = argv[i + 2];
-        const auto [end, error] = std::from_chars(
-            text.data(), text.data() + text.size(), numbers[i]);
+        const auto [end, error] =
+            std::from_chars(text.data(), text.data() + text.size(), numbers[i]);
         good = error == std::errc{} && end == text.data() + text.size() &&
                numbers[i] > 0;
     }

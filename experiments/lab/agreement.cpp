@@ -54,16 +54,18 @@ std::uint64_t interrupts_of(const Snapshot& snapshot, unsigned cpu,
     return taken == found->second.taken.end() ? 0 : taken->second;
 }
 
-terms::VerdictCounts verdicts_of(const Snapshot& snapshot, unsigned cpu, unsigned vector)
+terms::VerdictCounts verdicts_of(const Snapshot& snapshot, unsigned cpu,
+                                 unsigned vector)
 {
     const VmmCpu* const seen = vmm_cpu(snapshot, cpu);
     if (seen == nullptr) return {};
     const auto counted = seen->by_vector.find(vector);
-    return counted == seen->by_vector.end() ? terms::VerdictCounts{} : counted->second;
+    return counted == seen->by_vector.end() ? terms::VerdictCounts{}
+                                            : counted->second;
 }
 
-/// How many of the deliveries of a vector were no interrupts of their own; nothing
-/// where the VMM does not count them.
+/// How many of the deliveries of a vector were no interrupts of their own;
+/// nothing where the VMM does not count them.
 std::optional<std::uint64_t> merged_of(const Snapshot& snapshot, unsigned cpu,
                                        unsigned vector)
 {
@@ -190,12 +192,13 @@ class Checks {
             say("has nothing registered with the VMM");
             return;
         }
-        const terms::VerdictCounts vmm = verdicts_of(at_.c, cpu_, binding->vector) -
-                             verdicts_of(at_.a, cpu_, binding->vector);
+        const terms::VerdictCounts vmm =
+            verdicts_of(at_.c, cpu_, binding->vector) -
+            verdicts_of(at_.a, cpu_, binding->vector);
         equal(requested(), "requested", vmm.recorded() + vmm.delivered(),
               "deferred, coalesced and delivered by the VMM (I1)");
-        // Two of them may be one interrupt, but none may be two. A vector without
-        // counters at A had nothing to merge until then.
+        // Two of them may be one interrupt, but none may be two. A vector
+        // without counters at A had nothing to merge until then.
         if (const auto merged = merged_of(at_.c, cpu_, binding->vector))
             equal(delivered() + *merged -
                       merged_of(at_.a, cpu_, binding->vector).value_or(0),
@@ -209,12 +212,12 @@ class Checks {
              {IPIDEFER_DELIVERED_NOT_ISOLATED, IPIDEFER_DELIVERED_NOT_BOUND,
               IPIDEFER_DELIVERED_POLICY, IPIDEFER_DELIVERED_BAD_WORD})
             if (vmm[verdict] != 0)
-                say("the VMM's verdict was " + str(vmm[verdict]) +
-                    " times " + ipidefer_verdict_name(verdict));
+                say("the VMM's verdict was " + str(vmm[verdict]) + " times " +
+                    ipidefer_verdict_name(verdict));
         // Of the bits set since A, those that C does not show were flushed; a
         // bit that A shows was too.
-        const std::uint64_t set = vmm[IPIDEFER_DEFERRED] +
-                                  (pending(at_.a, cpu_, work_) ? 1u : 0u);
+        const std::uint64_t set =
+            vmm[IPIDEFER_DEFERRED] + (pending(at_.a, cpu_, work_) ? 1u : 0u);
         equal(flushed() + (pending(at_.c, cpu_, work_) ? 1u : 0u),
               "flushed or pending", set,
               "deferred by the VMM or pending before (I9)");
@@ -229,11 +232,11 @@ class Checks {
 
     /// Two numbers that may differ, as an interrupt that is delivered while
     /// another by its vector is pending (in the IRR) is not one more. Where
-    /// nobody counts how often that happens, there is a bound. Linux sends work of
-    /// a kind one request at a time (text_mutex, vmap_purge_lock), and a sender
-    /// waits. So another comes while one is pending only if the sender was
-    /// answered otherwise: by a flush, which answers at most one that way, as
-    /// the next sender waits for the interrupt; or if it was late, and sent
+    /// nobody counts how often that happens, there is a bound. Linux sends work
+    /// of a kind one request at a time (text_mutex, vmap_purge_lock), and a
+    /// sender waits. So another comes while one is pending only if the sender
+    /// was answered otherwise: by a flush, which answers at most one that way,
+    /// as the next sender waits for the interrupt; or if it was late, and sent
     /// again.
     /// @param max_below by how much `one` may be the lesser, `max_above` the
     /// greater
@@ -257,8 +260,9 @@ class Checks {
     {
         const VmmBinding* binding = binding_of(at_.b, cpu_, work_);
         if (binding == nullptr) return false;
-        const terms::VerdictCounts vmm = verdicts_of(at_.b, cpu_, binding->vector) -
-                             verdicts_of(at_.a, cpu_, binding->vector);
+        const terms::VerdictCounts vmm =
+            verdicts_of(at_.b, cpu_, binding->vector) -
+            verdicts_of(at_.a, cpu_, binding->vector);
         return vmm.delivered() != 0 &&
                vmm.delivered() == vmm[IPIDEFER_DELIVERED_IN_KERNEL];
     }
@@ -342,9 +346,8 @@ bool under_way(const Snapshot& at, const CpuSet& isolated)
             const VmmBinding* binding = binding_of(at, cpu, work);
             if (binding == nullptr) continue;
             const auto merged = merged_of(at, cpu, binding->vector);
-            if (merged &&
-                row_of(at, cpu, work).delivered + *merged <
-                    verdicts_of(at, cpu, binding->vector).delivered())
+            if (merged && row_of(at, cpu, work).delivered + *merged <
+                              verdicts_of(at, cpu, binding->vector).delivered())
                 return true;
         }
     return false;

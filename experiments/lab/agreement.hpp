@@ -19,8 +19,8 @@ namespace ipidefer::lab {
                                                      const Snapshots& at,
                                                      const CpuSet& isolated);
 
-/// Has a vCPU interrupts to take that the VMM delivered? They were since boot, like
-/// those that the guest counts. False where that cannot be known.
+/// Has a vCPU interrupts to take that the VMM delivered? They were since boot,
+/// like those that the guest counts. False where that cannot be known.
 [[nodiscard]] bool under_way(const Snapshot& at, const CpuSet& isolated);
 
 /// How a loop was kept from spinning on its vCPU from A to B, other than by

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Archives in the "newc" cpio format, as the Linux kernel unpacks them for its
-// initial root (Documentation/driver-api/early-userspace/buffer-format.rst), written
-// by libarchive. Times and owners are zero, so that the same content is the same
-// archive.
+// initial root (Documentation/driver-api/early-userspace/buffer-format.rst),
+// written by libarchive. Times and owners are zero, so that the same content is
+// the same archive.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,8 @@ class InitramfsTest : public testing::Test {
     InitramfsTest()
     {
         contents_.guest_programs = make_folder("programs");
-        for (const char* name : {"lab-agent", "lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
+        for (const char* name :
+             {"lab-agent", "lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
             std::ofstream{contents_.guest_programs / name} << name;
         contents_.busybox = make_file("busybox", "box");
     }
@@ -55,9 +56,9 @@ bool has(const std::string& archive, const std::string& path)
 TEST_F(InitramfsTest, LabIsThereWithItsAgent)
 {
     const auto made = archive();
-    for (const char* path : {"lab/agent", "lab/busybox", "lab/bin",
-                             "lab/lab-bpf-attach", "lab/lab-bpf-maps", "lab/lab-secret-page", "proc",
-                             "dev/console"})
+    for (const char* path :
+         {"lab/agent", "lab/busybox", "lab/bin", "lab/lab-bpf-attach",
+          "lab/lab-bpf-maps", "lab/lab-secret-page", "proc", "dev/console"})
         EXPECT_TRUE(has(made, path)) << path;
 }
 

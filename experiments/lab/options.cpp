@@ -35,7 +35,7 @@ std::vector<Mode> check_modes(const std::string& text)
         const auto mode = mode_of(word);
         if (!mode)
             refuse_option("--modes",
-                   in_quotes(word) + " is not one of off, guest, hv");
+                          in_quotes(word) + " is not one of off, guest, hv");
         if (std::ranges::find(modes, *mode) != modes.end())
             refuse_option("--modes", in_quotes(word) + " is there twice");
         modes.push_back(*mode);
@@ -48,7 +48,8 @@ fs::path readable(const std::string& option, const fs::path& path)
 {
     std::error_code error;
     if (!fs::is_regular_file(path, error) || ::access(path.c_str(), R_OK) != 0)
-        refuse_option(option, in_quotes(path.string()) + " is not a readable file");
+        refuse_option(option,
+                      in_quotes(path.string()) + " is not a readable file");
     return path;
 }
 
@@ -67,7 +68,7 @@ std::string or_environment(const std::string& value, const char* variable,
     const char* found = std::getenv(variable);
     if (found == nullptr || *found == '\0')
         refuse_option(option, std::string{"not given, and "} + variable +
-                           " is not set in the environment");
+                                  " is not set in the environment");
     return found;
 }
 
@@ -119,7 +120,8 @@ std::vector<Workload> check_workloads(const std::vector<std::string>& given,
             workloads,
             [&](const auto& other) { return other.name == workload.name; });
         if (twice)
-            refuse_option("--workload", "two are named " + in_quotes(workload.name));
+            refuse_option("--workload",
+                          "two are named " + in_quotes(workload.name));
         workloads.push_back(std::move(workload));
     }
     return workloads;
@@ -188,15 +190,17 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     Options options;
     options.modes = check_modes(raw.modes);
     if (raw.cpus < 2 || raw.cpus > kMostCpus)
-        refuse_option("--cpus", std::to_string(raw.cpus) + " is not within 2 and " +
-                             std::to_string(kMostCpus));
+        refuse_option("--cpus", std::to_string(raw.cpus) +
+                                    " is not within 2 and " +
+                                    std::to_string(kMostCpus));
     options.cpus = raw.cpus;
     options.isolated = parse_cpulist(raw.isolated, raw.cpus);
     options.housekeeping = complement(options.isolated, raw.cpus);
     // Linux boots on CPU 0, and keeps time there.
     if (options.isolated.contains(0))
-        refuse_option("--isolated", in_quotes(raw.isolated) +
-                                 " names CPU 0, which is always housekeeping");
+        refuse_option("--isolated",
+                      in_quotes(raw.isolated) +
+                          " names CPU 0, which is always housekeeping");
     (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
     options.memory = raw.memory;
     options.accel = check_accel(raw.accel);
@@ -222,27 +226,29 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     options.nested = raw.nested;
     if (raw.nested && options.accel != Accel::kTcg)
         refuse_option("--nested",
-               "needs --accel tcg, where QEMU emulates virtualization");
+                      "needs --accel tcg, where QEMU emulates virtualization");
     if (raw.nested && !options.modules)
         refuse_option("--nested",
-               "needs KVM's modules: a --kernel folder, or --modules");
+                      "needs KVM's modules: a --kernel folder, or --modules");
     options.name =
         raw.name.empty() ? "lab-" + std::to_string(::getpid()) : raw.name;
     if (options.name.size() >= IPIDEFER_SEGMENT_NAME)
         refuse_option("--name", in_quotes(raw.name) + " is longer than " +
-                             std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
-                             " bytes");
+                                    std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
+                                    " bytes");
     options.shm_folder = raw.shm_folder;
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)
-        refuse_option("--timeout", std::to_string(raw.timeout) + " is not within " +
-                                std::to_string(kShortestTimeout) + " and " +
-                                std::to_string(kLongestTimeout) + " seconds");
+        refuse_option("--timeout",
+                      std::to_string(raw.timeout) + " is not within " +
+                          std::to_string(kShortestTimeout) + " and " +
+                          std::to_string(kLongestTimeout) + " seconds");
     options.timeout = raw.timeout;
     if (raw.retries > kMostRetries)
-        refuse_option("--retries", std::to_string(raw.retries) + " is more than " +
-                                std::to_string(kMostRetries));
+        refuse_option("--retries", std::to_string(raw.retries) +
+                                       " is more than " +
+                                       std::to_string(kMostRetries));
     options.retries = raw.retries;
     options.guest_programs = guest_programs;
     options.busybox = find_busybox();

@@ -34,7 +34,8 @@ Json vmm_json(const Run& run)
     if (!run.verdicts) return nullptr;
     Json by_vector = Json::object();
     for (const auto& [vector, verdicts] : *run.verdicts)
-        by_vector[terms::vector_number(static_cast<std::uint8_t>(vector))] = verdicts_json(verdicts);
+        by_vector[terms::vector_number(static_cast<std::uint8_t>(vector))] =
+            verdicts_json(verdicts);
     Json merged = nullptr;
     for (const auto& [vector, count] : run.merged)
         merged[terms::vector_number(static_cast<std::uint8_t>(vector))] = count;

@@ -19,7 +19,7 @@ std::uint64_t taken_on(const Interrupts& interrupts, const std::string& row,
 }
 
 std::map<unsigned, terms::VerdictCounts> verdicts_on(const VmmReport& report,
-                                         const CpuSet& cpus)
+                                                     const CpuSet& cpus)
 {
     std::map<unsigned, terms::VerdictCounts> sums;
     for (const auto& [cpu, seen] : report)
@@ -81,8 +81,8 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
         for (const auto& [vector, after] : verdicts_on(*at.b.vmm, isolated)) {
             const auto base = before.find(vector);
             run.verdicts->emplace(
-                vector,
-                after - (base == before.end() ? terms::VerdictCounts{} : base->second));
+                vector, after - (base == before.end() ? terms::VerdictCounts{}
+                                                      : base->second));
         }
         run.merged = merged_on(*at.b.vmm, isolated);
         for (const auto& [vector, count] : merged_on(*at.a.vmm, isolated))

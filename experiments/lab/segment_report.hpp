@@ -12,7 +12,8 @@
 namespace ipidefer::lab {
 
 /// By vCPU and vector; only what was ever counted.
-using SegmentReport = std::map<std::pair<unsigned, unsigned>, terms::VerdictCounts>;
+using SegmentReport =
+    std::map<std::pair<unsigned, unsigned>, terms::VerdictCounts>;
 
 /// Throws a Failure when the segment is truncated.
 [[nodiscard]] SegmentReport read_segment(const segment::OpenVm& vm);

@@ -137,14 +137,13 @@ void add_verdicts(RunTable& table, const Runs& runs)
                     return count(*run).value_or(0) != 0;
                 }))
                 continue;
-            table.row(
-                terms::vector_number(static_cast<std::uint8_t>(vector)) + "  " +
-                    ipidefer_verdict_name(v),
-                [&](const Run& run) -> std::optional<std::string> {
-                    const auto n = count(run);
-                    if (!n) return std::nullopt;
-                    return number(*n);
-                });
+            table.row(terms::vector_number(static_cast<std::uint8_t>(vector)) +
+                          "  " + ipidefer_verdict_name(v),
+                      [&](const Run& run) -> std::optional<std::string> {
+                          const auto n = count(run);
+                          if (!n) return std::nullopt;
+                          return number(*n);
+                      });
         }
     if (vectors.empty()) table.section(kNothing);
 }

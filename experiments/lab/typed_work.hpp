@@ -11,9 +11,9 @@
 namespace ipidefer::lab {
 
 struct TypedWork {
-    std::string_view name;  // in the statistics and in trace events
-    std::string_view row;   // of /proc/interrupts
-    bool flush_traced;      // by context_tracking:ct_work_flush
+    std::string_view name;   // in the statistics and in trace events
+    std::string_view row;    // of /proc/interrupts
+    bool flush_traced;       // by context_tracking:ct_work_flush
     bool deferred_in_guest;  // while a nested guest runs on the vCPU
 };
 

@@ -122,8 +122,7 @@ class Checks {
         if (const CpuSet unknown = cpus_.without_topology(cpus_.isolated);
             !unknown.empty())
             return skip("smt", "what shares a core with isolated CPUs " +
-                                   format_cpulist(unknown) +
-                                   " cannot be read");
+                                   format_cpulist(unknown) + " cannot be read");
         CpuSet shared;
         for (const unsigned cpu : cpus_.isolated)
             if (!both(cpus_.siblings[cpu], cpus_.siblings_of(cpus_.isolated))

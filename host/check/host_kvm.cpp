@@ -23,10 +23,10 @@ std::optional<bool> IpiVirtualization::on(const fs::path& root) const
 
 bool ipis_bypass_kvm(const fs::path& root)
 {
-    return std::ranges::any_of(
-        kIpiVirtualizations, [&root](const IpiVirtualization& kind) {
-            return kind.on(root).value_or(false);
-        });
+    return std::ranges::any_of(kIpiVirtualizations,
+                               [&root](const IpiVirtualization& kind) {
+                                   return kind.on(root).value_or(false);
+                               });
 }
 
 std::optional<std::string> kvm_complaint(const fs::path& root)

@@ -91,8 +91,7 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     input.kvm_complaint = check::kvm_complaint(kRoot);
     // A domain XML is data: who wrote it does not choose what runs here, which
     // is as root when libvirt's hook asks.
-    if (options.probe)
-        input.emulator = probe_emulator(input.domain.emulator);
+    if (options.probe) input.emulator = probe_emulator(input.domain.emulator);
     return domain::domain_findings(input);
 }
 

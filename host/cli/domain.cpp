@@ -133,8 +133,8 @@ void write_file(const std::string& file, const std::string& text)
     }
 }
 
-/// The caller's emulator unless forbidden; the XML's only when told to. A domain
-/// XML is data: who wrote it does not choose what runs here.
+/// The caller's emulator unless forbidden; the XML's only when told to. A
+/// domain XML is data: who wrote it does not choose what runs here.
 std::optional<domain::Emulator> ask_emulator(const DomainOptions& options,
                                              const std::string& xml)
 {
@@ -152,8 +152,8 @@ int run_domain(const DomainOptions& options)
                       "standard output"};
     const std::string xml = read_input(options.from);
     const PlanOptions wanted = plan_options(options);
-    const Plan plan = domain::make_plan(
-        xml, wanted, check::read_host_cpus("/"), ask_emulator(options, xml));
+    const Plan plan = domain::make_plan(xml, wanted, check::read_host_cpus("/"),
+                                        ask_emulator(options, xml));
     const bool conflict = plan.has(Change::Kind::kConflict);
     const bool listing = options.check || options.json;
     show(plan, options.json, listing ? std::cout : std::cerr);

@@ -27,8 +27,8 @@ std::optional<domain::Emulator> probe_emulator(const std::string& path)
     const auto result =
         run_program(path, {"-object", "ipi-defer,help"}, kTimeout);
     if (!result) {
-        emulator.complaint = "no answer within " +
-                             std::to_string(kTimeout.count()) + " seconds";
+        emulator.complaint =
+            "no answer within " + std::to_string(kTimeout.count()) + " seconds";
         return emulator;
     }
     return domain::read_object_help(result->status, result->output);

@@ -12,7 +12,6 @@
 namespace ipidefer::cli {
 namespace {
 
-
 constexpr char kReader[] = "trace-cmd";
 constexpr int kNotFound = 127;  // env(1)
 
@@ -47,10 +46,10 @@ trace::GuestTrace read_by_trace_cmd(const std::filesystem::path& file,
                       what + " is a trace.dat, and there is no " + kReader +
                           " to read it (Debian package trace-cmd)"};
     if (status != 0)
-        throw Failure{Exit::kCannotRun,
-                      what + ": " + kReader + " report ended with status " +
-                          std::to_string(status) + ": " +
-                          printable(trace.first_other_text)};
+        throw Failure{Exit::kCannotRun, what + ": " + kReader +
+                                            " report ended with status " +
+                                            std::to_string(status) + ": " +
+                                            printable(trace.first_other_text)};
     return trace;
 }
 

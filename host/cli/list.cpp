@@ -43,14 +43,13 @@ void show(const std::vector<VmStatus>& vms)
                  Table::right("OLDEST", 8)}};
     for (const VmStatus& vm : vms) {
         const auto total = vm.total();
-        table.row({vm.name, std::string{to_string(vm.life)},
-                   std::to_string(vm.pid), std::to_string(vm.vcpus.size()),
-                   vm.policy.isolated.empty()
-                       ? "-"
-                       : format_cpulist(vm.policy.isolated),
-                   on_off(vm.policy.enabled), std::to_string(total.recorded()),
-                   std::to_string(total.delivered()),
-                   age_text(vm.oldest_pending())});
+        table.row(
+            {vm.name, std::string{to_string(vm.life)}, std::to_string(vm.pid),
+             std::to_string(vm.vcpus.size()),
+             vm.policy.isolated.empty() ? "-"
+                                        : format_cpulist(vm.policy.isolated),
+             on_off(vm.policy.enabled), std::to_string(total.recorded()),
+             std::to_string(total.delivered()), age_text(vm.oldest_pending())});
     }
     std::cout << table.text();
 }

@@ -5,8 +5,8 @@
 
 #include "base/failure.hpp"
 #include "host/cli/command.hpp"
-#include "vmm/terms/policy_text.hpp"
 #include "host/segment/status_json.hpp"
+#include "vmm/terms/policy_text.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -28,8 +28,8 @@ int run_policy(const PolicyOptions& options, const segment::Place& place)
             life == segment::Life::kGone || life == segment::Life::kEnded)
             throw Failure{Exit::kCannotRun,
                           "VM '" + vm.label() + "' does not run any more"};
-        apply(terms::check_policy(options.policy, vm.segment().vcpus()), vm.policy(),
-              vm.segment().vcpus());
+        apply(terms::check_policy(options.policy, vm.segment().vcpus()),
+              vm.policy(), vm.segment().vcpus());
     }
     const terms::Policy after = read_policy(vm.segment());
     vm.check();

@@ -18,10 +18,10 @@
 namespace ipidefer::cli {
 namespace {
 
-using terms::VerdictCounts;
 using segment::OpenVm;
 using segment::VcpuStatus;
 using segment::VmStatus;
+using terms::VerdictCounts;
 
 struct StatOptions {
     std::string vm;

@@ -49,8 +49,8 @@ std::vector<VmStatus> read_all(const TopOptions& options,
     for (const segment::Found& found : segment::survey(place).found) try {
             if (!wanted(found)) continue;
             const OpenVm vm{place, found};
-            if (const auto life = vm.life(); life == segment::Life::kGone ||
-                                             life == segment::Life::kEnded)
+            if (const auto life = vm.life();
+                life == segment::Life::kGone || life == segment::Life::kEnded)
                 continue;
             all.push_back(read_status(vm, segment::read_tsc()));
         } catch (const Failure&) {

@@ -12,12 +12,12 @@
 namespace ipidefer::cli {
 namespace {
 
-using terms::VerdictCounts;
 using segment::VmStatus;
+using terms::VerdictCounts;
 
 /// Zeroes for one that is new, or restarted.
 VerdictCounts earlier(const std::vector<VmStatus>& before, const VmStatus& vm,
-                 std::size_t vcpu)
+                      std::size_t vcpu)
 {
     for (const VmStatus& old : before)
         if (old.id == vm.id && vcpu < old.vcpus.size())

@@ -23,8 +23,7 @@ VmStatus vm_with(std::uint64_t deferred_of_1, std::uint64_t in_kernel_of_0)
     vm.vcpus[1].context = "user";
     vm.vcpus[1].oldest_pending = 1500us;
     vm.vcpus[1].by_vector[0xf5][IPIDEFER_DEFERRED] = deferred_of_1;
-    vm.vcpus[0].by_vector[0xf5][IPIDEFER_DELIVERED_IN_KERNEL] =
-        in_kernel_of_0;
+    vm.vcpus[0].by_vector[0xf5][IPIDEFER_DELIVERED_IN_KERNEL] = in_kernel_of_0;
     return vm;
 }
 

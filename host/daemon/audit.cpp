@@ -107,9 +107,6 @@ void Audit::reopen()
     flush();
 }
 
-void Audit::note(const std::string& text)
-{
-    log(LOG_INFO, printable(text));
-}
+void Audit::note(const std::string& text) { log(LOG_INFO, printable(text)); }
 
 }  // namespace ipidefer::daemon

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Audit: who changed what in which VM's policy. One JSON object per line, to
-// standard error and to a file, if there is one. Under systemd the journal has it,
-// with the fields IPIDEFER_VM and IPIDEFER_BY.
+// standard error and to a file, if there is one. Under systemd the journal has
+// it, with the fields IPIDEFER_VM and IPIDEFER_BY.
 //
 // Nothing is lost in silence: what the file does not take, as on a full disk,
 // is kept and tried again with the next entry and with each flush(); what is

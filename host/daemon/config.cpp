@@ -141,8 +141,8 @@ json parsed(const std::string& text)
 
 }  // namespace
 
-terms::RawPolicy Config::policy_of(const std::string& vm,
-                            const std::optional<DomainIdentity>& domain) const
+terms::RawPolicy Config::policy_of(
+    const std::string& vm, const std::optional<DomainIdentity>& domain) const
 {
     // As it is, or as it is shown, in case it is not UTF-8.
     std::vector<std::string> names{vm, segment::shown_name(vm)};

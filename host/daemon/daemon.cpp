@@ -392,9 +392,9 @@ class Daemon {
     std::optional<local::acceptor> control_;
     std::filesystem::path own_control_;  // empty: none, or systemd's
     std::string status_;                 // as systemd was told last
-    std::optional<bool> connected_;  // to libvirt
-    std::set<int> watched_;          // folders, by inotify's number
-    std::string trouble_;            // with the folders
+    std::optional<bool> connected_;      // to libvirt
+    std::set<int> watched_;              // folders, by inotify's number
+    std::string trouble_;                // with the folders
     std::map<std::string, std::string> missing_;  // of the last scrape
 #ifdef IPIDEFER_HAS_LIBVIRT
     std::optional<libvirt::DomainWatch> watch_;

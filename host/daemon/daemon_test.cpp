@@ -425,10 +425,9 @@ TEST_F(DaemonTest, RequestThatIsNestedTooDeeplyIsRefused)
     const auto request = [](const std::string& value) {
         return R"({"command": "policy", "vm": "web", "policy": )" + value + '}';
     };
-    EXPECT_EQ(ask_text(request(std::string(kDepth, '[') +
-                               std::string(kDepth, ']'))),
-              (json{{"error",
-                     "JSON: it is nested 32001 deep, the most is 64"}}));
+    EXPECT_EQ(
+        ask_text(request(std::string(kDepth, '[') + std::string(kDepth, ']'))),
+        (json{{"error", "JSON: it is nested 32001 deep, the most is 64"}}));
     EXPECT_TRUE(ask({{"command", "status"}}).contains("vms"));
 }
 

@@ -222,7 +222,8 @@ std::vector<std::string> Fleet::change(const std::string& vm,
     return change(**member, policy, by);
 }
 
-std::vector<std::string> Fleet::change(Member& member, const terms::RawPolicy& policy,
+std::vector<std::string> Fleet::change(Member& member,
+                                       const terms::RawPolicy& policy,
                                        const std::string& by)
 {
     const auto vcpus = member.vm.segment().vcpus();

@@ -73,7 +73,8 @@ class Fleet final {
         terms::Policy policy;  // as last seen
     };
 
-    std::vector<std::string> change(Member& member, const terms::RawPolicy& policy,
+    std::vector<std::string> change(Member& member,
+                                    const terms::RawPolicy& policy,
                                     const std::string& by);
     void look(const segment::Found& found, const Config& config);
     /// Its policy from the configuration. Says what cannot be done.

@@ -7,8 +7,8 @@
 #include <chrono>
 
 #include "base/version.hpp"
-#include "vmm/terms/vectors.hpp"
 #include "vmm/terms/names.hpp"
+#include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -16,8 +16,8 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using terms::VerdictCounts;
 using segment::VmStatus;
+using terms::VerdictCounts;
 
 using Labels = std::vector<ClientMetric::Label>;
 

@@ -48,8 +48,9 @@ class Scrape final {
 
     void vcpus_of(const segment::VmStatus& vm);
     void sums_of(const segment::VmStatus& vm);
-    void counters(const std::string& domain, const std::string& vcpu,
-                  const std::map<std::uint8_t, terms::VerdictCounts>& by_vector);
+    void counters(
+        const std::string& domain, const std::string& vcpu,
+        const std::map<std::uint8_t, terms::VerdictCounts>& by_vector);
     void oldest(const std::string& domain, const std::string& vcpu,
                 const std::optional<std::chrono::nanoseconds>& age);
 

@@ -19,8 +19,8 @@
 namespace ipidefer::daemon {
 namespace {
 
-/// Whether standard error is the journal's: what we say then goes there in a way
-/// that keeps the fields (systemd.exec(5), JOURNAL_STREAM).
+/// Whether standard error is the journal's: what we say then goes there in a
+/// way that keeps the fields (systemd.exec(5), JOURNAL_STREAM).
 bool is_journal()
 {
     const char* const stream = std::getenv("JOURNAL_STREAM");
@@ -105,7 +105,8 @@ void log(int priority, const std::string& text,
     std::vector<std::string> lines{"MESSAGE=" + text,
                                    "PRIORITY=" + std::to_string(priority),
                                    "SYSLOG_IDENTIFIER=ipideferd"};
-    for (const auto& [name, value] : fields) lines.push_back(name + '=' + value);
+    for (const auto& [name, value] : fields)
+        lines.push_back(name + '=' + value);
     std::vector<iovec> parts;
     for (std::string& line : lines) parts.push_back({line.data(), line.size()});
     if (::sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) < 0)

@@ -66,12 +66,12 @@ class ServiceTest : public ::testing::Test {
   protected:
     void SetUp() override
     {
-        std::ofstream{config_} << nlohmann::json{
-            {"listen", "127.0.0.1:0"},
-            {"control", control_.string()},
-            {"shm_dir", segments_.path().string()},
-            {"control_users", {::geteuid()}},
-            {"libvirt_uri", ""}};
+        std::ofstream{config_}
+            << nlohmann::json{{"listen", "127.0.0.1:0"},
+                              {"control", control_.string()},
+                              {"shm_dir", segments_.path().string()},
+                              {"control_users", {::geteuid()}},
+                              {"libvirt_uri", ""}};
     }
     Process::Start start(const std::string& script = "exec \"$0\" \"$@\"")
     {
@@ -121,19 +121,17 @@ TEST_F(ServiceTest, TellsHowItIs)
 TEST_F(ServiceTest, ListensWhereSystemdListens)
 {
     asio::io_context io;
-    tcp::acceptor metrics{io,
-                          {asio::ip::make_address_v4("127.0.0.1"), 0}};
+    tcp::acceptor metrics{io, {asio::ip::make_address_v4("127.0.0.1"), 0}};
     stream_protocol::acceptor control{
         io, stream_protocol::endpoint{control_.string()}};
-    Process::Start how =
-        start("LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" \"$@\"");
+    Process::Start how = start("LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" \"$@\"");
     how.descriptors = {control.native_handle(), metrics.native_handle()};
     Process daemon{how};
     EXPECT_TRUE(ask(R"({"command":"status"})").starts_with("{\"vms\":"));
     tcp::socket client{io};
     client.connect(metrics.local_endpoint());
-    asio::write(client, asio::buffer(std::string{
-                            "GET /healthz HTTP/1.0\r\n\r\n"}));
+    asio::write(client,
+                asio::buffer(std::string{"GET /healthz HTTP/1.0\r\n\r\n"}));
     std::string answer;
     asio::read_until(client, asio::dynamic_buffer(answer), "\r\n");
     EXPECT_TRUE(answer.starts_with("HTTP/1.0 200")) << answer;
@@ -160,11 +158,12 @@ TEST_F(ServiceTest, RefusesWhatItCannotListenOn)
 TEST_F(ServiceTest, JournalGetsFields)
 {
     if (::geteuid() != 0)
-        GTEST_SKIP() << "a journal of its own takes a mount namespace, and root";
+        GTEST_SKIP()
+            << "a journal of its own takes a mount namespace, and root";
     const fs::path path = folder_.path() / "journal";
     Mailbox journal{path};
-    // The socket lies where the library looks for it, for this process only; and
-    // standard error is what systemd says it is.
+    // The socket lies where the library looks for it, for this process only;
+    // and standard error is what systemd says it is.
     Process::Start how = start(
         "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && "
         ": >/run/systemd/journal/socket && "

@@ -20,8 +20,8 @@ constexpr std::string_view kIsolated = "isolated-cpus";
 /// As QEMU's own parser has it.
 constexpr unsigned kMaxDepth = 1024;
 
-/// Null for what is no JSON, of which QEMU will say so. Throws Failure for what is
-/// nested deeper than QEMU takes.
+/// Null for what is no JSON, of which QEMU will say so. Throws Failure for what
+/// is nested deeper than QEMU takes.
 Json parse_json(std::string_view text)
 {
     try {
@@ -29,7 +29,8 @@ Json parse_json(std::string_view text)
     } catch (const NotJson&) {
         return {};
     } catch (const Failure& failure) {
-        throw Failure{failure.exit(), std::string{"-object: "} + failure.what()};
+        throw Failure{failure.exit(),
+                      std::string{"-object: "} + failure.what()};
     }
 }
 

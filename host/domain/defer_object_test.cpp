@@ -82,8 +82,8 @@ TEST(DeferObject, WrongListSaysSo)
 TEST(DeferObject, JsonIsNestedAsDeepAsQemuTakesIt)
 {
     const auto nested = [](unsigned depth) {
-        return "{\"qom-type\":\"ipi-defer\",\"x\":" +
-               std::string(depth, '[') + std::string(depth, ']') + '}';
+        return "{\"qom-type\":\"ipi-defer\",\"x\":" + std::string(depth, '[') +
+               std::string(depth, ']') + '}';
     };
     const auto object = DeferObject::parse(nested(1'000));
     ASSERT_TRUE(object);

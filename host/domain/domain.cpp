@@ -13,8 +13,8 @@ namespace {
 
 /// IDs and numbers in a file are below this, so that none is a load.
 constexpr unsigned kMostIothreads = 65536;
-/// Each may need a pin, and the document is read anew with each: tens of thousands
-/// would take hours, and no host has a use for that many.
+/// Each may need a pin, and the document is read anew with each: tens of
+/// thousands would take hours, and no host has a use for that many.
 constexpr std::size_t kMaxIothreads = 512;
 
 [[noreturn]] void refuse_domain(const std::string& why)
@@ -53,8 +53,8 @@ void read_iothreads(Domain& domain, pugi::xml_node root)
 {
     for (const pugi::xml_node one :
          root.child("iothreadids").children("iothread")) {
-        const unsigned id = number_in(one, "the id", one.attribute("id").value(),
-                                      kMostIothreads);
+        const unsigned id = number_in(
+            one, "the id", one.attribute("id").value(), kMostIothreads);
         if (id == 0) refuse_domain("<iothread id='0'>: IDs begin with 1");
         if (!domain.iothreads.insert(id).second)
             refuse_domain("<iothread id='" + std::to_string(id) +

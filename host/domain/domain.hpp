@@ -21,11 +21,11 @@ inline constexpr std::string_view kQemuNamespace =
 
 struct Domain {
     std::string name;
-    std::string uuid;  // may be missing
-    std::string type;  // kvm, qemu, ...
-    std::string arch;             // x86_64, ...; empty: the host's
-    std::string os_type;          // hvm, ...; may be missing
-    std::string launch_security;  // sev, ...; empty: none
+    std::string uuid;                // may be missing
+    std::string type;                // kvm, qemu, ...
+    std::string arch;                // x86_64, ...; empty: the host's
+    std::string os_type;             // hvm, ...; may be missing
+    std::string launch_security;     // sev, ...; empty: none
     bool hypervisor_hidden = false;  // CPU feature hypervisor is disabled
     unsigned vcpus = 0;
     std::optional<CpuSet> cpuset;  // of <vcpu>: for what is not pinned

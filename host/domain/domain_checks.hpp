@@ -24,9 +24,9 @@ struct Running {
 struct CheckInput {
     Domain domain;
     check::HostCpus host;
-    bool ipis_bypass_kvm = false;  // AVIC, IPI virtualization
+    bool ipis_bypass_kvm = false;              // AVIC, IPI virtualization
     std::optional<std::string> kvm_complaint;  // why it cannot be used here
-    std::optional<Emulator> emulator;  // where it could be asked
+    std::optional<Emulator> emulator;          // where it could be asked
     std::optional<Running> running;
 };
 

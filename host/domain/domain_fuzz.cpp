@@ -52,8 +52,8 @@ void plan(const std::string& xml)
 
 void inside_a_domain(unsigned where, const std::string& text)
 {
-    std::string parts[6] = {"type='kvm'", "<name>a</name>", "4", "1",
-                            "console=ttyS0", "-s"};
+    std::string parts[6] = {"type='kvm'", "<name>a</name>", "4",
+                            "1",          "console=ttyS0",  "-s"};
     parts[where % 6] = text;
     plan("<domain " + parts[0] + " xmlns:q='" + std::string{kQemuNamespace} +
          "'>" + parts[1] + "<vcpu>" + parts[2] +

@@ -87,7 +87,8 @@ TEST(Domain, ObjectIsFoundWhateverThePrefix)
     EXPECT_EQ(read_domain(with("<commandline xmlns='" + ns +
                                "'><arg value='-object'/></commandline>"
                                "<q:commandline xmlns:q='" +
-                               ns + "'><q:arg value='ipi-defer,id=d'/>"
+                               ns +
+                               "'><q:arg value='ipi-defer,id=d'/>"
                                "</q:commandline>"))
                   .objects.size(),
               1u);

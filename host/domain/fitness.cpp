@@ -92,11 +92,11 @@ std::vector<std::string> unfitness(const Domain& domain)
                       " is not hvm: deferral needs a full virtual machine");
     if (!domain.launch_security.empty()) {
         const auto what = what_is(kSealed, domain.launch_security);
-        why.push_back("launchSecurity " + quoted(domain.launch_security) +
-                      (what.empty() ? std::string{}
-                                    : " (" + std::string{what} + ')') +
-                      ": QEMU cannot write the guest's memory, where work is "
-                      "recorded");
+        why.push_back(
+            "launchSecurity " + quoted(domain.launch_security) +
+            (what.empty() ? std::string{} : " (" + std::string{what} + ')') +
+            ": QEMU cannot write the guest's memory, where work is "
+            "recorded");
     }
     if (domain.hypervisor_hidden ||
         cpu_argument_hides_hypervisor(domain.arguments))

@@ -20,10 +20,10 @@ std::string changed(const std::string& from, const std::string& to)
 
 std::string with_arguments(const std::string& a, const std::string& b)
 {
-    return changed("</devices>",
-                   "</devices><commandline xmlns='" +
-                       std::string{kQemuNamespace} + "'><arg value='" + a +
-                       "'/><arg value='" + b + "'/></commandline>");
+    return changed("</devices>", "</devices><commandline xmlns='" +
+                                     std::string{kQemuNamespace} +
+                                     "'><arg value='" + a + "'/><arg value='" +
+                                     b + "'/></commandline>");
 }
 
 /// All reasons; and the plan must refuse what has any, with the first one.
@@ -85,28 +85,29 @@ TEST(Fitness, OtherArchitecturesAreRefused)
 {
     for (const std::string arch :
          {"aarch64", "s390x", "ppc64le", "riscv64", "i686"})
-        EXPECT_TRUE(has(reasons(changed("arch='x86_64'", "arch='" + arch + "'")),
-                        "arch '" + arch + "'"));
+        EXPECT_TRUE(
+            has(reasons(changed("arch='x86_64'", "arch='" + arch + "'")),
+                "arch '" + arch + "'"));
     EXPECT_TRUE(has(reasons(changed(">hvm<", ">exe<")), "os type 'exe'"));
 }
 
 TEST(Fitness, GuestsWhoseMemoryIsSealedAreRefused)
 {
     for (const std::string type : {"sev", "sev-snp", "tdx", "other"})
-        EXPECT_TRUE(has(reasons(changed("</devices>",
-                                        "</devices><launchSecurity type='" +
-                                            type + "'/>")),
-                        "launchSecurity '" + type + "'"));
+        EXPECT_TRUE(has(
+            reasons(changed("</devices>",
+                            "</devices><launchSecurity type='" + type + "'/>")),
+            "launchSecurity '" + type + "'"));
 }
 
 TEST(Fitness, HiddenHypervisorIsRefused)
 {
     for (const std::string policy : {"disable", "forbid"})
-        EXPECT_TRUE(has(reasons(changed("<on_reboot>",
-                                        "<cpu><feature policy='" + policy +
-                                            "' name='hypervisor'/></cpu>"
-                                            "<on_reboot>")),
-                        "CPU feature hypervisor"));
+        EXPECT_TRUE(has(
+            reasons(changed("<on_reboot>", "<cpu><feature policy='" + policy +
+                                               "' name='hypervisor'/></cpu>"
+                                               "<on_reboot>")),
+            "CPU feature hypervisor"));
     EXPECT_TRUE(has(reasons(with_arguments("-cpu", "host,-hypervisor")),
                     "CPU feature hypervisor"));
     EXPECT_EQ(reasons(with_arguments("-cpu", "host,-x2apic")), "");

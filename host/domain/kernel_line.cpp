@@ -98,9 +98,10 @@ std::string with_parameters(std::string_view line,
     // A quote that nobody closes reaches to the end: what stood behind it would
     // be part of that word.
     if (!all.empty() &&
-        std::ranges::count(line.substr(all.back().begin,
-                                       all.back().end - all.back().begin),
-                           '"') % 2 !=
+        std::ranges::count(
+            line.substr(all.back().begin, all.back().end - all.back().begin),
+            '"') %
+                2 !=
             0)
         all.pop_back();
     const std::size_t at = all.empty() ? 0 : all.back().end;

@@ -24,11 +24,6 @@ using check::HostCpus;
     throw Failure{Exit::kCannotRun, why};
 }
 
-bool covers(const CpuSet& all, const CpuSet& some)
-{
-    return std::ranges::includes(all, some);
-}
-
 class Planner {
   public:
     Planner(const std::string& xml, const PlanOptions& options,
@@ -324,8 +319,8 @@ class Planner {
     [[nodiscard]] bool outside_choice(const Seat& seat) const
     {
         return options_.host_isolated &&
-               !covers(*options_.host_isolated,
-                       domain_.vcpu_pins.at(seat.number));
+               !std::ranges::includes(*options_.host_isolated,
+                                      domain_.vcpu_pins.at(seat.number));
     }
 
     struct PinElement {
@@ -445,17 +440,17 @@ class Planner {
         });
         const auto isolates = [this](const char* name) {
             return [this, name](const std::string&) {
-                const auto cpus = kernel_cpus(domain_.command_line, name,
-                                              domain_.vcpus);
-                return cpus && covers(*cpus, isolated_);
+                const auto cpus =
+                    kernel_cpus(domain_.command_line, name, domain_.vcpus);
+                return cpus && std::ranges::includes(*cpus, isolated_);
             };
         };
         parameter("nohz_full", isolated, isolates("nohz_full"));
         parameter("isolcpus", "managed_irq,domain," + isolated,
                   isolates("isolcpus"));
         parameter("irqaffinity", housekeeping, [this](const std::string&) {
-            const auto cpus = kernel_cpus(domain_.command_line,
-                                         "irqaffinity", domain_.vcpus);
+            const auto cpus =
+                kernel_cpus(domain_.command_line, "irqaffinity", domain_.vcpus);
             return cpus && without(*cpus, isolated_).size() == cpus->size();
         });
     }

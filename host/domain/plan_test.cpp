@@ -137,11 +137,11 @@ TEST(Plan, DirectlyBootedKernelIsTold)
 
 TEST(Plan, IothreadsArePinnedByTheirIds)
 {
-    const Domain domain = read_domain(
-        plan(replaced(kDirect, "<iothreads>1</iothreads>",
-                      "<iothreadids><iothread id=\"5\"/><iothread "
-                      "id=\"6\"/></iothreadids>"))
-            .xml);
+    const Domain domain =
+        read_domain(plan(replaced(kDirect, "<iothreads>1</iothreads>",
+                                  "<iothreadids><iothread id=\"5\"/><iothread "
+                                  "id=\"6\"/></iothreadids>"))
+                        .xml);
     EXPECT_EQ(domain.iothread_pins.size(), 2u);
     EXPECT_EQ(domain.iothread_pins.at(5), (CpuSet{0, 1, 2, 3}));
     EXPECT_EQ(domain.iothread_pins.at(6), (CpuSet{0, 1, 2, 3}));
@@ -342,9 +342,9 @@ TEST(Plan, NamespaceCountsAndNotItsPrefix)
     // The object that is there is changed, whatever its prefix.
     PlanOptions replace = isolating({3});
     replace.replace = true;
-    EXPECT_EQ(read_domain(plan(made, replace).xml).objects.at(0).object
-                  .isolated(),
-              CpuSet{3});
+    EXPECT_EQ(
+        read_domain(plan(made, replace).xml).objects.at(0).object.isolated(),
+        CpuSet{3});
 }
 
 TEST(Plan, PrefixOfAnotherNamespaceStaysTheirs)

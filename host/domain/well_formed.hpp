@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Well-formed: whether a text is XML as libvirt's own parser, libxml2, takes it,
-// within its limits: 256 elements inside each other, for example.
+// Well-formed: whether a text is XML as libvirt's own parser, libxml2, takes
+// it, within its limits: 256 elements inside each other, for example.
 #pragma once
 
 #include <cstddef>

@@ -22,7 +22,8 @@ namespace ipidefer::domain {
 
 /// The children of that local name in the namespace, whatever their prefix, in
 /// their order.
-[[nodiscard]] std::vector<pugi::xml_node> children_named(
-    pugi::xml_node parent, std::string_view uri, std::string_view name);
+[[nodiscard]] std::vector<pugi::xml_node> children_named(pugi::xml_node parent,
+                                                         std::string_view uri,
+                                                         std::string_view name);
 
 }  // namespace ipidefer::domain

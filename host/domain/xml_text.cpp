@@ -94,8 +94,9 @@ void XmlText::read()
         // What it declares could stand anywhere, and pugixml does not read it.
         if (node.type() == pugi::node_doctype &&
             std::strchr(node.value(), '[') != nullptr)
-            refuse_xml("its <!DOCTYPE> declares entities or attributes, which "
-                       "are not handled");
+            refuse_xml(
+                "its <!DOCTYPE> declares entities or attributes, which "
+                "are not handled");
         if (node.type() == pugi::node_declaration) {
             std::string encoding =
                 node.attribute("encoding").as_string("utf-8");

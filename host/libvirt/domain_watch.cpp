@@ -26,7 +26,8 @@ constexpr auto kPatience = std::chrono::seconds{2};
 
 }  // namespace
 
-/// All but `stop()`, and what is under the lock or atomic, belongs to the thread.
+/// All but `stop()`, and what is under the lock or atomic, belongs to the
+/// thread.
 struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
     Worker(asio::any_io_executor to, std::string at, Listener l, Pauses p)
         : executor{std::move(to)},
@@ -36,9 +37,8 @@ struct DomainWatch::Worker : std::enable_shared_from_this<Worker> {
           vir{library()}
     {
         alarm = vir.virEventAddTimeout(
-            kNever,
-            [](int, void* self) { static_cast<Worker*>(self)->ring(); }, this,
-            nullptr);
+            kNever, [](int, void* self) { static_cast<Worker*>(self)->ring(); },
+            this, nullptr);
         if (alarm < 0) throw failed("libvirt's event loop takes no timer");
     }
 

@@ -4,8 +4,8 @@
 // later: it connects again, after a pause that grows.
 //
 // Calls to libvirt wait for libvirtd, so they are made in a thread of their
-// own, which also runs libvirt's event loop, of which a process has one: there is
-// one watch at a time. Who uses this waits for nothing.
+// own, which also runs libvirt's event loop, of which a process has one: there
+// is one watch at a time. Who uses this waits for nothing.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -46,8 +46,8 @@ Library load()
     if (library.virInitialize() < 0)
         throw Failure{Exit::kCannotRun, "libvirt does not start"};
     library.virSetErrorFunc(nullptr, silent);
-    // libvirt takes one event loop for good, before the first connection: its own.
-    // Whoever follows domains runs it (domain_watch.hpp).
+    // libvirt takes one event loop for good, before the first connection: its
+    // own. Whoever follows domains runs it (domain_watch.hpp).
     if (library.virEventRegisterDefaultImpl() < 0)
         throw Failure{Exit::kCannotRun, "libvirt's event loop does not start"};
     return library;

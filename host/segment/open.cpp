@@ -70,8 +70,7 @@ Found find(const Place& place, const std::string& vm)
     std::vector<Found> named;
     for (Found& one : survey(place).found) {
         if (one.id == vm) return std::move(one);
-        if (one.is(vm))
-            named.push_back(std::move(one));
+        if (one.is(vm)) named.push_back(std::move(one));
     }
     if (named.empty()) throw no_vm(vm);
     if (named.size() == 1) return std::move(named.front());

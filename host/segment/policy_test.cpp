@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "host/segment/status.hpp"
-
 #include <gtest/gtest.h>
 
 #include "host/segment/open.hpp"
+#include "host/segment/status.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 

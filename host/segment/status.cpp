@@ -37,7 +37,8 @@ std::map<std::uint8_t, terms::VerdictCounts> counters_of(
     return counters;
 }
 
-terms::VerdictCounts sum_of(const std::map<std::uint8_t, terms::VerdictCounts>& counters)
+terms::VerdictCounts sum_of(
+    const std::map<std::uint8_t, terms::VerdictCounts>& counters)
 {
     terms::VerdictCounts sum;
     for (const auto& [vector, c] : counters) sum += c;

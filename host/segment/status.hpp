@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "host/segment/open.hpp"
+#include "host/segment/segment.hpp"
 #include "vmm/terms/policy.hpp"
 #include "vmm/terms/verdict_counts.hpp"
-#include "host/segment/segment.hpp"
 
 namespace ipidefer::segment {
 
@@ -20,7 +20,8 @@ struct VcpuStatus {
     std::uint32_t vcpu = 0;
     bool isolated = false;
     bool bound = false;
-    std::map<std::uint8_t, terms::VerdictCounts> by_vector;  // that were ever counted
+    std::map<std::uint8_t, terms::VerdictCounts>
+        by_vector;  // that were ever counted
     /// Age of the longest waiting work; nothing when none waits, or the TSC's
     /// frequency is not known.
     std::optional<std::chrono::nanoseconds> oldest_pending;
@@ -38,7 +39,8 @@ struct VmStatus {
     Life life = Life::kUnknown;
     terms::Policy policy;
     std::vector<VcpuStatus> vcpus;
-    std::map<std::uint8_t, terms::VerdictCounts> out_of_range;  // targets that do not exist
+    std::map<std::uint8_t, terms::VerdictCounts>
+        out_of_range;  // targets that do not exist
     std::uint64_t trace_dropped = 0;
 
     [[nodiscard]] terms::VerdictCounts total() const;

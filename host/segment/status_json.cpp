@@ -13,7 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json counters_json(const std::map<std::uint8_t, terms::VerdictCounts>& by_vector)
+Json counters_json(
+    const std::map<std::uint8_t, terms::VerdictCounts>& by_vector)
 {
     Json list = Json::array();
     for (const auto& [vector, counters] : by_vector) {

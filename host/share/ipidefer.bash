@@ -14,7 +14,7 @@ _ipidefer_vms() {
 }
 
 _ipidefer() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous= command= word
+    local current=${COMP_WORDS[COMP_CWORD]} previous='' command='' word
     ((COMP_CWORD > 0)) && previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
@@ -25,7 +25,7 @@ _ipidefer() {
         esac
     done
     # Names of VMs are lines: they may have blanks in them.
-    local options= words= vms=
+    local options='' words='' vms=''
     case $command in
     '') options='--help --version --shm-dir --owner' words='list stat top policy trace check domain lab bench' ;;
     list) options='--json --clean --names --help' ;;
@@ -49,24 +49,24 @@ _ipidefer() {
     bench) words='core kvm' ;;
     esac
     [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" kvm "* ]] &&
-        options='--rounds --window --pin --json --help' words=
+        options='--rounds --window --pin --json --help' words=''
     [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" core "* ]] &&
-        options='--help' words=
+        options='--help' words=''
     case $previous in
-    --user | --guest | --idle | --segment) options= vms= words='on off' ;;
-    --mode) options= words='hv guest off' ;;
-    --domain) options= words=$(virsh list --all --name 2>/dev/null) ;;
-    --format) options= vms= words='text json perfetto' ;;
-    -e | --event) options= vms= words='ipi_send ipi_verdict' ;;
-    --vector) options= vms= words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
-    -p | --vm) options= vms=yes ;;
-    --owner) options= words= vms= ;;
+    --user | --guest | --idle | --segment) options='' vms='' words='on off' ;;
+    --mode) options='' words='hv guest off' ;;
+    --domain) options='' words=$(virsh list --all --name 2>/dev/null) ;;
+    --format) options='' vms='' words='text json perfetto' ;;
+    -e | --event) options='' vms='' words='ipi_send ipi_verdict' ;;
+    --vector) options='' vms='' words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
+    -p | --vm) options='' vms=yes ;;
+    --owner) options='' words='' vms='' ;;
     --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --emulator)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
     esac
-    [[ $current == -* ]] && words=$options vms=
+    [[ $current == -* ]] && words=$options vms=''
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     [[ $vms ]] || return
     # What was typed may be quoted; what is filled in has to be.

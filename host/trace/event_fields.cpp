@@ -44,10 +44,9 @@ constexpr std::array kFields{
     Field{"cpumask", FieldType::kCpumask, kSend, nullptr, nullptr},
     scalar("vector", kBoth,
            [](const Event& e) { return std::uint64_t{e.entry.vector}; }),
-    string("delivery", kBoth,
-           [](const Event& e) {
-               return terms::delivery_name(e.entry.delivery);
-           }),
+    string(
+        "delivery", kBoth,
+        [](const Event& e) { return terms::delivery_name(e.entry.delivery); }),
     string("shorthand", kSend,
            [](const Event& e) {
                return terms::shorthand_name(e.entry.shorthand);
@@ -68,9 +67,8 @@ constexpr std::array kFields{
            [](const Event& e) {
                return terms::verdict_words(e.entry.verdict).reason;
            }),
-    string(
-        "context", kVerdict,
-        [](const Event& e) { return terms::context_name(e.entry.context); }),
+    string("context", kVerdict,
+           [](const Event& e) { return terms::context_name(e.entry.context); }),
     scalar("word", kVerdict,
            [](const Event& e) { return std::uint64_t{e.entry.word}; }),
 };

@@ -9,9 +9,9 @@
 #include <set>
 #include <utility>
 
-#include "vmm/terms/vectors.hpp"
-#include "vmm/terms/names.hpp"
 #include "host/trace/perfetto_fields.hpp"
+#include "vmm/terms/names.hpp"
+#include "vmm/terms/vectors.hpp"
 
 namespace ipidefer::trace {
 namespace {

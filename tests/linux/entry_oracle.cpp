@@ -4,13 +4,13 @@
 //
 // A child process stays in userspace on CPU. Each round has the kernel's test
 // file (arch/x86/kernel/ipi_defer_test.c of the series) map another page at its
-// address, with the flush deferred, then has the CPU enter the kernel, and waits
-// until the first C code of that entry has read the address.
+// address, with the flush deferred, then has the CPU enter the kernel, and
+// waits until the first C code of that entry has read the address.
 //
 // ENTRY: syscall, int80, compat (a 32-bit process, by its vDSO), fault,
-// breakpoint, iret (a system call, and then an IRET back that faults), interrupt,
-// nmi, or nmi+syscall (both at once). Or text: kernel text is changed instead, and
-// the CPU makes a system call that runs it.
+// breakpoint, iret (a system call, and then an IRET back that faults),
+// interrupt, nmi, or nmi+syscall (both at once). Or text: kernel text is
+// changed instead, and the CPU makes a system call that runs it.
 //
 // Prints the counts of the kernel, less what they were before. Status: 0 all
 // rounds were checked, 1 not; stale reads are for the caller to judge.
@@ -46,9 +46,10 @@ constexpr std::size_t kPage = 4096;
 
 /// What parent and child share; compat_entry.c knows the layout.
 struct Shared {
-    std::atomic<std::uint32_t> asked;   // rounds that the child shall enter for
-    std::atomic<std::uint32_t> entered; // rounds that it has
-    std::atomic<std::uint32_t> beats;   // grows in userspace; not of compat_entry
+    std::atomic<std::uint32_t> asked;  // rounds that the child shall enter for
+    std::atomic<std::uint32_t> entered;  // rounds that it has
+    std::atomic<std::uint32_t>
+        beats;  // grows in userspace; not of compat_entry
 };
 
 [[noreturn]] void fail(const std::string& what)
@@ -89,7 +90,8 @@ void stay_on(unsigned cpu)
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
-    if (::sched_setaffinity(0, sizeof set, &set) != 0) fail("sched_setaffinity");
+    if (::sched_setaffinity(0, sizeof set, &set) != 0)
+        fail("sched_setaffinity");
 }
 
 /// No segment has this selector: it is the LDT's, and there is none.
@@ -108,7 +110,8 @@ greg_t& segments_of(void* context)
 void spoil_return(int, siginfo_t*, void* context)
 {
     segments = segments_of(context);
-    segments_of(context) = (segments >> kSelectorBits << kSelectorBits) | kNoSegment;
+    segments_of(context) =
+        (segments >> kSelectorBits << kSelectorBits) | kNoSegment;
 }
 
 /// What comes of it.
@@ -135,7 +138,10 @@ void enter(std::string_view how, volatile char* fresh)
     } else if (how == "int80") {
         constexpr long kGetpid32 = 20;
         long result = kGetpid32;
-        asm volatile("int $0x80" : "+a"(result) : : "r8", "r9", "r10", "r11", "memory");
+        asm volatile("int $0x80"
+                     : "+a"(result)
+                     :
+                     : "r8", "r9", "r10", "r11", "memory");
     } else if (how == "fault") {
         *fresh = 1;
     } else if (how == "text") {
@@ -164,7 +170,8 @@ void enter(std::string_view how, volatile char* fresh)
     shared.entered.store(1);
     for (std::uint32_t round = 1;;) {
         if (shared.asked.load(std::memory_order_acquire) == round) {
-            shared.beats.store(shared.beats.load() + 1, std::memory_order_relaxed);
+            shared.beats.store(shared.beats.load() + 1,
+                               std::memory_order_relaxed);
             continue;
         }
         enter(how, fresh + round % (rounds + 1) * kPage);
@@ -198,9 +205,11 @@ void wait_while(Holds holds, pid_t pid)
             throw std::runtime_error{"the child is gone"};
 }
 
-void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value, pid_t pid)
+void wait_for(const std::atomic<std::uint32_t>& count, std::uint32_t value,
+              pid_t pid)
 {
-    wait_while([&] { return count.load(std::memory_order_acquire) != value; }, pid);
+    wait_while([&] { return count.load(std::memory_order_acquire) != value; },
+               pid);
 }
 
 /// Until the child is in userspace, after whatever took it into the kernel.
@@ -228,7 +237,8 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
     if (::memfd_create("shared", 0) != kSharedFd ||
         ::ftruncate(kSharedFd, kPage) != 0)
         fail("memfd_create");
-    void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, kSharedFd, 0);
+    void* page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        kSharedFd, 0);
     if (page == MAP_FAILED) fail("mmap");
     auto& shared = *new (page) Shared{1, 0, 0};
 
@@ -240,7 +250,8 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
     wait_for(shared.entered, 1, pid);
     for (std::uint32_t round = 1; round <= rounds; ++round) {
         file.tell((how == "text" ? "poke" : "remap") + target);
-        if (child_enters) shared.asked.store(round + 1, std::memory_order_release);
+        if (child_enters)
+            shared.asked.store(round + 1, std::memory_order_release);
         if (how == "interrupt") file.tell("ipi" + target);
         if (how.starts_with("nmi")) file.tell("nmi" + target);
         if (how != "text") file.tell("wait" + target);
@@ -252,7 +263,8 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
 
-    std::printf("== oracle entry=%.*s rounds=%u", static_cast<int>(how.size()), how.data(), rounds);
+    std::printf("== oracle entry=%.*s rounds=%u", static_cast<int>(how.size()),
+                how.data(), rounds);
     for (const auto& [name, count] : TestFile::counts())
         std::printf(" %s=%ld", name.c_str(), count - before.at(name));
     std::printf("\n");
@@ -264,7 +276,8 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
 int main(int argc, char** argv)
 {
     try {
-        if (argc != 4) throw std::runtime_error{"usage: entry_oracle ENTRY ROUNDS CPU"};
+        if (argc != 4)
+            throw std::runtime_error{"usage: entry_oracle ENTRY ROUNDS CPU"};
         return run(argv[1], number(argv[2]), number(argv[3]));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "entry_oracle: %s\n", error.what());

@@ -77,7 +77,7 @@ case $found in
 '') got=holds ;;
 *'synced<acked'* | *'tlb<acked'*) got=harmed ;;
 *'is_recorded+is_delivered'*) got=once ;;
-*'r>=done'* | *'s[0]>='*) got=done ;;
+*'r>=done'* | *'s[0]>='*) got='done' ;;
 *'invalid end state'*) got=stuck ;;
 *'acceptance cycle'*) got=unanswered ;;
 *'('[1-9]*'!='[1-9]*')'*) got=reached ;;

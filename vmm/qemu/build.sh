@@ -119,7 +119,7 @@ fingerprint() {
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     $stock && return
     fingerprint_series "$patches"
-    (cd "$mutants" && sha256sum *.patch)
+    (cd "$mutants" && sha256sum -- *.patch)
     cd "$repo"
     { find vmm/abi vmm/core/include vmm/core/src vmm/shm/include vmm/shm/src -type f \
           ! -name '*_test.cpp' ! -name '*_fuzz.cpp'

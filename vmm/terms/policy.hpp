@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Policy: what the operator allows a VM, read from its words and changed in them,
-// in the VM's segment or its VMM. A change takes effect with the VM's next
-// decision; nobody is asked.
+// Policy: what the operator allows a VM, read from its words and changed in
+// them, in the VM's segment or its VMM. A change takes effect with the VM's
+// next decision; nobody is asked.
 #pragma once
 
 #include <ipidefer/segment.h>

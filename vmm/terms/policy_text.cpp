@@ -41,13 +41,13 @@ PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
     for (const std::string& text : raw.vectors) {
         const auto equals = text.find('=');
         if (equals == std::string::npos)
-            refuse_option("vector", in_quotes(text) +
-                                        " is not VECTOR=on or VECTOR=off");
+            refuse_option("vector",
+                          in_quotes(text) + " is not VECTOR=on or VECTOR=off");
         const auto vector = named_option("vector", [&] {
-            return parse_vector(
-                std::string_view{text}.substr(0, equals));
+            return parse_vector(std::string_view{text}.substr(0, equals));
         });
-        change.vectors[vector] = parse_switch("vector", text.substr(equals + 1));
+        change.vectors[vector] =
+            parse_switch("vector", text.substr(equals + 1));
     }
     if (!raw.max_age.empty())
         // As it is shown.

@@ -29,7 +29,7 @@ struct RawPolicy {
 /// @param vcpus of the VM
 /// Throws Failure, naming the option and what is wrong.
 [[nodiscard]] PolicyChange check_policy(const RawPolicy& raw,
-                                                 std::uint32_t vcpus);
+                                        std::uint32_t vcpus);
 
 /// One "field value" on each line.
 [[nodiscard]] std::string to_text(const Policy& policy);

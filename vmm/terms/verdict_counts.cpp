@@ -27,7 +27,8 @@ std::uint64_t VerdictCounts::delivered() const noexcept
 
 VerdictCounts& VerdictCounts::operator+=(const VerdictCounts& other) noexcept
 {
-    for (std::size_t i = 0; i < count_.size(); ++i) count_[i] += other.count_[i];
+    for (std::size_t i = 0; i < count_.size(); ++i)
+        count_[i] += other.count_[i];
     max_age += other.max_age;
     return *this;
 }

@@ -244,8 +244,7 @@ bool ipidefer_lease_take(ipidefer_segment_policy* words, uint32_t kinds,
     return ipidefer::take_lease(*words, kinds, holder, *lease);
 }
 
-bool ipidefer_lease_renew(ipidefer_segment_policy* words,
-                          ipidefer_lease* lease)
+bool ipidefer_lease_renew(ipidefer_segment_policy* words, ipidefer_lease* lease)
 {
     return ipidefer::renew_lease(*words, *lease);
 }

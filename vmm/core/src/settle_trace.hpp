@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What is traced, from what the base and the leases ask for (trace_leases.hpp):
-// the loop, apart from who calls it, so that a test can take a lease between any
-// two of its accesses.
+// the loop, apart from who calls it, so that a test can take a lease between
+// any two of its accesses.
 #ifndef IPIDEFER_SETTLE_TRACE_HPP
 #define IPIDEFER_SETTLE_TRACE_HPP
 
@@ -16,7 +16,8 @@ namespace ipidefer {
 inline constexpr int kMaxSettleRounds = 8;
 
 template <template <class> class Ref>
-[[nodiscard]] std::uint32_t wanted_trace(ipidefer_segment_policy& words) noexcept
+[[nodiscard]] std::uint32_t wanted_trace(
+    ipidefer_segment_policy& words) noexcept
 {
     constexpr std::uint64_t kKindsMask = 0xff;
     // Ordering: RELAXED: after the acquire of `trace`, see the head of

@@ -105,7 +105,8 @@ Machine::Machine(const Kvm& kvm, const MachineConfig& config)
     : config_{config},
       memory_{config.ram_bytes},
       vm_{kvm.create_vm()},
-      interceptor_{config.policy, config.trace, config.vcpus, memory_, config.segment},
+      interceptor_{config.policy, config.trace, config.vcpus, memory_,
+                   config.segment},
       router_{interceptor_, config.vcpus},
       ports_{ending_, [this] { return snapshot(); }}
 {

@@ -24,7 +24,7 @@ struct MachineConfig {
     unsigned vcpus = 1;
     std::size_t ram_bytes = 0;
     terms::PolicyChange policy;
-    bool trace = false;  // from the start; needs a segment
+    bool trace = false;         // from the start; needs a segment
     std::vector<unsigned> pin;  // host CPU of each vCPU, or empty
     std::string append;         // for the guest's command line
     std::optional<SegmentConfig> segment;

@@ -65,8 +65,7 @@ std::optional<SegmentConfig> check_segment(const RawOptions& raw)
     if (raw.name.empty() || raw.name.size() >= IPIDEFER_SEGMENT_NAME)
         refuse("--name", raw.name,
                "is no name for a segment: that has 1 to " +
-                   std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
-                   " bytes");
+                   std::to_string(IPIDEFER_SEGMENT_NAME - 1) + " bytes");
     segment.name = raw.name;
     segment.directory = raw.segment_dir;
     unsigned mode = 0;
@@ -155,8 +154,7 @@ void add_options(CLI::App& app, RawOptions& raw)
 Options check_options(const RawOptions& raw)
 {
     Options options;
-    if (raw.guest.empty())
-        refuse_option("--guest", "not given");
+    if (raw.guest.empty()) refuse_option("--guest", "not given");
     options.guest = raw.guest;
     if (raw.cpus < 1 || raw.cpus > kMostCpus)
         refuse("--cpus", std::to_string(raw.cpus),
@@ -173,17 +171,17 @@ Options check_options(const RawOptions& raw)
     machine.pin = parse_number_list("--pin", raw.pin, 0, CPU_SETSIZE - 1);
     if (!machine.pin.empty() && machine.pin.size() != raw.cpus)
         refuse("--pin", raw.pin,
-               "names " + std::to_string(machine.pin.size()) + " host CPUs for " +
-                   std::to_string(raw.cpus) + " vCPUs");
+               "names " + std::to_string(machine.pin.size()) +
+                   " host CPUs for " + std::to_string(raw.cpus) + " vCPUs");
     const auto load = number_of<std::uint64_t>(raw.load, 0);
     if (!load || *load >= machine.ram_bytes)
         refuse("--load", raw.load,
                "is not an address below " + std::to_string(machine.ram_bytes));
     options.flat_gpa = *load;
     if (raw.timeout < 1 || raw.timeout > kLongestTimeout)
-        refuse(
-            "--timeout", std::to_string(raw.timeout),
-            "is not within 1 and " + std::to_string(kLongestTimeout) + " seconds");
+        refuse("--timeout", std::to_string(raw.timeout),
+               "is not within 1 and " + std::to_string(kLongestTimeout) +
+                   " seconds");
     options.timeout = raw.timeout;
     options.json = raw.json;
     options.quiet = raw.quiet;

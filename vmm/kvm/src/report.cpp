@@ -95,8 +95,8 @@ json report_json(const Machine& machine, const Outcome& outcome,
 
 std::string report_table(const json& report)
 {
-    Table verdicts{{Table::left(""), Table::left(""),
-                    Table::left("", 22), Table::right("", 10)}};
+    Table verdicts{{Table::left(""), Table::left(""), Table::left("", 22),
+                    Table::right("", 10)}};
     verdicts.line("verdicts by vCPU");
     bool any = false;
     unsigned index = 0;

@@ -4,7 +4,6 @@
 #include <array>
 #include <mutex>
 
-
 namespace ipidefer::vmm {
 namespace {
 

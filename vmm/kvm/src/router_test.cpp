@@ -393,7 +393,8 @@ TEST_F(SegmentTest, FileGoesWithTheVmAndAnotherOfItsNameStays)
 {
     EXPECT_EQ(files(), 1);
     {
-        const Interceptor second{policy(), false, kVcpus, memory, config(*folder)};
+        const Interceptor second{policy(), false, kVcpus, memory,
+                                 config(*folder)};
         EXPECT_EQ(files(), 2);
     }
     EXPECT_EQ(files(), 1);

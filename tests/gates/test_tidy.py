@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""clang-tidy finds nothing of what .clang-tidy states.
+
+It reads what the build compiles, in the build's units of several files each: to parse
+the libraries' headers takes most of its time.
+"""
+import concurrent.futures
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import requirements
+
+pytestmark = [pytest.mark.unit, pytest.mark.long,
+              pytest.mark.ctest(timeout=3600, processors=2)]
+# Of GCC; clang takes each for a mistake.
+GCC_ONLY = {"-Wno-restrict", "-Wno-subobject-linkage", "-Wno-mismatched-new-delete"}
+# The same sources once more.
+AGAIN = ("-tsan.dir/", "-asan-ubsan.dir/", "/mutants/", "/mutant-")
+
+
+def units(commands):
+    """@return the entries of compile_commands.json that are worth a look"""
+    chosen = {}
+    for entry in commands:
+        if entry["file"].endswith((".cpp", ".cxx")) and not any(
+                name in entry["file"] or name in entry["command"] for name in AGAIN):
+            words = [word for word in entry["command"].split() if word not in GCC_ONLY]
+            chosen.setdefault(entry["file"], {
+                **entry, "command": " ".join([*words, "-Wno-unknown-warning-option"])})
+    return list(chosen.values())
+
+
+def look_at(tool, folder, file):
+    """@return what the tool says of one unit, without its statistics"""
+    done = subprocess.run([tool, "-p", folder, "--quiet", file], capture_output=True,
+                          text=True, check=False)
+    return done.stdout if done.returncode else ""
+
+
+class TestClangTidy:
+    def test_what_is_compiled(self, tmp_path):
+        tool = requirements.program("clang-tidy-14")
+        build = Path(requirements.build())
+        chosen = units(json.loads((build / "compile_commands.json").read_text()))
+        assert len(chosen) > 20
+        (tmp_path / "compile_commands.json").write_text(json.dumps(chosen))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            said = list(pool.map(lambda unit: look_at(tool, tmp_path, unit["file"]),
+                                 chosen))
+        assert "".join(said) == ""
+
+    def test_offender_is_seen(self, tmp_path):
+        tool = requirements.program("clang-tidy-14")
+        (tmp_path / ".clang-tidy").write_text(
+            (requirements.ROOT / ".clang-tidy").read_text())
+        file = tmp_path / "a.cpp"
+        file.write_text("#include <string>\nbool f(const std::string& s) "
+                        "{ return s.size() == 0; }\n")
+        (tmp_path / "compile_commands.json").write_text(json.dumps([
+            {"directory": str(tmp_path), "file": str(file),
+             "command": f"c++ -std=c++20 -c {file}"}]))
+        assert "readability-container-size-empty" in look_at(tool, tmp_path, file)
