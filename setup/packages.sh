@@ -20,6 +20,7 @@ readonly PACKAGES_LAB=(
 
 # To run the tests as well.
 readonly PACKAGES_CHECK=(
+    clang-format-14 clang-tidy-14 gcovr pyflakes3 shellcheck
     spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
     python3-libvirt

@@ -28,7 +28,7 @@ from pathlib import Path
 
 # By label: those that take long.
 MODEL = "model"
-GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt", "series"])
+GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt", "series", "gate"])
 LONG = "long"
 
 # Builds, and the built programs' caches, follow from the rest.
@@ -159,6 +159,7 @@ def main():
               f"files, on {' and '.join(sorted(set(before.values())))}, and are not "
               "run again (./check --again runs them)", flush=True)
 
+    started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         chosen = Path(scratch, "tests")
         chosen.write_text("0,0,0," + ",".join(numbers) + "\n")
@@ -171,6 +172,9 @@ def main():
         found = results(junit)
     for kind, names in by_kind.items():
         kept[kind].add(names & found["run"])
+    for report in sorted((options.build / "reports").glob("*.txt")):
+        if report.stat().st_mtime >= started:
+            print(f"---- {report.stem}\n{report.read_text()}", flush=True)
     print(f"{len(tests)} tests: {len(found['run'])} passed, "
           f"{len(found['fail'])} failed, {len(found['notrun'])} were skipped, "
           f"{len(before)} not run again, {len(left_out)} left out", flush=True)

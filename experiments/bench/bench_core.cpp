@@ -69,7 +69,7 @@ int bench_core(const std::filesystem::path& benchmark,
         throw Failure{Exit::kCannotRun,
                       benchmark.string() +
                           " is not there: build with IPIDEFER_BUILD_BENCH=ON"};
-    arguments.push_back("--benchmark_format=json");
+    arguments.emplace_back("--benchmark_format=json");
     const auto result = run_program(benchmark, arguments);
     if (result.status != 0)
         throw Failure{Exit::kCannotRun,

@@ -148,12 +148,12 @@ class Checks {
     void loop_undisturbed()
     {
         std::uint64_t others = 0;
-        for (const auto& [name, row] : at_.b.interrupts.rows)
+        for (const auto& row : at_.b.interrupts.rows)
             if (std::ranges::none_of(kTypedWorks, [&](const auto& known) {
-                    return known.row == name &&
+                    return known.row == row.first &&
                            (known.deferred_in_guest || at_.b.nested.empty());
                 }))
-                others += taken_by_loop(name);
+                others += taken_by_loop(row.first);
         const auto typed = typed_work(work_);
         // While a nested guest runs, this kind is delivered, and brings others.
         if (typed && !typed->deferred_in_guest && !at_.b.nested.empty()) return;

@@ -283,7 +283,7 @@ std::string attempt_name(Mode mode, unsigned attempt)
 fs::path make_logs(const Options& options, const fs::path& scratch,
                    const std::string& attempt)
 {
-    const fs::path logs = options.keep_logs.value_or(scratch) / attempt;
+    fs::path logs = options.keep_logs.value_or(scratch) / attempt;
     std::error_code error;
     fs::create_directories(logs, error);
     if (error)

@@ -82,7 +82,7 @@ Accel check_accel(const std::string& text)
 
 fs::path check_qemu(const std::string& given)
 {
-    const fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
+    fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
     if (::access(path.c_str(), X_OK) != 0 || fs::is_directory(path))
         refuse_option("--qemu", in_quotes(path.string()) + " is not a program");
     return path;
