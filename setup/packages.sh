@@ -22,7 +22,7 @@ readonly PACKAGES_LAB=(
 readonly PACKAGES_CHECK=(
     spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
-    python3-libvirt
+    python3-libvirt python3-pytest
 )
 
 # From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
