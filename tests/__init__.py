@@ -6,9 +6,8 @@ import sys
 # Nothing that a run leaves lies among the sources. This file is compiled, and its
 # bytecode written, before it can say so.
 sys.dont_write_bytecode = True
-if __cached__ and os.path.exists(__cached__):
-    os.unlink(__cached__)
-    try:
-        os.rmdir(os.path.dirname(__cached__))
-    except OSError:
-        pass
+cached = sys.modules[__name__].__spec__.cached
+if cached and os.path.exists(cached):
+    os.unlink(cached)
+    if not os.listdir(os.path.dirname(cached)):
+        os.rmdir(os.path.dirname(cached))

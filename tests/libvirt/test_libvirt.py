@@ -24,7 +24,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "linux"),
-                os.path.join(HERE, "..", "qemu")]
+                os.path.join(HERE, "..", "support")]
 
 from linux_guest import KERNEL, QEMU, ROOT, archive, missing  # noqa: E402
 from machine import Stream  # noqa: E402

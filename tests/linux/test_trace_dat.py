@@ -22,8 +22,9 @@ import sys
 import unittest
 
 from linux_guest import ISOLATED, GuestCase, missing
-from segment_tool import IPIDEFER, Tool, Trace
+from tests.support.segment_tool import Tool, Trace
 
+IPIDEFER = os.environ.get("IPIDEFER_CLI", "")
 TRACE_CMD = shutil.which("trace-cmd") or ""
 VM = "guest"
 CHANGES = 6
@@ -146,7 +147,7 @@ class TraceDat(GuestCase):
                   {"bin/trace-cmd": TRACE_CMD, **libraries(TRACE_CMD)},
                   defer=f",segment=on,segment-name={VM},"
                   f"segment-dir={self.folder}")
-        self.tool = Tool(self.folder)
+        self.tool = Tool(IPIDEFER, self.folder)
 
     def record(self):
         """@return the path of a trace.dat, and what the host saw meanwhile"""

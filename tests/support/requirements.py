@@ -54,6 +54,14 @@ def path(name, inside=""):
     return found
 
 
+def beside(name, suffix):
+    """@return the program that is built beside another one, under its name and more"""
+    found = f"{path(name)}-{suffix}"
+    if not os.path.isfile(found):
+        pytest.skip(f"there is no '{found}'")
+    return found
+
+
 def program(name):
     """@return where in PATH a program is"""
     found = shutil.which(name)

@@ -20,6 +20,14 @@ class Failed(Exception):
     """QEMU, QMP or the guest did not do what it should."""
 
 
+def wait_until(what, done, timeout=TIMEOUT):
+    """@param what: is said if it does not come true in time"""
+    deadline = time.monotonic() + timeout
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
 class Stream:
     """Lines over a Unix socket that QEMU listens on."""
 
@@ -77,7 +85,8 @@ class Machine:
     """A QEMU; kernel=None starts no guest in it."""
 
     def __init__(self, qemu, kernel, *args, cpus="4", accel="tcg,thread=multi",
-                 machine="q35", memory="32M"):
+                 machine="q35", memory="32M", environment=None):
+        """@param environment: more variables for QEMU"""
         self.directory = tempfile.mkdtemp(prefix="ipidefer-qemu-")
         self.log = os.path.join(self.directory, "log")
         qmp = os.path.join(self.directory, "qmp")
@@ -97,7 +106,8 @@ class Machine:
         self._events = []
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log,
+                                            env=os.environ | (environment or {}))
         try:
             self.qmp_stream = Stream(qmp, self.process)
             if machine != "none":

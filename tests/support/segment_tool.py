@@ -2,24 +2,24 @@
 """What an operator sees of a VM: the ipidefer command, on a folder of segments."""
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import time
 
-from machine import TIMEOUT, Failed
-
-IPIDEFER = os.environ.get("IPIDEFER_CLI", "")
+from tests.support.contract import ACCEPT, BIT, VECTOR, word
+from tests.support.machine import TIMEOUT, Failed
 
 
 class Tool:
     """Calls ipidefer; 0 is the status it must end with if nothing else is said."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
 
     def command(self, *args):
-        return [IPIDEFER, "--shm-dir", self.folder, *args]
+        return [self.program, "--shm-dir", self.folder, *args]
 
     def run(self, *args, status=0):
         """@return what it printed, on standard output and error."""
@@ -52,6 +52,18 @@ class Tool:
 
     def policy(self, name, *changes):
         return self.json("policy", name, *changes)
+
+    def files(self):
+        """In the folder, without the random numbers of segments."""
+        return sorted(re.sub("~[0-9a-f]{8}$", "~", name)
+                      for name in os.listdir(self.folder))
+
+    def path(self, name="web1"):
+        """The file of a VM."""
+        found = [file for file in os.listdir(self.folder)
+                 if file.startswith(f"ipidefer.{name}~")]
+        assert len(found) == 1
+        return os.path.join(self.folder, found[0])
 
 
 class Trace:
@@ -115,3 +127,31 @@ def since(after, before):
     """What was counted in between."""
     return {key: n - before.get(key, 0) for key, n in after.items()
             if n != before.get(key, 0)}
+
+
+def qmp_counts(vm):
+    """As Tool.counts(), by QMP."""
+    return {(cpu["cpu-index"], row["vector"], verdict): n
+            for cpu in vm.qmp("query-ipi-defer")["cpus"]
+            for row in cpu["counters"] for verdict, n in row.items()
+            if verdict not in ("vector", "merged") and n}
+
+
+# What becomes of one IPI to CPU 3 of "web1".
+
+def recorded(vm, tool):
+    taken, before = vm.taken(3, VECTOR), tool.counts("web1")
+    vm.w32(word(3), ACCEPT)
+    vm.ipi(3)
+    assert since(tool.counts("web1"), before) == {(3, VECTOR, "deferred"): 1}
+    assert vm.r32(word(3)) == ACCEPT | BIT
+    assert vm.taken(3, VECTOR) == taken
+
+
+def delivered(vm, tool, reason):
+    taken, before = vm.taken(3, VECTOR), tool.counts("web1")
+    vm.w32(word(3), ACCEPT)
+    vm.ipi(3)
+    assert since(tool.counts("web1"), before) == {(3, VECTOR, f"delivered-{reason}"): 1}
+    assert vm.r32(word(3)) == ACCEPT
+    assert vm.taken(3, VECTOR) == taken + 1
