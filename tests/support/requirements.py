@@ -70,6 +70,12 @@ def program(name):
     return found
 
 
+def file(name, package):
+    """A file that is always in the same place."""
+    if not os.path.isfile(name):
+        pytest.skip(f"there is no {name} (Debian package {package})")
+
+
 def module(name, package):
     """@return a Python module that is not part of Python's library"""
     try:

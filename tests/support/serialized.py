@@ -10,8 +10,8 @@ import bisect
 import os
 import re
 
-from linux_guest import kernel_symbols
-from machine import Failed
+from tests.support.linux_guest import kernel_symbols
+from tests.support.machine import Failed
 
 IRETQ = b"\x48\xcf"
 # Where sync_core() is inlined: entry's work, and the vector's handler.
@@ -24,9 +24,9 @@ BEGUN = re.compile(r"Trace (\d+): 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
 class Watch:
     """The log of a QEMU that is started with self.args."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, kernel):
         self._path = os.path.join(folder, "executed")
-        symbols = kernel_symbols()
+        symbols = kernel_symbols(kernel)
         addresses = [address for address, _ in symbols]
         self._range = {}
         for address, name in symbols:

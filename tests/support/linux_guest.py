@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A patched Linux guest that does, over a serial port, what a test says.
 
-Environment: IPIDEFER_QEMU, the patched qemu-system-x86_64; IPIDEFER_KERNEL, a
-folder with the bzImage of the patched kernel. The guest's root is busybox, the
-init beside this file, and what the test adds.
+Its root is busybox, tests/linux/init, and what the test adds.
 
 The kernel has another serial port as its console: what it says at a time of its
 own choosing, as that an interrupt took long on a busy host, is never among the
 lines that a command printed.
 """
-import os
 import re
-import shutil
-import subprocess
 import tempfile
 import time
-import unittest
 
-from machine import Failed, Machine
+from tests.support.machine import Failed, Machine
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-QEMU = os.environ.get("IPIDEFER_QEMU", "")
-KERNEL = os.path.join(os.environ.get("IPIDEFER_KERNEL", ""), "bzImage")
-BUSYBOX = shutil.which("busybox") or ""
-ROOT = {"init": os.path.join(HERE, "init"), "bin/busybox": BUSYBOX}
 ISOLATED = (2, 3)
 ISOLATION = ("nohz_full=2-3 isolcpus=managed_irq,domain,2-3 rcu_nocbs=2-3 "
              "irqaffinity=0-1 tsc=reliable")
@@ -39,46 +28,30 @@ STARVED = re.compile(r"WARNING: .* sched_tick_remote\+")
 PATIENCE = 300.0
 
 
-def archive(path, files):
-    """A cpio archive of {name: source file}, all of them programs."""
-    with tempfile.TemporaryDirectory() as root:
-        for name in "proc", "sys", "dev", "bin":
-            os.mkdir(os.path.join(root, name))
-        for name, source in files.items():
-            target = os.path.join(root, name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copyfile(source, target)
-            os.chmod(target, 0o755)
-        names = subprocess.run(["find", "."], cwd=root, check=True,
-                               stdout=subprocess.PIPE).stdout
-        with open(path, "wb") as out:
-            subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root,
-                           input=names, stdout=out, check=True)
-
-
 class Guest(Machine):
-    """Isolated vCPUs 2 and 3; init beside this file obeys over a serial port."""
+    """Isolated vCPUs 2 and 3; tests/linux/init obeys over a serial port."""
 
-    def __init__(self, initrd, append="", cpu="max", defer="", more=(),
+    def __init__(self, qemu, kernel, initrd, append="", cpu="max", defer="", more=(),
                  memory="512M", **kwargs):
         """
+        @param kernel: the folder of its build
         @param defer: more properties of the ipi-defer object; None: no object
         @param more: more of QEMU's arguments
         """
         machine = [] if defer is None else [
             "-object", f"ipi-defer,id=d0,isolated-cpus=2-3{defer}"]
-        self.launch(KERNEL, "-cpu", cpu, "-no-reboot",
+        self.launch(qemu, f"{kernel}/bzImage", "-cpu", cpu, "-no-reboot",
                     "-initrd", initrd, "-append",
                     f"{BASE} {ISOLATION} generation=1 {append}",
                     *machine, *more, memory=memory, **kwargs)
 
-    def launch(self, kernel, *args, **kwargs):
+    def launch(self, qemu, kernel, *args, **kwargs):
         """QEMU, with a second serial port, which the kernel says things to."""
         self._said = tempfile.NamedTemporaryFile("r", prefix="ipidefer-console-",
                                                  errors="replace")
         # The lines that the kernel has said, and what may become one more.
         self.console, self._partial = [], ""
-        super().__init__(QEMU, kernel, *args, "-serial",
+        super().__init__(qemu, kernel, *args, "-serial",
                          f"file:{self._said.name}", **kwargs)
 
     def close(self):
@@ -146,32 +119,9 @@ class Guest(Machine):
         raise Failed(f"no row for {work} of CPU {cpu}: {lines}")
 
 
-class GuestCase(unittest.TestCase):
-    """A test with a guest, self.m, and a folder, self.folder, for its time."""
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="ipidefer-linux-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def boot(self, append, files=None, **kwargs):
-        """@param files: {name in the guest: file here}, beside the root's own
-        @param kwargs: of Guest"""
-        initrd = os.path.join(self.folder, "initrd")
-        archive(initrd, {**ROOT, **(files or {})})
-        self.m = Guest(initrd, append, **kwargs)
-        self.addCleanup(self.m.close)
-
-
-def kernel_symbols():
-    """The kernel's symbols by ascending address, as pairs of address and name."""
-    with open(os.path.join(os.path.dirname(KERNEL), "System.map")) as lines:
+def kernel_symbols(folder):
+    """The symbols of a kernel's build by ascending address, as pairs of address and
+    name."""
+    with open(f"{folder}/System.map") as lines:
         return sorted((int(address, 16), name) for address, _, name in
                       (line.split() for line in lines))
-
-
-def missing(**more):
-    """What a test needs and cannot be found, in words."""
-    needed = {"IPIDEFER_QEMU": QEMU, "IPIDEFER_KERNEL": KERNEL,
-              "busybox": BUSYBOX, "cpio": shutil.which("cpio") or "", **more}
-    return [f"{name} is '{path}', which is not there"
-            for name, path in needed.items() if not os.path.isfile(path)]
