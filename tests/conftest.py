@@ -40,7 +40,8 @@ def pytest_collection_modifyitems(config, items):
 def tmp_path():
     """A folder for the time of a test. Unlike pytest's own it is gone then: guests leave
     hundreds of megabytes."""
-    with tempfile.TemporaryDirectory(prefix="ipidefer-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ipidefer-test-",
+                                     ignore_cleanup_errors=True) as folder:
         yield pathlib.Path(folder)
 
 

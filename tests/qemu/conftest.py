@@ -48,8 +48,10 @@ def boot_until(machines, cls, qemu, puppet, options, configuration):
 
 
 @pytest.fixture
-def boot(qemu, puppet, options, configuration):
-    """Starts machines for the time of a test: boot(more options, ...)."""
+def boot(qemu, puppet, options, configuration, tmp_path):
+    """Starts machines for the time of a test: boot(more options, ...). They end before
+    the folder goes that a test may have given them."""
+    # pylint: disable=unused-argument
     with contextlib.ExitStack() as machines:
         yield boot_until(machines, Puppet, qemu, puppet, options, configuration)
 
