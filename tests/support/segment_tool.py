@@ -21,11 +21,11 @@ class Tool:
     def command(self, *args):
         return [self.program, "--shm-dir", self.folder, *args]
 
-    def run(self, *args, status=0):
+    def run(self, *args, status=0, timeout=TIMEOUT):
         """@return what it printed, on standard output and error."""
         done = subprocess.run(self.command(*args), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=TIMEOUT, check=False)
+                              text=True, timeout=timeout, check=False)
         if done.returncode != status:
             raise Failed(f"ipidefer {' '.join(args)}: status "
                          f"{done.returncode}, not {status}\n{done.stdout}")
