@@ -39,7 +39,7 @@ def cmake_code(name, entry):
                   ("RUN_SERIAL", "ON" if entry.properties["serial"] else "OFF"),
                   ("ENVIRONMENT", "IPIDEFER_BUILD=${PROJECT_BINARY_DIR}")]
     lines = [f'    {key} "{value}"' for key, value in properties]
-    return (f"add_test(NAME {name} WORKING_DIRECTORY {TESTS}\n"
+    return (f'add_test(NAME {name} WORKING_DIRECTORY "{TESTS}"\n'
             f"    COMMAND ${{IPIDEFER_PYTEST}} {' '.join(sorted(entry.files))}"
             f" --ctest {name})\n"
             f"set_tests_properties({name} PROPERTIES\n" + "\n".join(lines) + ")\n")
