@@ -46,7 +46,7 @@ class TestLifetime:
 
     @pytest.mark.only("kvm-xapic")
     def test_init_that_the_kernel_sees_ends_nothing(self, boot):
-        """It does not: nobody tells QEMU. The guest has to do it."""
+        """Nobody tells QEMU: the guest has to do it."""
         vm = boot()
         vm.register(2)
         vm.register(3)
@@ -58,7 +58,7 @@ class TestLifetime:
         assert vm.taken(3, VECTOR) == 1
         assert vm.r32(word(3)) == ACCEPT
         assert vm.defer(2)["registered"]
-        self.record(2)
+        record(vm, 2)
 
     @pytest.mark.without("kvm-off")
     def test_unplug_and_plug_in_again(self, boot):
