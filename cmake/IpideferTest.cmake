@@ -126,7 +126,7 @@ endfunction()
 #                         LIBRARIES ...)
 #
 # For generated code. A program with one bug, for tests of whole programs, in
-# IPIDEFER_MUTANT_FOLDER. The property IPIDEFER_MUTANT_PROGRAMS has all of them.
+# IPIDEFER_MUTANT_FOLDER.
 set(IPIDEFER_MUTANT_FOLDER ${PROJECT_BINARY_DIR}/mutants)
 function(ipidefer_mutant_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE;OUT" "SOURCES;LIBRARIES")
@@ -135,7 +135,6 @@ function(ipidefer_mutant_program name)
     set_target_properties(${name} PROPERTIES UNITY_BUILD OFF
         RUNTIME_OUTPUT_DIRECTORY ${IPIDEFER_MUTANT_FOLDER})
     target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ipidefer-ours)
-    set_property(GLOBAL APPEND PROPERTY IPIDEFER_MUTANT_PROGRAMS ${name})
 endfunction()
 
 # ipidefer_fuzz(NAME RUNS SOURCES... [INCLUDES...] [LIBRARIES...])

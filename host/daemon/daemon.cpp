@@ -102,11 +102,12 @@ class Daemon {
   private:
     void spawn(asio::awaitable<void> task)
     {
-        asio::co_spawn(io_, std::move(task), [](const std::exception_ptr& error) {
-            // Out of io_.run(): a part of us that ended is worse than a
-            // restart.
-            if (error) std::rethrow_exception(error);
-        });
+        asio::co_spawn(io_, std::move(task),
+                       [](const std::exception_ptr& error) {
+                           // Out of io_.run(): a part of us that ended is worse
+                           // than a restart.
+                           if (error) std::rethrow_exception(error);
+                       });
     }
 
     void watch()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // On libvirt's own driver for tests, whose domains are this process's memory. A
-// libvirtd that dies and comes back: tests/libvirt.
+// libvirtd that dies and comes back: tests/domain.
 #include "host/libvirt/domain_watch.hpp"
 
 #include <gtest/gtest.h>

@@ -19,6 +19,9 @@ PATH = re.compile(r"`((?:base|cmake|docs|experiments|guest-patches|guests|host|s
                   r"tests|vmm)/[A-Za-z0-9_./-]+)`")
 
 
+PATCHED = re.compile(r"^\+\+\+ b/(\S+)", re.MULTILINE)
+
+
 def anchor_of(heading):
     """@return what GitHub makes of a heading"""
     text = re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
@@ -29,9 +32,15 @@ def anchors_of(text):
     return {anchor_of(heading) for heading in HEADING.findall(FENCE.sub("", text))}
 
 
+def patched(root):
+    """@return the files that the patches below a root add or change, in other trees"""
+    return {path for patch in root.glob("*/**/*.patch")
+            for path in PATCHED.findall(patch.read_text(errors="replace"))}
+
+
 def dead(root, names):
     """@return what documents refer to and is not there, one sentence each"""
-    wrong = []
+    wrong, elsewhere = [], patched(root)
     for name in names:
         text = sources.text_of(name, root)
         for target in LINK.findall(FENCE.sub("", text)):
@@ -43,9 +52,10 @@ def dead(root, names):
                 wrong.append(f"{name}: there is no {target}")
             elif anchor and anchor not in anchors_of(file.read_text(encoding="utf-8")):
                 wrong.append(f"{name}: {target}: there is no such heading")
-        for path in PATH.findall(text):
-            path = path.rstrip(".")
-            if not (root / path).exists() and not list(root.glob(path + ".*")):
+        # From the root, or from the document's own folder.
+        for path in {path.rstrip(".") for path in PATH.findall(text)} - elsewhere:
+            if not any((start / path).exists() or list(start.glob(path + ".*"))
+                       for start in (root, (root / name).parent)):
                 wrong.append(f"{name}: there is no `{path}`")
     return wrong
 

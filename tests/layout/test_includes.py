@@ -1,23 +1,19 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The include graph is the one that the file `rooms` draws.
-
-    test_includes.py [-v] [TEST]...
 
 An #include "..." is a path from the root of the repository, so that no two headers
 can be taken for each other, and goes to a room that the including one may use. What
 lies in a room's src is for that room only. The libraries' public headers,
 <ipidefer/...>, belong to the room that has them.
 """
-import os
 import re
-import sys
-import tempfile
-import unittest
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+import pytest
+
+from tests.support.requirements import ROOT
+
+pytestmark = pytest.mark.unit
+ROOMS = ROOT / "tests/layout/rooms"
 # Made by CMake from the file of this name with .in.
 GENERATED = {"base/version.hpp": "base/version.hpp.in"}
 PUBLIC = ("vmm/abi", "vmm/core/include/ipidefer", "vmm/shm/include/ipidefer")
@@ -85,73 +81,66 @@ def cycle(rooms):
             del left[room]
 
 
-class Includes(unittest.TestCase):
+class TestIncludes:
     def test_graph_is_the_one_that_is_drawn(self):
         files = [path.relative_to(ROOT).as_posix()
                  for top in ("base", "host", "tests", "vmm")
                  for path in (ROOT / top).rglob("*") if SOURCE.search(path.name)]
-        rooms = read_rooms((HERE / "rooms").read_text())
+        rooms = read_rooms(ROOMS.read_text())
         for room in rooms:
-            self.assertTrue((ROOT / room).is_dir(), f"rooms: {room} is no folder")
+            assert (ROOT / room).is_dir(), f"rooms: {room} is no folder"
         wrong, seen = complaints(ROOT, files, rooms)
-        self.assertEqual(wrong, [])
-        self.assertGreater(seen, 500)
+        assert wrong == []
+        assert seen > 500
 
     def test_there_is_no_circle(self):
-        self.assertEqual(cycle(read_rooms((HERE / "rooms").read_text())), [])
-        self.assertEqual(cycle({"a": {"b"}, "b": {"a"}, "c": {"a"}}),
-                         ["a", "b", "c"])
+        assert cycle(read_rooms(ROOMS.read_text())) == []
+        assert cycle({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == ["a", "b", "c"]
 
     def test_architecture_names_every_room(self):
         text = (ROOT / "docs/ARCHITECTURE.md").read_text()
-        for room in read_rooms((HERE / "rooms").read_text()):
-            self.assertIn(f"`{room}`", text)
+        for room in read_rooms(ROOMS.read_text()):
+            assert f"`{room}`" in text
 
 
-class Offenders(unittest.TestCase):
-    """Each rule refuses what breaks it."""
-
-    rooms = read_rooms("low\nhigh  low\n")
-
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="ipidefer-layout-")
-        self.addCleanup(self.folder.cleanup)
-        self.root = Path(self.folder.name)
-        for name in "low/a.hpp", "low/src/b.hpp", "high/c.hpp", "nobody/d.hpp":
-            self.plant(name, "")
-
-    def plant(self, name, text):
-        path = self.root / name
-        os.makedirs(path.parent, exist_ok=True)
+@pytest.fixture
+def complain(tmp_path):
+    """@return what is complained of one file, among a few others"""
+    def plant(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
-    def complain(self, name, text):
-        self.plant(name, text)
-        wrong, seen = complaints(self.root, [name], self.rooms)
-        self.assertEqual(seen, 1)
+    def complaints_of(name, text):
+        plant(name, text)
+        wrong, seen = complaints(tmp_path, [name], read_rooms("low\nhigh  low\n"))
+        assert seen == 1
         return wrong
+    for name in "low/a.hpp", "low/src/b.hpp", "high/c.hpp", "nobody/d.hpp":
+        plant(name, "")
+    return complaints_of
 
-    def test_arrow_that_is_drawn_is_taken(self):
-        self.assertEqual(self.complain("high/x.cpp", '#include "low/a.hpp"\n'), [])
-        self.assertEqual(self.complain("low/x.cpp", '#include "low/src/b.hpp"\n'), [])
 
-    def test_arrow_upwards(self):
-        self.assertEqual(self.complain("low/x.cpp", '#include "high/c.hpp"\n'),
-                         ["low/x.cpp: low may not use 'high/c.hpp'"])
+class TestOffenders:
+    """Each rule refuses what breaks it."""
 
-    def test_folder_that_is_no_room(self):
-        self.assertEqual(self.complain("low/x.cpp", '# include "nobody/d.hpp"\n'),
-                         ["low/x.cpp: low may not use 'nobody/d.hpp'"])
+    def test_arrow_that_is_drawn_is_taken(self, complain):
+        assert complain("high/x.cpp", '#include "low/a.hpp"\n') == []
+        assert complain("low/x.cpp", '#include "low/src/b.hpp"\n') == []
 
-    def test_path_from_elsewhere(self):
+    def test_arrow_upwards(self, complain):
+        assert (complain("low/x.cpp", '#include "high/c.hpp"\n')
+                == ["low/x.cpp: low may not use 'high/c.hpp'"])
+
+    def test_folder_that_is_no_room(self, complain):
+        assert (complain("low/x.cpp", '# include "nobody/d.hpp"\n')
+                == ["low/x.cpp: low may not use 'nobody/d.hpp'"])
+
+    def test_path_from_elsewhere(self, complain):
         for name in "a.hpp", "c.hpp", "../low/a.hpp":
-            self.assertEqual(self.complain("high/x.cpp", f'#include "{name}"\n'),
-                             [f"high/x.cpp: '{name}' is not a path from the root"])
+            assert (complain("high/x.cpp", f'#include "{name}"\n')
+                    == [f"high/x.cpp: '{name}' is not a path from the root"])
 
-    def test_what_is_for_one_room_only(self):
-        self.assertEqual(self.complain("high/x.cpp", '#include "low/src/b.hpp"\n'),
-                         ["high/x.cpp: 'low/src/b.hpp' is for low only"])
-
-
-if __name__ == "__main__":
-    unittest.main()
+    def test_what_is_for_one_room_only(self, complain):
+        assert (complain("high/x.cpp", '#include "low/src/b.hpp"\n')
+                == ["high/x.cpp: 'low/src/b.hpp' is for low only"])

@@ -1,29 +1,21 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Our trace filters mean what the kernel's do.
-
-    test_filters.py [-v] [CLASS[.TEST]]...
-
-Environment: as linux_guest.py; IPIDEFER_IPI_MASKS, a program for the guest that
-causes IPIs, and IPIDEFER_FILTER_MATCHES, one for the host that applies a filter.
-Status: 0 passed, 1 failed, 77 something is missing.
 
 A guest sends IPIs to all sets of its CPUs. Tracing instances of its kernel record
 them, one without a filter, each other one with a filter of its own. Ours are
 applied to what the first one has, and must leave, CPU by CPU, what the kernel
 left. Filters that the kernel refuses must be refused.
 """
-import os
 import random
 import re
 import subprocess
-import sys
-import unittest
 
-from linux_guest import GuestCase, missing
+import pytest
 
-IPI_MASKS = os.environ.get("IPIDEFER_IPI_MASKS", "")
-MATCHES = os.environ.get("IPIDEFER_FILTER_MATCHES", "")
+from tests.support import requirements
+
+pytestmark = [pytest.mark.nested, pytest.mark.long,
+              pytest.mark.ctest(timeout=900, processors=2)]
 TRACING = "/sys/kernel/debug/tracing"
 VCPUS = 4
 LISTS = ("0", "1", "2", "3", "0-1", "1-2", "2-3", "1,3", "0,2-3", "0-3",
@@ -91,122 +83,121 @@ def random_filter(rng, event, depth=0):
     return f"{field} {rng.choice(operators)} {rng.randrange(VCPUS)}"
 
 
-class Filters(GuestCase):
-    def setUp(self):
-        super().setUp()
-        self.boot("ipi_defer=off loops=", {"bin/ipi_masks": IPI_MASKS})
-        self.m.run(f"I={TRACING}/instances; ls $I >/dev/null")
+def apply_ours(text, lines=""):
+    """@return the program's status, and for each event whether our filter lets it pass"""
+    done = subprocess.run(
+        [requirements.path("IPIDEFER_FILTER_MATCHES"), str(VCPUS), text], input=lines,
+        stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, done.stdout.split()
 
-    def add_instance(self, name, event, text):
-        """A tracing instance with a filter. @return whether it was taken"""
-        self.m.run(f"cd $I; mkdir {name}; echo 64 >{name}/buffer_size_kb; "
-                   f"echo mono >{name}/trace_clock")
-        if not text:
-            return True
-        [status] = self.m.lines_of(
-            f"echo '{text}' 2>/dev/null "
-            f">$I/{name}/events/ipi/{event}/filter; echo $?")
-        return status == "0"
 
-    def record(self, event, names):
-        """{instance: {CPU: [value as text], sorted}} of what was sent meanwhile."""
-        for name in names:
-            self.m.run(f"echo 1 >$I/{name}/events/ipi/{event}/enable")
-        # Switching tracing on and off sends IPIs, too, and not all see them.
-        said = " ".join(self.m.lines_of("ipi_masks 3"))
-        begin, end = re.search(r"== from ([\d.]+) to ([\d.]+)", said).groups()
-        for name in names:
-            self.m.run(f"echo 0 >$I/{name}/events/ipi/{event}/enable")
-        seen = {}
-        for name in names:
-            text = " ".join(self.m.lines_of(
-                f"awk -v a={begin} -v b={end} '/entries-written/ {{ print $3 }} "
-                "$5 ~ /^ipi_send/ { sub(\":\", \"\", $4); if ($4 + 0 > a + 0 && $4 + 0 < b + 0) { "
-                "sub(\"cpu[a-z]*=\", \"\", $6); printf \"%s=%s \", $2, $6 } }' "
-                f"$I/{name}/trace; echo"))
-            kept, written = re.search(r"(\d+)/(\d+)", text).groups()
-            self.assertEqual(kept, written, "the buffer is too small")
-            seen[name] = {}
-            for cpu, value in re.findall(r"\[00(\d)\]=([0-9a-f,]+)", text):
-                seen[name].setdefault(int(cpu), []).append(value)
-            # An interrupt that sends while an event is being written comes before
-            # it in those instances that have yet to write it.
-            for values in seen[name].values():
-                values.sort()
-        return seen
+def add_instance(guest, name, event, text):
+    """A tracing instance with a filter. @return whether it was taken"""
+    guest.run(f"cd $I; mkdir {name}; echo 64 >{name}/buffer_size_kb; "
+              f"echo mono >{name}/trace_clock")
+    if not text:
+        return True
+    [status] = guest.lines_of(
+        f"echo '{text}' 2>/dev/null "
+        f">$I/{name}/events/ipi/{event}/filter; echo $?")
+    return status == "0"
 
-    def ours(self, event, text, values):
-        """Those that our filter lets pass, by CPU."""
-        passed = {}
-        for cpu, all_of_cpu in values.items():
-            lines = "".join(f"{event} {cpu} {value.replace(',', '')}\n"
-                            for value in all_of_cpu)
-            result = subprocess.run([MATCHES, str(VCPUS), text], input=lines,
-                                    capture_output=True, text=True, check=True)
-            matches = result.stdout.split()
-            self.assertEqual(len(matches), len(all_of_cpu))
-            left = [v for v, m in zip(all_of_cpu, matches) if m == "1"]
-            if left:
-                passed[cpu] = left
-        return passed
 
-    def compare(self, event):
-        rng = random.Random(1)
-        filters = [*FILTERS[event], *ANY_EVENT,
-                   *(random_filter(rng, event) for _ in range(30))]
-        names = ["all"]
-        self.add_instance("all", event, None)
-        for i, text in enumerate(filters):
-            self.assertTrue(self.add_instance(f"f{i}", event, text), text)
-            names.append(f"f{i}")
-        seen = self.record(event, names)
-        count = sum(map(len, seen["all"].values()))
-        self.assertGreater(count, LEAST_EVENTS)
-        self.assertEqual(len(seen["all"]), VCPUS, "not all CPUs have sent")
-        some = 0
-        for i, text in enumerate(filters):
-            with self.subTest(filter=text):
-                self.assertEqual(self.ours(event, text, seen["all"]),
-                                 seen[f"f{i}"])
-            passed = sum(map(len, seen[f"f{i}"].values()))
-            some += 0 < passed < count
-        # Else nothing was told apart.
-        self.assertGreater(some, len(filters) / 2)
-        # And another filter is told from the right one.
-        self.assertNotEqual(self.ours(event, "CPU == 1", seen["all"]),
-                            self.ours(event, "CPU == 2", seen["all"]))
-        first = filters[1]
-        self.assertNotEqual(self.ours(event, f"!({first})", seen["all"]),
-                            seen["f1"])
+def record(guest, event, names):
+    """{instance: {CPU: [value as text], sorted}} of what was sent meanwhile."""
+    for name in names:
+        guest.run(f"echo 1 >$I/{name}/events/ipi/{event}/enable")
+    # Switching tracing on and off sends IPIs, too, and not all see them.
+    said = " ".join(guest.lines_of("ipi_masks 3"))
+    begin, end = re.search(r"== from ([\d.]+) to ([\d.]+)", said).groups()
+    for name in names:
+        guest.run(f"echo 0 >$I/{name}/events/ipi/{event}/enable")
+    seen = {}
+    for name in names:
+        text = " ".join(guest.lines_of(
+            f"awk -v a={begin} -v b={end} '/entries-written/ {{ print $3 }} "
+            "$5 ~ /^ipi_send/ { sub(\":\", \"\", $4); if ($4 + 0 > a + 0 && $4 + 0 < b + 0) { "
+            "sub(\"cpu[a-z]*=\", \"\", $6); printf \"%s=%s \", $2, $6 } }' "
+            f"$I/{name}/trace; echo"))
+        kept, written = re.search(r"(\d+)/(\d+)", text).groups()
+        assert kept == written, "the buffer is too small"
+        seen[name] = {}
+        for cpu, value in re.findall(r"\[00(\d)\]=([0-9a-f,]+)", text):
+            seen[name].setdefault(int(cpu), []).append(value)
+        # An interrupt that sends while an event is being written comes before
+        # it in those instances that have yet to write it.
+        for values in seen[name].values():
+            values.sort()
+    return seen
 
-    def test_cpumask(self):
-        self.compare("ipi_send_cpumask")
 
-    def test_number(self):
-        self.compare("ipi_send_cpu")
+def ours(event, text, values):
+    """Those that our filter lets pass, by CPU."""
+    passed = {}
+    for cpu, all_of_cpu in values.items():
+        lines = "".join(f"{event} {cpu} {value.replace(',', '')}\n"
+                        for value in all_of_cpu)
+        status, matches = apply_ours(text, lines)
+        assert status == 0
+        assert len(matches) == len(all_of_cpu)
+        left = [v for v, m in zip(all_of_cpu, matches) if m == "1"]
+        if left:
+            passed[cpu] = left
+    return passed
 
-    def expect_refused(self, text):
-        status = subprocess.run(
-            [MATCHES, str(VCPUS), text], input="", capture_output=True,
-            text=True, check=False).returncode
-        self.assertEqual(status, 2, "we take it")
 
-    def test_refused(self):
+def compare(guest, event):
+    rng = random.Random(1)
+    filters = [*FILTERS[event], *ANY_EVENT,
+               *(random_filter(rng, event) for _ in range(30))]
+    names = ["all"]
+    add_instance(guest, "all", event, None)
+    for i, text in enumerate(filters):
+        assert add_instance(guest, f"f{i}", event, text), text
+        names.append(f"f{i}")
+    seen = record(guest, event, names)
+    count = sum(map(len, seen["all"].values()))
+    assert count > LEAST_EVENTS
+    assert len(seen["all"]) == VCPUS, "not all CPUs have sent"
+    some = 0
+    for i, text in enumerate(filters):
+        assert ours(event, text, seen["all"]) == seen[f"f{i}"]
+        passed = sum(map(len, seen[f"f{i}"].values()))
+        some += 0 < passed < count
+    # Else nothing was told apart.
+    assert some > len(filters) / 2
+    # And another filter is told from the right one.
+    assert (ours(event, "CPU == 1", seen["all"])
+            != ours(event, "CPU == 2", seen["all"]))
+    first = filters[1]
+    assert ours(event, f"!({first})", seen["all"]) != seen["f1"]
+
+
+def expect_refused(text):
+    status, _ = apply_ours(text)
+    assert status == 2, "we take it"
+
+
+class TestFilters:
+    @pytest.fixture
+    def guest(self, boot):
+        requirements.path("IPIDEFER_FILTER_MATCHES")
+        guest = boot("ipi_defer=off loops=", {
+            "bin/ipi_masks": requirements.path("IPIDEFER_IPI_MASKS")})
+        guest.run(f"I={TRACING}/instances; ls $I >/dev/null")
+        return guest
+
+    def test_cpumask(self, guest):
+        compare(guest, "ipi_send_cpumask")
+
+    def test_number(self, guest):
+        compare(guest, "ipi_send_cpu")
+
+    def test_refused(self, guest):
         for event, filters in REFUSED.items():
             for i, text in enumerate(filters):
-                with self.subTest(filter=text):
-                    self.assertFalse(
-                        self.add_instance(f"r{i}{event}", event, text),
-                        "the kernel takes it")
-                    self.expect_refused(text)
+                assert not (add_instance(guest, f"r{i}{event}", event, text)), \
+                    "the kernel takes it"
+                expect_refused(text)
         for text in MISTAKES:
-            with self.subTest(filter=text):
-                self.expect_refused(text)
-
-
-if __name__ == "__main__":
-    if not_there := missing(IPIDEFER_IPI_MASKS=IPI_MASKS,
-                            IPIDEFER_FILTER_MATCHES=MATCHES):
-        print("skipped:", "; ".join(not_there))
-        sys.exit(77)
-    unittest.main()
+            expect_refused(text)

@@ -1,22 +1,19 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Typed interrupts that were delivered are seen, and named, by the kernel's tracers.
-
-    test_noise.py [-v] [CLASS[.TEST]]...
-
-Environment: as linux_guest.py. Status: 0 passed, 1 failed, 77 something is missing.
 
 The osnoise tracer keeps an isolated vCPU in the kernel, where typed IPIs are
 delivered. It must count each of them as the interrupt that it is, as irq_vectors:*
 must: what they do not know of would pass for noise of the hardware.
 """
 import re
-import sys
 import time
-import unittest
 
-from linux_guest import ISOLATED, PATIENCE, GuestCase, missing
+import pytest
 
+from tests.support.linux_guest import ISOLATED, PATIENCE
+
+pytestmark = [pytest.mark.nested, pytest.mark.long,
+              pytest.mark.ctest(timeout=900, processors=2)]
 CPU = ISOLATED[0]
 TRACING = "/sys/kernel/debug/tracing"
 TEST = "/sys/kernel/debug/x86/ipi_defer/test"
@@ -25,62 +22,58 @@ TYPED = (("DSC", "sync_core", 0xf5), ("DTL", "kernel_tlbi", 0xea))
 TIMES = 30
 
 
-class Noise(GuestCase):
-    def interrupts(self, row):
-        """How many of a kind the vCPU has taken."""
-        [line] = self.m.lines_of(f"grep '{row}:' /proc/interrupts")
-        return int(line.split()[1 + CPU])
-
-    def traced(self, pattern):
-        """How many lines of the trace are of this vCPU and match."""
-        return sum(1 for line in self.m.lines_of(f"cat {TRACING}/trace")
-                   if f"[{CPU:03}]" in line and re.search(pattern, line))
-
-    def start(self, append):
-        self.boot(f"{append} ipi_defer_test loops=")
-        # One window of a minute: between windows osnoise does not look.
-        for name, value in (("period_us", 60_000_000), ("runtime_us", 60_000_000),
-                            ("cpus", CPU)):
-            self.m.run(f"echo {value} >{TRACING}/osnoise/{name}")
-        self.m.run(f"echo 1 >{TRACING}/events/osnoise/irq_noise/enable")
-        self.m.run(f"echo osnoise >{TRACING}/current_tracer")
-        # Its thread may start late on a busy host: any interrupt shows whether it
-        # looks.
-        deadline = time.monotonic() + PATIENCE
-        while not self.traced("irq_noise: "):
-            if time.monotonic() > deadline:
-                self.fail("osnoise sees nothing:\n" + "\n".join(
-                    self.m.lines_of(f"cat {TRACING}/osnoise/*_us {TRACING}/trace")))
-            self.m.run(f"echo ipi {CPU} >{TEST}; sleep 0.1")
-
-    def expect_named(self, append):
-        self.start(append)
-        for row, work, vector in TYPED:
-            with self.subTest(work=work):
-                events = f"{TRACING}/events/irq_vectors/ipi_defer_{work}_"
-                self.m.run(f"echo 1 >{events}entry/enable")
-                self.m.run(f"echo 1 >{events}exit/enable")
-                self.m.run(f"echo >{TRACING}/trace")
-                before = self.interrupts(row)
-                self.m.run(f"echo request {work} {TIMES} >{TEST}")
-                taken = self.interrupts(row) - before
-                self.assertEqual(taken, TIMES)
-                noise = self.traced(rf"irq_noise: ipi_defer_{work}:{vector} ")
-                self.assertEqual(noise, taken)
-                for edge in "entry", "exit":
-                    self.assertEqual(
-                        self.traced(rf"ipi_defer_{work}_{edge}: vector={vector}$"),
-                        taken)
-
-    def test_hv(self):
-        self.expect_named("ipi_defer=hv")
-
-    def test_guest(self):
-        self.expect_named("ipi_defer=guest")
+def interrupts(guest, row):
+    """How many of a kind the vCPU has taken."""
+    [line] = guest.lines_of(f"grep '{row}:' /proc/interrupts")
+    return int(line.split()[1 + CPU])
 
 
-if __name__ == "__main__":
-    if not_there := missing():
-        print("skipped:", "; ".join(not_there))
-        sys.exit(77)
-    unittest.main()
+def traced(guest, pattern):
+    """How many lines of the trace are of this vCPU and match."""
+    return sum(1 for line in guest.lines_of(f"cat {TRACING}/trace")
+               if f"[{CPU:03}]" in line and re.search(pattern, line))
+
+
+def start(boot, append):
+    guest = boot(f"{append} ipi_defer_test loops=")
+    # One window of a minute: between windows osnoise does not look.
+    for name, value in (("period_us", 60_000_000), ("runtime_us", 60_000_000),
+                        ("cpus", CPU)):
+        guest.run(f"echo {value} >{TRACING}/osnoise/{name}")
+    guest.run(f"echo 1 >{TRACING}/events/osnoise/irq_noise/enable")
+    guest.run(f"echo osnoise >{TRACING}/current_tracer")
+    # Its thread may start late on a busy host: any interrupt shows whether it
+    # looks.
+    deadline = time.monotonic() + PATIENCE
+    while not traced(guest, "irq_noise: "):
+        if time.monotonic() > deadline:
+            pytest.fail("osnoise sees nothing:\n" + "\n".join(
+                guest.lines_of(f"cat {TRACING}/osnoise/*_us {TRACING}/trace")))
+        guest.run(f"echo ipi {CPU} >{TEST}; sleep 0.1")
+    return guest
+
+
+def expect_named(boot, append):
+    guest = start(boot, append)
+    for row, work, vector in TYPED:
+        events = f"{TRACING}/events/irq_vectors/ipi_defer_{work}_"
+        guest.run(f"echo 1 >{events}entry/enable")
+        guest.run(f"echo 1 >{events}exit/enable")
+        guest.run(f"echo >{TRACING}/trace")
+        before = interrupts(guest, row)
+        guest.run(f"echo request {work} {TIMES} >{TEST}")
+        taken = interrupts(guest, row) - before
+        assert taken == TIMES
+        noise = traced(guest, rf"irq_noise: ipi_defer_{work}:{vector} ")
+        assert noise == taken
+        for edge in "entry", "exit":
+            assert (traced(guest, rf"ipi_defer_{work}_{edge}: vector={vector}$")
+                    == taken)
+
+
+class TestNoise:
+    def test_hv(self, boot):
+        expect_named(boot, "ipi_defer=hv")
+
+    def test_guest(self, boot):
+        expect_named(boot, "ipi_defer=guest")

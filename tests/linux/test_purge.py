@@ -1,11 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kernel memory that an isolated vCPU frees is purged by the other vCPUs.
-
-    test_purge.py [-v] [CLASS[.TEST]]...
-
-Environment: as linux_guest.py, and IPIDEFER_BPF_MAPS, lab-bpf-maps. Status: 0 passed,
-1 failed, 77 something is missing.
 
 When enough has been freed, the kernel queues a work item that purges it. On the
 queue of the vCPU that freed the last of it, it would take that one out of
@@ -14,14 +8,14 @@ has helpers, one for each node of vmalloc's. These are bound to the vCPU of the 
 number, which may be isolated too.
 """
 import collections
-import os
 import re
-import sys
-import unittest
 
-from linux_guest import ISOLATED, GuestCase, missing
+import pytest
 
-BPF_MAPS = os.environ.get("IPIDEFER_BPF_MAPS", "")
+from tests.support import requirements
+from tests.support.linux_guest import ISOLATED
+
+pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, processors=2)]
 TRACING = "/sys/kernel/debug/tracing"
 EVENT = f"{TRACING}/events/workqueue/workqueue_execute_start"
 PURGE, HELPER = "drain_vmap_area_work", "purge_vmap_node"
@@ -38,53 +32,47 @@ NODES = 4
 ATTEMPTS = 20
 
 
-class Purge(GuestCase):
-    def purgers(self):
-        """{work: the vCPUs that did it} since the last look."""
-        # Let what was queued last be done.
-        self.m.run("sleep 1")
-        cpus = collections.defaultdict(list)
-        for line in self.m.lines_of(f"cat {TRACING}/trace"):
-            found = re.search(r"\[(\d+)\] .*: function (\w+)", line)
-            if found and found[2] in (PURGE, HELPER):
-                cpus[found[2]].append(int(found[1]))
-        self.m.run(f"echo >{TRACING}/trace")
-        return cpus
+def purgers(guest):
+    """{work: the vCPUs that did it} since the last look."""
+    # Let what was queued last be done.
+    guest.run("sleep 1")
+    cpus = collections.defaultdict(list)
+    for line in guest.lines_of(f"cat {TRACING}/trace"):
+        found = re.search(r"\[(\d+)\] .*: function (\w+)", line)
+        if found and found[2] in (PURGE, HELPER):
+            cpus[found[2]].append(int(found[1]))
+    guest.run(f"echo >{TRACING}/trace")
+    return cpus
 
-    def test_housekeeping_does_it(self):
-        self.boot("ipi_defer=hv loops=")
-        self.m.run(f"dd if=/dev/zero of=/nothing.ko bs=1M count={MEGABYTES} 2>&-")
-        self.m.run(f"echo 1 >{EVENT}/enable")
+
+class TestPurge:
+    def test_housekeeping_does_it(self, boot):
+        guest = boot("ipi_defer=hv loops=")
+        guest.run(f"dd if=/dev/zero of=/nothing.ko bs=1M count={MEGABYTES} 2>&-")
+        guest.run(f"echo 1 >{EVENT}/enable")
         # The kernel reads a module into memory of its own, as a whole, before it
         # finds that it is none.
-        [failed] = self.m.lines_of(
+        [failed] = guest.lines_of(
             f"taskset -c {ISOLATED[0]} sh -c 'n=0; i=0; while [ $i -lt {TIMES} ]; do "
             "insmod /nothing.ko 2>&- || n=$((n+1)); i=$((i+1)); done; echo $n'")
-        self.assertEqual(failed, str(TIMES))
-        cpus = self.purgers()
-        self.assertGreaterEqual(len(cpus[PURGE]), LEAST_PURGES)
-        self.assertEqual([cpu for cpu in cpus[PURGE] if cpu in ISOLATED], [], cpus)
+        assert failed == str(TIMES)
+        cpus = purgers(guest)
+        assert len(cpus[PURGE]) >= LEAST_PURGES
+        assert [cpu for cpu in cpus[PURGE] if cpu in ISOLATED] == [], cpus
 
-    def test_housekeeping_helps(self):
-        self.boot("ipi_defer=hv loops=", {"bin/bpf-maps": BPF_MAPS}, memory="1G")
-        self.m.run(f"echo 1 >{EVENT}/enable")
+    def test_housekeeping_helps(self, boot):
+        bpf_maps = requirements.path("IPIDEFER_BPF_MAPS")
+        guest = boot("ipi_defer=hv loops=", {"bin/bpf-maps": bpf_maps}, memory="1G")
+        guest.run(f"echo 1 >{EVENT}/enable")
         for _ in range(ATTEMPTS):
             # Small ones, so that all nodes have something; then a big one at once.
-            self.m.run(f"for cpu in $(seq 0 {NODES - 1}); do taskset -c $cpu bpf-maps "
-                       f"array {SMALL} {SMALLS} 1; done; sleep 0.5; "
-                       f"bpf-maps array {BIG} 1 1 || echo WARNING: no memory")
-            cpus = self.purgers()
+            guest.run(f"for cpu in $(seq 0 {NODES - 1}); do taskset -c $cpu bpf-maps "
+                      f"array {SMALL} {SMALLS} 1; done; sleep 0.5; "
+                      f"bpf-maps array {BIG} 1 1 || echo WARNING: no memory")
+            cpus = purgers(guest)
             for work in PURGE, HELPER:
-                self.assertEqual([cpu for cpu in cpus[work] if cpu in ISOLATED], [],
-                                 cpus)
+                assert [cpu for cpu in cpus[work] if cpu in ISOLATED] == [], cpus
             # One of these is for the node of an isolated vCPU.
             if len(cpus[HELPER]) >= NODES - 1:
                 return
-        self.fail(f"never {NODES - 1} helpers, but {cpus}")
-
-
-if __name__ == "__main__":
-    if not_there := missing(IPIDEFER_BPF_MAPS=BPF_MAPS):
-        print("skipped:", "; ".join(not_there))
-        sys.exit(77)
-    unittest.main()
+        pytest.fail(f"never {NODES - 1} helpers, but {cpus}")

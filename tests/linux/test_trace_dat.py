@@ -1,11 +1,5 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest's trace.dat and the host's trace of the same IPIs, on one timeline.
-
-    test_trace_dat.py [-v] [CLASS[.TEST]]...
-
-Environment: as linux_guest.py, and IPIDEFER_CLI, the ipidefer command. Status: 0
-passed, 1 failed, 77 something is missing.
 
 trace-cmd runs in the guest while the host records ICR writes and verdicts. Merged
 by TSC, each request of the guest's comes before the host's verdicts about it and
@@ -16,15 +10,16 @@ import collections
 import gzip
 import os
 import re
-import shutil
 import subprocess
-import sys
-import unittest
 
-from linux_guest import ISOLATED, GuestCase, missing
-from segment_tool import IPIDEFER, Tool, Trace
+import pytest
 
-TRACE_CMD = shutil.which("trace-cmd") or ""
+from tests.support import requirements
+from tests.support.linux_guest import ISOLATED
+from tests.support.segment_tool import Trace
+
+pytestmark = [pytest.mark.nested, pytest.mark.long,
+              pytest.mark.ctest(timeout=900, processors=2)]
 VM = "guest"
 CHANGES = 6
 ATTEMPTS = 5
@@ -96,25 +91,25 @@ def follow(lines, cpu):
     return ended, faults
 
 
-class Follow(unittest.TestCase):
-    """What is out of order is found, and nothing else is."""
+def lines_of(*events):
+    """R, V and E, of a number, and of kernel_tlbi if there is a t; A: for age."""
+    text = []
+    for event in events:
+        kind, number = event[0], event[1:].rstrip("t")
+        work, vector = (("kernel_tlbi", "0xea") if event.endswith("t")
+                        else ("sync_core", "0xf5"))
+        text.append({
+            "R": f"ipi_defer_request:  target=2 work={work} seq={number}",
+            "V": f"ipi_verdict:  cpu=2 vector={vector} verdict=deferred",
+            "A": f"ipi_verdict:  cpu=2 vector={vector} verdict=delivered "
+                 "reason=max-age",
+            "E": f"ipi_defer_verdict:  target=2 work={work} seq={number} "
+                 "verdict=pending"}[kind])
+    return text
 
-    @staticmethod
-    def lines(*events):
-        """R, V and E, of a number, and of kernel_tlbi if there is a t; A: for age."""
-        text = []
-        for event in events:
-            kind, number = event[0], event[1:].rstrip("t")
-            work, vector = (("kernel_tlbi", "0xea") if event.endswith("t")
-                            else ("sync_core", "0xf5"))
-            text.append({
-                "R": f"ipi_defer_request:  target=2 work={work} seq={number}",
-                "V": f"ipi_verdict:  cpu=2 vector={vector} verdict=deferred",
-                "A": f"ipi_verdict:  cpu=2 vector={vector} verdict=delivered "
-                     "reason=max-age",
-                "E": f"ipi_defer_verdict:  target=2 work={work} seq={number} "
-                     "verdict=pending"}[kind])
-        return text
+
+class TestFollow:
+    """What is out of order is found, and nothing else is."""
 
     def test_in_order(self):
         for events, ended in (
@@ -126,82 +121,69 @@ class Follow(unittest.TestCase):
                 ("V V E9 R1 V E1 V V", 1),            # before and after
                 ("R0 V E0 R1 V E1 R0 V E0", 3),       # trials
                 ("R1 V E1 R2 V", 1), ("R1 V E1 R2", 1)):
-            with self.subTest(events=events):
-                seen, faults = follow(self.lines(*events.split()), 2)
-                self.assertEqual((seen["sync_core"], faults), (ended, []))
+            seen, faults = follow(lines_of(*events.split()), 2)
+            assert (seen["sync_core"], faults) == (ended, [])
 
     def test_out_of_order(self):
         for events in ("R1 E1 V R2 V E2", "R1 E1", "R1 Vt E1", "R1 A E1",
                        "V R1 E1", "R1 V E1 V R2 V E2", "R1 V V E1 R2 V E2",
                        "R1 V R1 E1", "R1 V E2", "R1 V R2 V R3 V E3"):
-            with self.subTest(events=events):
-                self.assertNotEqual(
-                    follow(self.lines(*events.split()), 2)[1], [])
+            assert follow(lines_of(*events.split()), 2)[1] != []
 
 
-class TraceDat(GuestCase):
-    def setUp(self):
-        super().setUp()
-        self.boot("ipi_defer=hv",
-                  {"bin/trace-cmd": TRACE_CMD, **libraries(TRACE_CMD)},
-                  defer=f",segment=on,segment-name={VM},"
-                  f"segment-dir={self.folder}")
-        self.tool = Tool(self.folder)
+def record(guest, tool, folder):
+    """@return the path of a trace.dat, and what the host saw meanwhile"""
+    change = "; ".join(
+        f"echo {i % 2} >/proc/sys/kernel/sched_schedstats"
+        for i in range(1, CHANGES + 1))
+    with Trace(tool, VM) as trace:
+        guest.run(f"trace-cmd record -q -C x86-tsc -e ipi_defer_request "
+                  f"-e ipi_defer_verdict -o /t.dat sh -c '{change}'")
+    lines = guest.lines_of("gzip -c /t.dat | base64; rm /t.dat")
+    path = folder / "t.dat"
+    path.write_bytes(gzip.decompress(base64.b64decode("".join(lines))))
+    return path, trace
 
-    def record(self):
-        """@return the path of a trace.dat, and what the host saw meanwhile"""
-        change = "; ".join(
-            f"echo {i % 2} >/proc/sys/kernel/sched_schedstats"
-            for i in range(1, CHANGES + 1))
-        with Trace(self.tool, VM) as trace:
-            self.m.run(f"trace-cmd record -q -C x86-tsc -e ipi_defer_request "
-                       f"-e ipi_defer_verdict -o /t.dat sh -c '{change}'")
-        lines = self.m.lines_of("gzip -c /t.dat | base64; rm /t.dat")
-        path = os.path.join(self.folder, "t.dat")
-        with open(path, "wb") as out:
-            out.write(gzip.decompress(base64.b64decode("".join(lines))))
-        return path, trace
 
-    def merged(self, path, *more):
-        return self.tool.run("trace", VM, "--buffered", "--guest-trace", path,
-                             *more)
+def merged(tool, path, *more):
+    return tool.run("trace", VM, "--buffered", "--guest-trace", str(path),
+                    *more)
 
-    def test_one_timeline(self):
+
+class TestTraceDat:
+    @pytest.fixture
+    def guest(self, boot, tool):
+        trace_cmd = requirements.program("trace-cmd")
+        return boot("ipi_defer=hv",
+                    {"bin/trace-cmd": trace_cmd, **libraries(trace_cmd)},
+                    defer=f",segment=on,segment-name={VM},segment-dir={tool.folder}")
+
+    def test_one_timeline(self, guest, tool, tmp_path):
         for _ in range(ATTEMPTS):
-            path, trace = self.record()
-            lines = self.merged(path).splitlines()
+            path, trace = record(guest, tool, tmp_path)
+            lines = merged(tool, path).splitlines()
             # What is lost on a busy host cannot be judged.
             if not any("lost" in line.lower() for line in lines) and \
                     all(event["event"] != "lost" for event in trace.events):
                 break
         else:
-            self.fail(f"events were lost in {ATTEMPTS} attempts")
-        self.assertGreater(sum(trace.verdicts().values()), 0)
+            pytest.fail(f"events were lost in {ATTEMPTS} attempts")
+        assert sum(trace.verdicts().values()) > 0
         ended, faults = follow(lines, ISOLATED[0])
-        self.assertEqual(faults, [], "\n".join(lines[:200]))
+        assert faults == [], "\n".join(lines[:200])
         # Each change is three requests.
-        self.assertGreaterEqual(ended["sync_core"], 3 * CHANGES)
+        assert ended["sync_core"] >= 3 * CHANGES
         # With another offset they are not in order.
-        wrong = self.merged(path, "--tsc-offset", "0").splitlines()
-        self.assertNotEqual(follow(wrong, ISOLATED[0])[1], [])
+        wrong = merged(tool, path, "--tsc-offset", "0").splitlines()
+        assert follow(wrong, ISOLATED[0])[1] != []
 
-    def test_refused(self):
-        broken = os.path.join(self.folder, "broken.dat")
-        with open(broken, "wb") as out:
-            out.write(b"\x17\x08\x44tracing" + bytes(100))
-        said = self.tool.run("trace", VM, "--buffered", "--guest-trace", broken,
+    def test_refused(self, guest, tool, tmp_path, monkeypatch):
+        broken = tmp_path / "broken.dat"
+        broken.write_bytes(b"\x17\x08\x44tracing" + bytes(100))
+        said = tool.run("trace", VM, "--buffered", "--guest-trace", str(broken),
                              status=1)
-        self.assertIn("trace-cmd said: '", said)
-        path = os.environ["PATH"]
-        self.addCleanup(os.environ.__setitem__, "PATH", path)
-        os.environ["PATH"] = self.folder
-        said = self.tool.run("trace", VM, "--buffered", "--guest-trace", broken,
+        assert "trace-cmd said: '" in said
+        monkeypatch.setenv("PATH", str(tmp_path))
+        said = tool.run("trace", VM, "--buffered", "--guest-trace", str(broken),
                              status=1)
-        self.assertIn("there is no trace-cmd to read it", said)
-
-
-if __name__ == "__main__":
-    if not_there := missing(IPIDEFER_CLI=IPIDEFER, **{"trace-cmd": TRACE_CMD}):
-        print("skipped:", "; ".join(not_there))
-        sys.exit(77)
-    unittest.main()
+        assert "there is no trace-cmd to read it" in said

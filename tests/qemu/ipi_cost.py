@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an ordinary IPI costs under the patched QEMU, against the stock one.
 
-    ipi_cost.py [ROUNDS [IPIS]]
+    /usr/bin/python3 -m tests.qemu.ipi_cost [ROUNDS [IPIS]]
 
 Each round lets a guest send IPIS untyped IPIs (default 100000) under each of:
 the stock QEMU, the patched one, the patched one with the object. The order
@@ -20,10 +19,8 @@ import statistics
 import sys
 import time
 
-from puppet import Puppet
-
-PLAIN = 0x50
-ASSERT = 1 << 14
+from tests.support.contract import ASSERT, PLAIN
+from tests.support.puppet import Puppet
 
 
 def measure(machine, ipis):

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What an IPI costs its sender under KVM, by the way it is sent.
 
-    kvm_cost.py [ROUNDS [IPIS]]
+    /usr/bin/python3 -m tests.qemu.kvm_cost [ROUNDS [IPIS]]
 
 In each round (default 20) and each mode of the local APIC, a guest's CPU 1 sends
 IPIS times (default 2000) in each of the ways below, in an order that changes.
@@ -18,14 +17,15 @@ import random
 import sys
 import time
 
-from ipi_cost import spread
-from puppet import MSR_ICR, MSR_ICR_MULTI, Puppet
-from test_qemu import (ACCEPT, NO_KVM, PLAIN, REQUEST, VECTOR, WORDS, binding,
-                       msr, table, word)
+from tests.qemu.ipi_cost import spread
+from tests.support.configurations import X2APIC
+from tests.support.contract import (ACCEPT, ASSERT, MSR_ICR, MSR_ICR_MULTI, MSR_REGISTER,
+                                    PLAIN, REQUEST, VECTOR, WORDS, binding, msr, table,
+                                    word)
+from tests.support.puppet import Puppet
+from tests.support.requirements import without_kvm
 
-ASSERT = 1 << 14
 SENDER, TARGETS = 1, (2, 3)
-X2APIC = ("-cpu", "qemu64,+x2apic")
 MODES = {
     "in-kernel xAPIC": ("kvm", (), 0),
     "in-kernel x2APIC": ("kvm", X2APIC, 1),
@@ -41,11 +41,10 @@ class Sender(Puppet):
         self.x2apic = x2apic
         for cpu in range(4):
             if x2apic:
-                base = self.rdmsr(cpu, 0x1b)
-                self.wrmsr(cpu, 0x1b, base | 1 << 10)
+                self.enable_x2apic(cpu)
         for cpu in TARGETS:
             self.write(table(cpu), binding(word(cpu)))
-            self.wrmsr(cpu, 0x49504900, msr(table(cpu), 1))
+            self.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
         self.ring_multi(0, REQUEST, VECTOR, 0, *TARGETS)
         self.spread(SENDER, TARGETS[0])
         for cpu in TARGETS:
@@ -56,7 +55,7 @@ class Sender(Puppet):
         self.tell(SENDER, *command)
         return time.perf_counter() - start
 
-    def icr(self, vector, ipis):
+    def ordinary(self, vector, ipis):
         high = TARGETS[0] if self.x2apic else TARGETS[0] << 24
         return self.took("spam", self.x2apic, high, ASSERT | vector, ipis, 0)
 
@@ -71,9 +70,9 @@ class Sender(Puppet):
             self.w32(word(cpu), value)
 
     def ways(self, doorbell):
-        ways = {"ordinary IPI": (0, lambda n: self.icr(PLAIN, n)),
-                "ICR, recorded": (ACCEPT, lambda n: self.icr(VECTOR, n)),
-                "ICR, delivered": (0, lambda n: self.icr(VECTOR, n))}
+        ways = {"ordinary IPI": (0, lambda n: self.ordinary(PLAIN, n)),
+                "ICR, recorded": (ACCEPT, lambda n: self.ordinary(VECTOR, n)),
+                "ICR, delivered": (0, lambda n: self.ordinary(VECTOR, n))}
         if doorbell:
             ways = {"ordinary IPI": ways["ordinary IPI"],
                     "doorbell, recorded": (ACCEPT, self.ring_one),
@@ -88,8 +87,9 @@ def main():
     ipis = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
     names = ("IPIDEFER_QEMU", "IPIDEFER_PUPPET")
     missing = [n for n in names if not os.access(os.environ.get(n, ""), os.R_OK)]
-    if missing or NO_KVM:
-        print(f"skipped: {NO_KVM or ', '.join(missing) + ' not set to a file'}")
+    no_kvm = without_kvm()
+    if missing or no_kvm:
+        print(f"skipped: {no_kvm or ', '.join(missing) + ' not set to a file'}")
         return 77
     qemu, guest = (os.environ[n] for n in names)
     machines, took = {}, {}

@@ -15,7 +15,7 @@
 #include <sys/ioctl.h>
 
 enum { kSlots = 512, kCpus = 4 };
-// As in test_qemu.py: where CPU n's word is, and its work bit.
+// As in tests/support/contract.py: where CPU n's word is, and its work bit.
 static const uint64_t kWords = 0x500000, kWordStride = 0x1000;
 static const uint32_t kBit = 0x100;
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What must not wait interrupts, in each mode (I11)."""
+import pytest
+
+from tests.support.lab import events
+
+pytestmark = [pytest.mark.nested, pytest.mark.long,
+              pytest.mark.ctest(timeout=1200, serial=True, each=True)]
+# Each change of a branch is three syncs, to each of two vCPUs.
+NOINSTR_SYNCS = 5 * 2 * 3 * 2
+
+
+def change_noinstr_text(lab, *more):
+    """Change branches in noinstr code: those of user_enter and user_exit.
+
+    @return the runs
+    """
+    lab.run("--workload", lab.script("""\
+set -e
+cd /sys/kernel/tracing/events/context_tracking
+for i in 1 2 3 4 5; do
+    echo 1 >user_enter/enable; echo 0 >user_enter/enable
+done
+"""), *more)
+    return lab.report()["runs"]
+
+
+def test_noinstr_poke_interrupts(lab):
+    """Noinstr code runs before deferred work is done. Its changes must interrupt, and be
+    heard of before they are over."""
+    for run in change_noinstr_text(lab, "--modes", "guest,hv"):
+        assert events(run, "do_sync_core") >= NOINSTR_SYNCS, run["mode"]
+        assert run["guest"]["interrupts"].get("CAL", 0) > 0, run["mode"]
+
+
+def test_noinstr_poke_mutant(lab):
+    """What that counts depends on the rule: without it, nothing interrupts."""
+    runs = change_noinstr_text(lab, "--modes", "hv", "--append",
+                               "ipi_defer_fault=defer_noinstr")
+    assert events(runs[0], "do_sync_core") < NOINSTR_SYNCS, "the fault does not show"
+
+
+def must_interrupt(lab, text, callback):
+    """Runs a script with deferral on; its events must be function calls."""
+    lab.run("--modes", "guest,hv", "--append", "ipi_defer_test", "--workload",
+            lab.script(f"set -e\n{text}\n"))
+    for run in lab.report()["runs"]:
+        assert events(run, callback) > 0, run["mode"]
+
+
+def test_huge_mapping_interrupts(lab):
+    """Small pages may come in place of the large one, in a TLB that has both."""
+    must_interrupt(lab, "echo huge >/sys/kernel/debug/x86/ipi_defer/test",
+                   "do_flush_tlb_all")
+
+
+def test_direct_map_interrupts(lab):
+    """A module's pages get their direct map's permissions back."""
+    must_interrupt(lab, "insmod /lab/modules/crc7.ko; rmmod crc7", "do_flush_tlb_all")
+
+
+def test_secret_memory_interrupts(lab):
+    """The direct map of secret memory is gone when the first access returns, and with it
+    a range of one page."""
+    must_interrupt(lab, "lab-secret-page", "do_kernel_range_flush")

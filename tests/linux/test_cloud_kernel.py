@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's unmodified cloud kernel sees no difference (I3): under the stock QEMU, the
+patched one, and the patched one with the object, it prints the same to the last byte, the
+times of its messages included."""
+import concurrent.futures
+import re
+import subprocess
+
+import pytest
+
+from tests.support import requirements
+from tests.support.initramfs import archive
+
+pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, serial=True)]
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sys /sys
+echo "== cpuinfo"
+/bin/busybox cat /proc/cpuinfo
+echo "== interrupts"
+/bin/busybox cat /proc/interrupts
+echo "== iomem"
+/bin/busybox cat /proc/iomem
+echo "== pci"
+for d in /sys/bus/pci/devices/*; do
+    echo "$d $(/bin/busybox cat $d/vendor $d/device $d/class)"
+done
+echo "== end"
+/bin/busybox poweroff -f
+"""
+# With one thread, instructions for time, a fixed clock and a fixed seed, a run is a
+# function of the machine that the guest sees.
+DETERMINISTIC = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-seed", "1",
+                 "-rtc", "base=2026-01-01,clock=vm")
+OBJECT = ("-object", "ipi-defer,id=defer0,isolated-cpus=1")
+SECONDS = 240
+TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|Kernel panic")
+
+
+@pytest.fixture(scope="module")
+def boot(tmp_path_factory):
+    """boot(name, QEMU, options) is all that the kernel says until the guest's end."""
+    folder = tmp_path_factory.mktemp("cloud-kernel")
+    kernel = requirements.path("IPIDEFER_CLOUD_KERNEL")
+    (folder / "init").write_text(INIT)
+    archive(folder / "initrd", {"init": folder / "init",
+                                "bin/busybox": requirements.program("busybox")})
+
+    def boot_guest(name, qemu, *options):
+        console = folder / name
+        subprocess.run(
+            [qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+             "-L", "/usr/share/seabios", "-L", "/usr/share/qemu",
+             "-serial", f"file:{console}", "-kernel", kernel, "-initrd", folder / "initrd",
+             "-append", "console=ttyS0 panic=-1", *DETERMINISTIC, "-smp", "2", "-m", "512",
+             *options], stdin=subprocess.DEVNULL, timeout=SECONDS, check=True)
+        said = console.read_text(errors="replace")
+        assert re.search("^== end", said, re.MULTILINE), said[-2000:]
+        assert not TROUBLE.search(said), said[-2000:]
+        print(f"{name}: {len(said.splitlines())} lines")
+        return said
+    return boot_guest
+
+
+@pytest.fixture(scope="module")
+def consoles(boot, qemu, stock):
+    """What it says, by machine. Two at a time, on a thread each; it does not depend on how
+    fast they are."""
+    machines = {"stock": (stock, "-cpu", "max"), "patched": (qemu, "-cpu", "max"),
+                "with the object": (qemu, "-cpu", "max", *OBJECT),
+                "another machine": (qemu, "-cpu", "max,-x2apic", *OBJECT)}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        running = {name: pool.submit(boot, name.replace(" ", "-"), *command)
+                   for name, command in machines.items()}
+        return {name: future.result() for name, future in running.items()}
+
+
+@pytest.mark.parametrize("other", ["patched", "with the object"])
+def test_the_same_byte_for_byte(consoles, other):
+    assert consoles["stock"].splitlines() == consoles[other].splitlines()
+    assert consoles["stock"] == consoles[other]
+
+
+def test_a_machine_that_differs_a_little_shows(consoles):
+    """The control."""
+    assert consoles["with the object"] != consoles["another machine"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machines that tests of QEMU run in, by names that their results have.
+
+A class says which: @pytest.mark.machines("tcg-xapic", long=["kvm-xapic"]). A test of it
+that is about some of them only has @pytest.mark.only or @pytest.mark.without, with
+patterns of names: "kvm-*".
+"""
+import dataclasses
+import fnmatch
+
+import pytest
+
+OBJECT = "ipi-defer,id=d0,isolated-cpus=2-3,idle=on"
+DOORBELL = ",doorbell=on,icr=off"
+X2APIC = ("-cpu", "qemu64,+x2apic")
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """An accelerator, a mode of the local APICs, and how a test's IPIs are sent."""
+
+    name: str
+    accelerator: str = "tcg,thread=multi"
+    x2apic: bool = False
+    # By the ICR, the doorbell, or the doorbell with each destination as a multicast.
+    way: str = "icr"
+    # More properties of the ipi-defer object, and more options.
+    properties: str = ""
+    more: tuple = ()
+
+    @property
+    def kvm(self):
+        return self.accelerator.startswith("kvm")
+
+    def options(self, properties=""):
+        """Of a QEMU with CPUs 2 and 3 isolated."""
+        return ("-object", f"{OBJECT}{self.properties}{properties}", *self.more)
+
+    def named(self, name, folder, properties=""):
+        """The same of a VM that has a segment in this folder."""
+        return ("-name", f"guest={name}",
+                *self.options(f",segment=on,segment-dir={folder}{properties}"))
+
+
+# Under KVM with its in-kernel local APIC the doorbell is what the guest is offered.
+ALL = (
+    Configuration("tcg-xapic"),
+    Configuration("tcg-x2apic", x2apic=True, more=X2APIC),
+    # All vCPUs in one thread.
+    Configuration("tcg-single", "tcg,thread=single"),
+    # And with a clock that counts instructions.
+    Configuration("tcg-icount", "tcg,thread=single", more=("-icount", "shift=3")),
+    # The doorbell, with the ICR out of sight.
+    Configuration("doorbell", way="doorbell", properties=DOORBELL),
+    Configuration("multicast", way="multicast", properties=DOORBELL),
+    Configuration("kvm-xapic", "kvm", way="doorbell"),
+    Configuration("kvm-x2apic", "kvm", x2apic=True, way="doorbell", more=X2APIC),
+    # With a PIC and an I/O APIC in userspace.
+    Configuration("kvm-split-xapic", "kvm,kernel-irqchip=split", way="doorbell"),
+    Configuration("kvm-split-x2apic", "kvm,kernel-irqchip=split", x2apic=True,
+                  way="doorbell", more=X2APIC),
+    # With QEMU's own local APICs, so that the ICR is intercepted: xAPIC only.
+    Configuration("kvm-off", "kvm,kernel-irqchip=off"),
+    # The doorbell where it is not needed.
+    Configuration("kvm-off-doorbell", "kvm,kernel-irqchip=off", way="doorbell",
+                  properties=DOORBELL),
+)
+BY_NAME = {configuration.name: configuration for configuration in ALL}
+# Where no class asks for another.
+DEFAULT = ALL[0]
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def applies(name, definition):
+    """Whether a test is to run in a configuration of its class, by its marks."""
+    return (all(matches(name, mark.args) for mark in definition.iter_markers("only")) and
+            not any(matches(name, mark.args)
+                    for mark in definition.iter_markers("without")))
+
+
+def parametrize(metafunc, tcg=(), kvm=("kvm",)):
+    """Give a test the configurations that its marks ask for.
+
+    @param tcg: and kvm, labels of those with this accelerator
+    """
+    mark = metafunc.definition.get_closest_marker("machines")
+    if mark is None:
+        return
+    long = mark.kwargs.get("long", ())
+    parameters = []
+    for name in (*mark.args, *long):
+        labels = [*(kvm if BY_NAME[name].kvm else tcg), *["long"] * (name in long)]
+        marks = [getattr(pytest.mark, label) for label in labels]
+        if applies(name, metafunc.definition):
+            parameters.append(pytest.param(name, id=name, marks=marks))
+    if not parameters:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid} runs in no configuration")
+    metafunc.parametrize("configuration", parameters, indirect=True, scope="class")

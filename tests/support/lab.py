@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`ipidefer lab run`, with a report and workloads of a test's own."""
+import contextlib
+import json
+import os
+import subprocess
+
+from tests.support.machine import wait_until
+
+# Its exit statuses (base/failure.hpp).
+DONE, CANNOT_RUN, DEFECT = 0, 1, 2
+# Rows of /proc/interrupts of typed interrupts.
+TYPED_ROWS = ("DSC", "DTL")
+ISOLATED = (2, 3)
+
+
+class Lab:
+    """The lab, in a folder. ctest bounds each test; the lab's --timeout is only given
+    where silence is what the test is about."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.report_file = folder / "report.json"
+
+    def run(self, *more, status=DONE):
+        """`ipidefer lab run` with a report; whatever else it is given."""
+        command = [self.program, "lab", "run", "--json", str(self.report_file)]
+        # That the host had other things to run says nothing of the guest.
+        if "--retries" not in more:
+            command += ["--retries", "3"]
+        done = subprocess.run([*command, *more], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        print(done.stdout)
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def report(self):
+        return json.loads(self.report_file.read_text())
+
+    def script(self, text):
+        """@return a script that is run as a workload"""
+        file = self.folder / "workload.sh"
+        file.write_text(text)
+        return str(file)
+
+    @contextlib.contextmanager
+    def running(self, *arguments, **environment):
+        """The lab beside the test; it is ended if it has not ended by then."""
+        process = subprocess.Popen([self.program, *arguments], stdin=subprocess.DEVNULL,
+                                   env=os.environ | environment)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def events(run, callback):
+    """How often the guest saw this aimed at its isolated vCPUs."""
+    return run["guest"]["events"].get(callback, 0)
+
+
+def assert_undisturbed(run, typed_row):
+    """A typed interrupt needs another one that has the vCPU in the kernel."""
+    interrupts = run["guest"]["interrupts"]
+    others = sum(taken for row, taken in interrupts.items() if row not in TYPED_ROWS)
+    assert interrupts[typed_row] <= others, run["mode"]
+
+
+def process_with(text):
+    """@return a process with this in its command line, or None"""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if text.encode() in file.read():
+                    return int(name)
+        except OSError:
+            pass    # It has ended meanwhile.
+    return None
+
+
+class Watched:
+    """A lab whose guest "web1" has a segment in the tool's folder."""
+
+    def __init__(self, tool):
+        self.tool = tool
+
+    def count(self, prefix):
+        """Verdicts whose name starts so, of the isolated vCPUs."""
+        return sum(n for (vcpu, _, verdict), n in self.tool.counts("web1").items()
+                   if vcpu in ISOLATED and verdict.startswith(prefix))
+
+    def suppressed(self):
+        return self.count("deferred") + self.count("coalesced")
+
+    @staticmethod
+    def wait_until(what, done):
+        """For far longer than anything takes."""
+        wait_until(what, done, timeout=120)
+
+    def wait_until_it_defers(self):
+        """Boots; until IPIs are deferred."""
+        self.wait_until("the VM appears", self.tool.list)
+        self.wait_until("it defers", lambda: self.suppressed() > 20)
