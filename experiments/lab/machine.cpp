@@ -137,7 +137,10 @@ struct Machine::State : std::enable_shared_from_this<State> {
         if (guest) guest->close();
         if (qmp) qmp->close();
         child_ends.close(ignored);
-        if (child) child->signal(SIGKILL);
+        // Its end is waited for: what it left behind is removed next.
+        if (!child) return;
+        child->signal(SIGKILL);
+        (void)child->wait();
     }
 
     /// @tparam Why Failure, or what is derived from it
