@@ -9,8 +9,9 @@ next run leaves them out, and says so: they are counted apart, never as passed.
 Everything else runs each time. What failed or was skipped is not kept.
 
 Tests labelled "long" look at what the others do from more sides, and are left
-out unless asked for (--all): a first run shall not take an hour. What is left
-out is counted, too.
+out unless asked for (--all): a first run shall not take an hour. Those labelled
+"soak" take so long that CI leaves them out too (--soak). What is left out is
+counted, too.
 
 Exit status: ctest's.
 """
@@ -30,6 +31,7 @@ from pathlib import Path
 MODEL = "model"
 GUESTS = frozenset(["qemu", "kvm", "kvm-linux", "nested", "libvirt", "series", "gate"])
 LONG = "long"
+SOAK = "soak"
 
 # Builds, and the built programs' caches, follow from the rest.
 NOT_SOURCE = frozenset([".git", "docs", "out", "__pycache__"])
@@ -117,6 +119,8 @@ def main():
     parser.add_argument("--cache", required=True, type=Path, metavar="DIR")
     parser.add_argument("--all", action="store_true",
                         help="also those with the label long")
+    parser.add_argument("--soak", action="store_true",
+                        help="also those with the label soak")
     parser.add_argument("--again", action="store_true",
                         help="whatever passed before")
     options = parser.parse_args()
@@ -145,15 +149,15 @@ def main():
         for kind, names in by_kind.items():
             before.update((n, kept[kind].when[n]) for n in names
                           if n in kept[kind].when)
-    left_out = set()
-    if not options.all:
-        left_out = {test["name"] for test in tests
-                    if LONG in labels(test)} - before.keys()
+    unwanted = ({LONG} if not options.all and not options.soak else set()) | (
+        {SOAK} if not options.soak else set())
+    left_out = {test["name"] for test in tests
+                if unwanted & labels(test)} - before.keys()
     numbers = [str(i) for i, test in enumerate(tests, 1)
                if test["name"] not in before.keys() | left_out]
     if left_out:
         print(f"{len(left_out)} of {len(tests)} tests take long, and are left out "
-              "(./check --all runs them)", flush=True)
+              f"(./check --{'soak' if options.all else 'all'} runs them)", flush=True)
     if before:
         print(f"{len(before)} of {len(tests)} tests passed before from the same "
               f"files, on {' and '.join(sorted(set(before.values())))}, and are not "

@@ -2,6 +2,7 @@
 // ipidefer stat and top.
 
 #include "host/cli/cli_testing.hpp"
+#include "host/segment/status.hpp"
 
 namespace ipidefer::cli {
 namespace {

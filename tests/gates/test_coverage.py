@@ -11,7 +11,7 @@ import pytest
 from tests.support import requirements
 from tests.support.requirements import ROOT
 
-pytestmark = [pytest.mark.gate, pytest.mark.long,
+pytestmark = [pytest.mark.gate, pytest.mark.soak,
               pytest.mark.ctest(timeout=3600, processors=2)]
 
 
