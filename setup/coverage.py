@@ -7,8 +7,7 @@ of each room they execute.
 
 The build is the preset "coverage". What guests execute is not counted: QEMU and the
 guest's programs are not built this way. There is no threshold, since a number that has
-to be reached is one that gets reached; docs/COVERAGE.md has the last one that somebody
-looked at. Exit status: 0 done, 1 something does not build, 2 a test failed.
+to be reached is one that gets reached. Exit status: 0 done, 1 something does not build, 2 a test failed.
 """
 import argparse
 import collections
