@@ -13,9 +13,6 @@ constexpr u32 kMsrX2apic = 0x800;
 constexpr u64 kApicBaseX2 = 1u << 10;
 constexpr u16 kCodeSelector = 0x08;
 constexpr u16 kTssSelector = 0x28;
-constexpr u16 kPortConsole = 0xe9;
-constexpr u16 kPortExit = 0xf4;
-constexpr u16 kPortMark = 0xf5;
 constexpr unsigned kRing = 3;  // CS[1:0]
 
 struct [[gnu::packed]] Gate {
@@ -35,34 +32,6 @@ struct [[gnu::packed]] TableRegister {
 alignas(16) Gate g_idt[256];
 bool g_flush_on_entry = true;
 bool g_nmi_flushes = true;
-
-const char* command_line()
-{
-    // PVH start info: the address of the command line is at offset 24.
-    return reinterpret_cast<const char*>(
-        *reinterpret_cast<const u64*>(start_info + 24));
-}
-
-/// Right after "name=", or nullptr.
-const char* find_option(const char* name)
-{
-    for (const char* at = command_line(); *at != 0;) {
-        const char* n = name;
-        while (*n != 0 && *at == *n) {
-            ++at;
-            ++n;
-        }
-        if (*n == 0 && *at == '=') return at + 1;
-        while (*at != 0 && *at != ' ') ++at;
-        while (*at == ' ') ++at;
-    }
-    return nullptr;
-}
-
-void outl(u16 port, u32 value)
-{
-    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
 
 void fill_idt()
 {
@@ -204,77 +173,6 @@ unsigned g_cpu_count = 1;
 bool g_x2apic = true;
 u64 g_patience = 0;
 std::atomic<u64> g_version{0};
-
-u64 option(const char* name, u64 otherwise)
-{
-    const char* at = find_option(name);
-    if (at == nullptr) return otherwise;
-    u64 value = 0;
-    for (; *at >= '0' && *at <= '9'; ++at)
-        value = 10 * value + static_cast<u64>(*at - '0');
-    return value;
-}
-
-bool option_is(const char* name, const char* value)
-{
-    const char* at = find_option(name);
-    if (at == nullptr) return false;
-    for (; *value != 0; ++at, ++value)
-        if (*at != *value) return false;
-    return *at == 0 || *at == ' ';
-}
-
-void print(const char* text)
-{
-    // One string instruction, so one exit, where the processor does that.
-    u64 length = 0;
-    while (text[length] != 0) ++length;
-    asm volatile("cld; rep outsb"
-                 : "+S"(text), "+c"(length)
-                 : "d"(kPortConsole)
-                 : "memory");
-}
-
-void print(u64 value)
-{
-    char digits[21];
-    unsigned i = 20;
-    digits[i] = 0;
-    do {
-        digits[--i] = static_cast<char>('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    print(digits + i);
-}
-
-void print_value(const char* name, u64 value)
-{
-    print(name);
-    print("=");
-    print(value);
-    print(" ");
-}
-
-void end(u32 status)
-{
-    for (;;) {
-        outl(kPortExit, status);
-        asm volatile("cli; hlt");
-    }
-}
-
-void fail(const char* why)
-{
-    // The first only: what two say at once nobody can read.
-    static std::atomic<u32> failed{0};
-    while (failed.exchange(1) != 0) asm volatile("cli; hlt");
-    print("FAILED: ");
-    print(why);
-    print("\n");
-    end(1);
-}
-
-void mark(u32 value) { outl(kPortMark, value); }
 
 Cpu& this_cpu()
 {
