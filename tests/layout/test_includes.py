@@ -84,7 +84,7 @@ def cycle(rooms):
 class TestIncludes:
     def test_graph_is_the_one_that_is_drawn(self):
         files = [path.relative_to(ROOT).as_posix()
-                 for top in ("base", "host", "tests", "vmm")
+                 for top in ("base", "experiments", "host", "tests", "vmm")
                  for path in (ROOT / top).rglob("*") if SOURCE.search(path.name)]
         rooms = read_rooms(ROOMS.read_text())
         for room in rooms:
