@@ -9,7 +9,7 @@ readonly PACKAGES_LAB=(
     libboost1.81-dev libcli11-dev
     nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
     libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libvirt-dev libxml2-dev prometheus-cpp-dev
-    scdoc
+    python3-pytest scdoc
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU
     dpkg-dev python3 python3-venv flex bison libglib2.0-dev libpixman-1-dev
@@ -23,7 +23,7 @@ readonly PACKAGES_CHECK=(
     clang-format-14 clang-tidy-14 gcovr pyflakes3 shellcheck
     spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
-    python3-libvirt python3-pytest
+    python3-libvirt
 )
 
 # From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
