@@ -17,7 +17,7 @@ fs::path installed(const std::string& name)
          {own, own / helpers.lexically_relative(programs),
           own / programs.lexically_relative(helpers)}) {
         std::error_code ignored;
-        if (const fs::path file = (folder / name).lexically_normal();
+        if (fs::path file = (folder / name).lexically_normal();
             fs::exists(file, ignored))
             return file;
     }

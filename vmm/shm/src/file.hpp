@@ -11,7 +11,8 @@ namespace ipidefer::shm {
 
 class Fd final {
   public:
-    explicit Fd(int fd = -1) noexcept : fd_{fd} {}
+    Fd() = default;
+    explicit Fd(int fd) noexcept : fd_{fd} {}
     Fd(Fd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
     Fd& operator=(Fd&& other) noexcept
     {
@@ -26,7 +27,7 @@ class Fd final {
     [[nodiscard]] bool valid() const noexcept { return fd_ >= 0; }
 
   private:
-    int fd_;
+    int fd_ = -1;
 };
 
 /// Take the write lock of a segment for as long as this descriptor, or one that
