@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Option values: what several of our command lines and configurations take, and
-// how they refuse a value: "--mem: '1M' is not within 2M and 3072M".
+// how they refuse a value: "--mem: '1M' is not within 2M and 3G".
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <streambuf>
 
 #include "base/failure.hpp"
@@ -41,6 +43,14 @@ UniqueFd high_copy(int descriptor)
     UniqueFd copy{::fcntl(descriptor, F_DUPFD_CLOEXEC, kAbove)};
     if (!copy) throw system_failure("F_DUPFD_CLOEXEC");
     return copy;
+}
+
+std::vector<std::string> words_of(const std::filesystem::path& program,
+                                  const std::vector<std::string>& arguments)
+{
+    std::vector<std::string> words{program.string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return words;
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& words)
@@ -115,10 +125,25 @@ class DescriptorStream final : public std::istream {
 
 }  // namespace
 
+int milliseconds_until(std::chrono::steady_clock::time_point end) noexcept
+{
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        end - std::chrono::steady_clock::now());
+    return static_cast<int>(std::clamp<std::int64_t>(
+        left.count(), 0, std::numeric_limits<int>::max()));
+}
+
+void become_program(const std::filesystem::path& program,
+                    const std::vector<std::string>& arguments)
+{
+    auto words = words_of(program, arguments);
+    ::execv(program.c_str(), pointers_to(words).data());
+    throw system_failure("cannot run " + program.string());
+}
+
 Process::Process(const Start& start)
 {
-    std::vector<std::string> words{start.program.string()};
-    words.insert(words.end(), start.arguments.begin(), start.arguments.end());
+    auto words = words_of(start.program, start.arguments);
     std::vector<std::string> variables = start.environment;
     // The first of a name counts.
     for (char** variable = environ; *variable != nullptr; ++variable)
@@ -189,14 +214,10 @@ int Process::wait()
 
 std::optional<int> Process::wait_for(std::chrono::milliseconds timeout)
 {
-    using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + timeout;
+    const auto end = std::chrono::steady_clock::now() + timeout;
     while (!status_) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-            end - Clock::now());
         pollfd ended{pidfd_.get(), POLLIN, 0};
-        const int ready =
-            ::poll(&ended, 1, static_cast<int>(std::max(left.count(), 0l)));
+        const int ready = ::poll(&ended, 1, milliseconds_until(end));
         if (ready == 0) return std::nullopt;
         if (ready > 0) return wait();
         if (errno != EINTR) throw system_failure("poll");

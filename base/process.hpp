@@ -22,6 +22,15 @@
 
 namespace ipidefer {
 
+/// How long poll() may wait: 0 once that moment is over.
+[[nodiscard]] int milliseconds_until(
+    std::chrono::steady_clock::time_point end) noexcept;
+
+/// Becomes another program, with our environment. Throws Failure (kCannotRun)
+/// when it cannot be run.
+[[noreturn]] void become_program(const std::filesystem::path& program,
+                                 const std::vector<std::string>& arguments);
+
 class Process final {
   public:
     struct Start {

@@ -4,10 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <limits>
 
 #include "base/failure.hpp"
 #include "base/process.hpp"
@@ -16,15 +14,6 @@ namespace ipidefer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-int left_until(const std::optional<Clock::time_point>& end)
-{
-    if (!end) return -1;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        *end - Clock::now());
-    return static_cast<int>(std::clamp<std::int64_t>(
-        left.count(), 0, std::numeric_limits<int>::max()));
-}
 
 /// Nothing when it takes longer.
 std::optional<ProgramResult> run_until(
@@ -38,7 +27,8 @@ std::optional<ProgramResult> run_until(
     std::array<char, 4096> chunk{};
     for (;;) {
         pollfd readable{process.output(), POLLIN, 0};
-        const int ready = ::poll(&readable, 1, left_until(end));
+        const int ready =
+            ::poll(&readable, 1, end ? milliseconds_until(*end) : -1);
         if (ready == 0) return std::nullopt;
         if (ready < 0 && errno != EINTR) throw system_failure("poll");
         if (ready < 0) continue;
@@ -51,7 +41,7 @@ std::optional<ProgramResult> run_until(
     }
     if (!end) return ProgramResult{process.wait(), std::move(output)};
     const auto status =
-        process.wait_for(std::chrono::milliseconds{left_until(end)});
+        process.wait_for(std::chrono::milliseconds{milliseconds_until(*end)});
     if (!status) return std::nullopt;
     return ProgramResult{*status, std::move(output)};
 }

@@ -19,20 +19,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.support.rooms import ROOMS, read_rooms, room_of  # noqa: E402
+
 BUILD = ROOT / "build/coverage"
 LABELS = "^(unit|property|race|fuzz)$"
 FOLDERS = ("base", "vmm", "host", "experiments")
 NOT_PRODUCT = r".*(_test|_testing|_fuzz|_oracle)\.[ch]pp$|.*/(tests|bench)/.*"
-
-
-def rooms():
-    """@return the rooms of tests/layout/rooms"""
-    lines = (ROOT / "tests/layout/rooms").read_text(encoding="utf-8").splitlines()
-    return [line.split()[0] for line in lines if line.strip() and line[0] != "#"]
-
-
-def room_of(path, known):
-    return max((r for r in known if path.startswith(r + "/")), key=len, default="?")
 
 
 def table(files, known):
@@ -40,7 +34,7 @@ def table(files, known):
     @return lines of text: executed and executable lines and branches by room"""
     sums = collections.defaultdict(collections.Counter)
     for file in files:
-        counter = sums[room_of(file["filename"], known)]
+        counter = sums[room_of(file["filename"], known) or "?"]
         for kind in ("line", "branch"):
             for what in ("covered", "total"):
                 counter[f"{kind}_{what}"] += file[f"{kind}_{what}"]
@@ -79,7 +73,7 @@ def main():
     failed = subprocess.run(
         ["ctest", "-L", LABELS, "-LE", "long", "-j", str(options.jobs),
          "--output-on-failure", "--no-tests=error"], cwd=BUILD, check=False).returncode
-    text = "".join(f"{line}\n" for line in table(count(options.jobs), rooms()))
+    text = "".join(f"{line}\n" for line in table(count(options.jobs), read_rooms(ROOMS.read_text(encoding="utf-8"))))
     print(text, end="")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

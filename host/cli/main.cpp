@@ -2,12 +2,9 @@
 // The command line: list, stat, top, policy and trace of running VMs; check and
 // domain; and lab and bench, which are programs of their own, as git's are.
 #include <ipidefer/shm.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,6 +12,7 @@
 #include "base/command_line.hpp"
 #include "base/failure.hpp"
 #include "base/installed.hpp"
+#include "base/process.hpp"
 #include "base/version.hpp"
 #include "host/cli/command.hpp"
 
@@ -38,18 +36,12 @@ constexpr External kExternal[] = {
 /// from the environment.
 [[noreturn]] void become(const External& external,
                          const ipidefer::segment::Place& place,
-                         std::vector<std::string> arguments)
+                         const std::vector<std::string>& arguments)
 {
     const auto program = ipidefer::installed(external.program);
     if (!place.directory.empty())
         ::setenv("IPIDEFER_SHM_DIR", place.directory.c_str(), 1);
-    arguments.insert(arguments.begin(), program.string());
-    std::vector<char*> words;
-    for (std::string& argument : arguments) words.push_back(argument.data());
-    words.push_back(nullptr);
-    ::execv(program.c_str(), words.data());
-    throw Failure{Exit::kCannotRun, "cannot run " + program.string() + ": " +
-                                        std::strerror(errno)};
+    ipidefer::become_program(program, arguments);
 }
 
 int run(int argc, char** argv)

@@ -11,29 +11,14 @@ import re
 import pytest
 
 from tests.support.requirements import ROOT
+from tests.support.rooms import ROOMS, read_rooms, room_of
 
 pytestmark = pytest.mark.unit
-ROOMS = ROOT / "tests/layout/rooms"
 # Made by CMake from the file of this name with .in.
 GENERATED = {"base/version.hpp": "base/version.hpp.in"}
 PUBLIC = ("vmm/abi", "vmm/core/include/ipidefer", "vmm/shm/include/ipidefer")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(ipidefer/[^>]+)>)', re.M)
 SOURCE = re.compile(r"\.(c|cpp|h|hpp|S|hpp\.in)$")
-
-
-def read_rooms(text):
-    """@return room -> the rooms that it may use"""
-    rooms = {}
-    for line in text.splitlines():
-        names = line.split("#")[0].split()
-        if names:
-            rooms[names[0]] = set(names[1:])
-    return rooms
-
-
-def room_of(path, rooms):
-    """@return the room with the longest name, or None"""
-    return max((r for r in rooms if path.startswith(r + "/")), key=len, default=None)
 
 
 def public_header(root, name):

@@ -25,31 +25,22 @@ json to_json(const VcpuCounts& counts, bool exits_counted)
     return out;
 }
 
-/// {"0xf5": {"deferred": 3, ...}, ...}: vectors that anything was counted for.
-json verdicts_of(const Interceptor& interceptor, unsigned vcpu)
+/// {"0xf5": {"deferred": 3, ...}, ...}: vectors that anything was counted for;
+/// and {"0xf5": 2}: what was delivered for its age, in addition to a verdict.
+void add_counts(json& vcpu, const Interceptor& interceptor, unsigned number)
 {
-    json vectors = json::object();
+    json& verdicts = vcpu["verdicts"] = json::object();
+    json& expired = vcpu["max_age"] = json::object();
     for (unsigned v = IPI_DEFER_VECTOR_FIRST; v <= IPI_DEFER_VECTOR_LAST; ++v) {
         const auto vector = static_cast<std::uint8_t>(v);
-        const terms::VerdictCounts counts = interceptor.counts(vcpu, vector);
+        const terms::VerdictCounts counts = interceptor.counts(number, vector);
+        const std::string name = terms::vector_number(vector);
         for (const ipidefer_verdict verdict : terms::kCountedVerdicts)
             if (counts[verdict] != 0)
-                vectors[terms::vector_number(vector)]
-                       [ipidefer_verdict_name(verdict)] = counts[verdict];
+                verdicts[name][ipidefer_verdict_name(verdict)] =
+                    counts[verdict];
+        if (counts.max_age != 0) expired[name] = counts.max_age;
     }
-    return vectors;
-}
-
-/// {"0xf5": 2}: what was delivered for its age, in addition to a verdict.
-json expired_of(const Interceptor& interceptor, unsigned vcpu)
-{
-    json vectors = json::object();
-    for (unsigned v = IPI_DEFER_VECTOR_FIRST; v <= IPI_DEFER_VECTOR_LAST; ++v) {
-        const auto vector = static_cast<std::uint8_t>(v);
-        if (const auto count = interceptor.counts(vcpu, vector).max_age)
-            vectors[terms::vector_number(vector)] = count;
-    }
-    return vectors;
 }
 
 }  // namespace
@@ -78,8 +69,7 @@ json report_json(const Machine& machine, const Outcome& outcome,
     for (unsigned i = 0; i < counts.size(); ++i) {
         json vcpu = to_json(counts[i], exits_counted);
         vcpu["isolated"] = interceptor.isolated(i);
-        vcpu["verdicts"] = verdicts_of(interceptor, i);
-        vcpu["max_age"] = expired_of(interceptor, i);
+        add_counts(vcpu, interceptor, i);
         report["vcpus"].push_back(std::move(vcpu));
     }
     report["marks"] = json::array();
