@@ -13,7 +13,7 @@ readonly PACKAGES_LAB=(
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU
     dpkg-dev python3 python3-venv flex bison libglib2.0-dev libpixman-1-dev
-    libfdt-dev libslirp-dev zlib1g-dev ccache
+    libattr1-dev libfdt-dev libslirp-dev zlib1g-dev ccache
     # the kernel
     linux-source-6.12 bc libelf-dev libssl-dev cpio kmod rsync
 )

@@ -73,6 +73,7 @@ readonly root=$cache/qemu
 # The debug information alone would take a third of the build time.
 configure_flags=(--target-list=x86_64-softmmu --without-default-features
     --enable-tcg --enable-kvm --enable-fdt=system --enable-slirp
+    --enable-attr --enable-virtfs
     --disable-docs --disable-user --disable-tools --disable-install-blobs
     --disable-debug-info --enable-trace-backends=log
     --firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
