@@ -17,24 +17,12 @@
 #include <streambuf>
 
 #include "base/failure.hpp"
+#include "base/pipe.hpp"
 
 namespace ipidefer {
 namespace {
 
 constexpr mode_t kLogMode = 0644;
-
-struct Pipe {
-    UniqueFd read;
-    UniqueFd write;
-
-    Pipe()
-    {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) throw system_failure("pipe2");
-        read = UniqueFd{ends[0]};
-        write = UniqueFd{ends[1]};
-    }
-};
 
 /// Of no number that a descriptor is to have in the program.
 UniqueFd high_copy(int descriptor)
@@ -72,9 +60,10 @@ std::vector<char*> pointers_to(std::vector<std::string>& words)
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         // It may have ended before that was said.
         if (::getppid() != parent) ::_exit(1);
-        ::setpgid(0, 0);
+        // Only the terminal's foreground group may read from it.
+        if (!start.interactive) ::setpgid(0, 0);
     }
-    bool good = ::dup2(input, STDIN_FILENO) >= 0;
+    bool good = start.interactive || ::dup2(input, STDIN_FILENO) >= 0;
     if (output >= 0)
         good = good && ::dup2(output, STDOUT_FILENO) >= 0 &&
                ::dup2(output, STDERR_FILENO) >= 0;

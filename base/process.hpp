@@ -45,9 +45,12 @@ class Process final {
         std::vector<int> descriptors{};
         /// It ends when we do, however that happens, and Ctrl-C is not for it.
         bool bound_to_us = false;
+        /// It has our terminal, and what is typed is for it. Else its standard
+        /// input is empty.
+        bool interactive = false;
     };
 
-    /// Its standard input is empty. Throws Failure (kCannotRun) when it cannot
+    /// Throws Failure (kCannotRun) when it cannot
     /// be started.
     explicit Process(const Start& start);
     /// Kills it, and waits for its end.

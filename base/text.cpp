@@ -4,7 +4,7 @@
 namespace ipidefer {
 namespace {
 
-constexpr std::string_view kBlank = " \t\r";
+constexpr std::string_view kBlank = " \t\r\n";
 
 }  // namespace
 

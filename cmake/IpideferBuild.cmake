@@ -68,3 +68,24 @@ if(IPIDEFER_SANITIZE MATCHES "thread")
     # TSan does not model fences; libstdc++ headers contain some.
     target_compile_options(ipidefer-ours INTERFACE -Wno-error=tsan)
 endif()
+
+# ipidefer_man(PAGE...): makes and installs man pages from PAGE.scd.
+find_program(IPIDEFER_SCDOC scdoc DOC "for the man pages")
+function(ipidefer_man)
+    if(NOT IPIDEFER_SCDOC)
+        return()
+    endif()
+    foreach(source ${ARGN})
+        cmake_path(GET source FILENAME page)
+        cmake_path(GET source EXTENSION LAST_ONLY section)
+        string(REPLACE "." "" section ${section})
+        add_custom_command(OUTPUT ${page}
+            COMMAND sh -c "\"$1\" <\"$2\" >\"$3\"" sh ${IPIDEFER_SCDOC}
+                ${CMAKE_CURRENT_SOURCE_DIR}/${source}.scd ${page}
+            DEPENDS ${source}.scd
+            VERBATIM)
+        add_custom_target(man-${page} ALL DEPENDS ${page})
+        install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${page}
+            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    endforeach()
+endfunction()

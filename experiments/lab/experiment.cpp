@@ -11,7 +11,9 @@
 #include "experiments/lab/agreement.hpp"
 #include "experiments/lab/events.hpp"
 #include "experiments/lab/initramfs.hpp"
+#include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/machine.hpp"
+#include "experiments/lab/pin.hpp"
 #include "experiments/lab/protocol.hpp"
 #include "experiments/lab/qemu_command.hpp"
 #include "host/segment/open.hpp"
@@ -89,6 +91,10 @@ class Session {
     {
         show("booting VM " + options_.name);
         guest.qemu_version = co_await machine_.connect();
+        if (!options_.pin.empty())
+            pin(machine_.pid(),
+                (co_await machine_.ask_vmm("query-cpus-fast")).value(),
+                options_.isolated, options_.pin);
         if (ipi_defer_ == IpiDefer::kSegment)
             vm_.emplace(options_.shm_folder, options_.name);
         const json hello = co_await machine_.boot();
@@ -147,6 +153,7 @@ class Session {
         at.c = co_await snapshot();
 
         Run run = evaluate(mode_, workload.name, options_.isolated, at);
+        run.accelerator = accelerator(options_.accel);
         run.took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
         co_return run;
     }
@@ -204,6 +211,18 @@ class Session {
         }
     }
 
+    asio::awaitable<KvmStats> kvm_stats()
+    {
+        if (options_.accel != Accel::kKvm) co_return KvmStats{};
+        const auto cpus = co_await machine_.ask_vmm("query-cpus-fast");
+        json of_kvm{{"target", "vcpu"}};
+        of_kvm["providers"] = json::array({{{"provider", "kvm"}}});
+        const auto stats = co_await machine_.ask_vmm("query-stats", of_kvm);
+        // A kernel before 5.14 has none.
+        if (!cpus || !stats) co_return KvmStats{};
+        co_return parse_kvm_stats(*cpus, *stats);
+    }
+
     /// Guest and VMM cannot be asked at one moment; but if the guest counts the
     /// same before and after the VMM is asked, it might as well have been.
     asio::awaitable<Snapshot> snapshot()
@@ -213,6 +232,7 @@ class Session {
             const json before = co_await machine_.ask_guest(
                 command(protocol::kStats), "reading the guest's statistics");
             const auto vmm = co_await machine_.ask_vmm("query-ipi-defer");
+            const KvmStats kvm = co_await kvm_stats();
             std::optional<SegmentReport> segment;
             if (vm_) segment = read_segment(*vm_);
             const json after = co_await machine_.ask_guest(
@@ -221,6 +241,7 @@ class Session {
             taken = Snapshot{};
             if (vmm) taken.vmm = parse_ipi_defer(*vmm);
             taken.segment = std::move(segment);
+            taken.kvm = kvm;
             taken.stats = stats_in(after);
             if (const json& resent = after.at(protocol::kResent);
                 !resent.is_null())

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 
 #include "base/failure.hpp"
 #include "base/file.hpp"
@@ -11,6 +12,7 @@
 namespace ipidefer::lab {
 namespace {
 
+namespace fs = std::filesystem;
 using std::chrono::nanoseconds;
 
 /// Longer than any question that is asked of it, but for a long --timeout,
@@ -90,21 +92,56 @@ std::optional<Starvation> HostTime::starvation(Clock::time_point end,
     return worst;
 }
 
-void ProcessTime::watch(std::string name, pid_t process, pid_t thread)
+void ProcessTime::watch_folder(std::string name, std::string folder)
 {
-    std::string folder =
-        "/proc/" + std::to_string(process) + "/task/" + std::to_string(thread);
     if (const auto time = read_thread_time(folder)) {
         time_.add(std::move(name), HostTime::Clock::now(), *time);
         folders_.push_back(std::move(folder));
+        last_.push_back(*time);
     }
+}
+
+void ProcessTime::watch(std::string name, pid_t process, pid_t thread)
+{
+    watch_folder(std::move(name), "/proc/" + std::to_string(process) +
+                                      "/task/" + std::to_string(thread));
+}
+
+void ProcessTime::watch_copies(const std::string& folder)
+{
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator{folder, error})
+        watch_folder("the box's thread " + entry.path().filename().string(),
+                     entry.path().string());
 }
 
 void ProcessTime::sample()
 {
-    for (std::size_t i = 0; i < folders_.size(); ++i)
-        if (const auto time = read_thread_time(folders_[i]))
-            time_.update(i, HostTime::Clock::now(), *time);
+    for (std::size_t i = 0; i < folders_.size(); ++i) {
+        const auto time = read_thread_time(folders_[i]);
+        // A copy that is still the same says nothing of the time since.
+        if (!time || (*time == last_[i] && !folders_[i].starts_with("/proc/")))
+            continue;
+        last_[i] = *time;
+        time_.update(i, HostTime::Clock::now(), *time);
+    }
+}
+
+void copy_thread_times(pid_t process, const fs::path& folder)
+{
+    std::error_code error;
+    for (const auto& task : fs::directory_iterator{
+             "/proc/" + std::to_string(process) + "/task", error}) {
+        const fs::path to = folder / task.path().filename();
+        fs::create_directories(to, error);
+        for (const char* name : {"schedstat", "stat"}) {
+            try {
+                std::ofstream{to / name} << read_whole(task.path() / name);
+            } catch (const Failure&) {
+                // The thread has ended.
+            }
+        }
+    }
 }
 
 }  // namespace ipidefer::lab

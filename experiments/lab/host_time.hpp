@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct ThreadTime {
     bool stopped = false;
     /// Runs, or waits for a CPU.
     bool ready = false;
+
+    bool operator==(const ThreadTime&) const = default;
 };
 
 /// From the texts of schedstat and stat in /proc/PID/task/TID; nothing when
@@ -85,12 +88,23 @@ class HostTime {
 class ProcessTime {
   public:
     void watch(std::string name, pid_t process, pid_t thread);
+    /// In the box, where the threads of its own QEMU are not in /proc: what
+    /// copy_thread_times() writes there.
+    void watch_copies(const std::string& folder);
     void sample();
     [[nodiscard]] const HostTime& time() const { return time_; }
 
   private:
+    void watch_folder(std::string name, std::string folder);
+
     std::vector<std::string> folders_;
+    /// What was read last, in the same order.
+    std::vector<ThreadTime> last_;
     HostTime time_;
 };
+
+/// What the host says of all threads of a process, for whoever reads it below
+/// this folder.
+void copy_thread_times(pid_t process, const std::filesystem::path& folder);
 
 }  // namespace ipidefer::lab

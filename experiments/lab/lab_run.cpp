@@ -1,57 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "experiments/lab/lab_run.hpp"
 
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <signal.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 
 #include "base/failure.hpp"
 #include "base/scratch.hpp"
+#include "experiments/lab/box.hpp"
 #include "experiments/lab/experiment.hpp"
+#include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/provenance.hpp"
 #include "experiments/lab/report_json.hpp"
+#include "experiments/lab/signals.hpp"
 #include "experiments/lab/table.hpp"
 
 namespace ipidefer::lab {
 namespace {
 
 namespace asio = boost::asio;
+namespace fs = std::filesystem;
 using namespace asio::experimental::awaitable_operators;
-
-/// What a shell reports for a program that a signal ended.
-constexpr int kSignalled = 128;
-
-void check_kvm(const Options& options)
-{
-    if (options.accel != Accel::kKvm) return;
-    const int fd = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        throw Failure{
-            Exit::kNotPossible,
-            std::string{"--accel kvm: /dev/kvm: "} + std::strerror(errno)};
-    const int version = ::ioctl(fd, KVM_GET_API_VERSION, 0);
-    ::close(fd);
-    if (version != KVM_API_VERSION)
-        throw Failure{Exit::kNotPossible, "--accel kvm: KVM has API version " +
-                                              std::to_string(version) +
-                                              ", not " +
-                                              std::to_string(KVM_API_VERSION)};
-}
 
 /// Ends with nothing, or with what stopped the experiment.
 asio::awaitable<std::optional<Failure>> attempt(const Options& options,
@@ -65,13 +39,6 @@ asio::awaitable<std::optional<Failure>> attempt(const Options& options,
         co_return failure;
     }
     co_return std::nullopt;
-}
-
-asio::awaitable<int> any_signal()
-{
-    asio::signal_set signals{co_await asio::this_coro::executor, SIGINT,
-                             SIGTERM};
-    co_return co_await signals.async_wait(asio::use_awaitable);
 }
 
 void tell(const Failure& failure)
@@ -98,13 +65,44 @@ void write_json(const std::string& to, const Report& report)
         throw Failure{Exit::kCannotRun, "--json: cannot write '" + to + "'"};
 }
 
+/// The same command in the box, whose KVM boots Linux.
+int lab_run_in_box(const Options& options,
+                   const std::vector<std::string>& command)
+{
+    BoxSpec box;
+    box.qemu = fs::absolute(options.qemu);
+    box.kernel = fs::absolute(options.kernel);
+    box.cpus = std::max(box.cpus, options.cpus);
+    // As an operator would: the isolated vCPUs on isolated CPUs of their own.
+    box.isolated = options.pin.empty() ? options.isolated : options.pin;
+    box.command = our_command_in_box(command);
+    if (options.pin.empty())
+        box.command.insert(box.command.end(),
+                           {"--pin", format_cpulist(box.isolated)});
+    if (!options.json.empty() && options.json != "-")
+        box.shares.push_back(
+            fs::canonical(fs::absolute(options.json).parent_path()));
+    if (options.keep_logs) {
+        fs::create_directories(*options.keep_logs);
+        box.shares.push_back(fs::canonical(*options.keep_logs));
+    }
+    return run_in_box(box);
+}
+
 }  // namespace
 
-int lab_run(const RawOptions& raw, const std::filesystem::path& guest_programs,
+int lab_run(const RawOptions& raw, const fs::path& guest_programs,
             const std::vector<std::string>& command)
 {
     const Options options = check_options(raw, guest_programs);
-    check_kvm(options);
+    if (options.accel == Accel::kKvm) {
+        const auto why = without_whole_kvm(options.qemu, options.kernel);
+        if (!why.empty()) {
+            std::cerr << "ipidefer: " << why
+                      << "; the lab runs in the box, a KVM host under TCG\n";
+            return lab_run_in_box(options, command);
+        }
+    }
 
     Report report;
     std::optional<Failure> failure;
@@ -124,10 +122,7 @@ int lab_run(const RawOptions& raw, const std::filesystem::path& guest_programs,
         else
             signal = std::get<1>(result);
     }
-    if (signal != 0) {
-        std::cerr << "ipidefer: ended by signal " << signal << '\n';
-        return kSignalled + signal;
-    }
+    if (signal != 0) return ended_by_signal(signal);
 
     // With --json - standard output is for a program.
     (options.json == "-" ? std::cerr : std::cout)

@@ -20,6 +20,7 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/process.hpp"
+#include "experiments/lab/box.hpp"
 #include "experiments/lab/console.hpp"
 #include "experiments/lab/guest_channel.hpp"
 #include "experiments/lab/protocol.hpp"
@@ -118,6 +119,7 @@ struct Machine::State : std::enable_shared_from_this<State> {
                                      .bound_to_us = true});
         child_ends.assign(::fcntl(child->pidfd(), F_DUPFD_CLOEXEC, 0));
         host.watch("QEMU's main thread", child->pid(), child->pid());
+        host.watch_copies(kBoxHostTimes);
         const auto self = shared_from_this();
         asio::co_spawn(
             executor, [self] { return self->watch_process(); }, asio::detached);
@@ -329,6 +331,8 @@ Machine::Machine(const asio::any_io_executor& executor, const MachineSpec& spec)
 
 Machine::~Machine() { state_->stop(); }
 
+pid_t Machine::pid() const { return state_->child->pid(); }
+
 asio::awaitable<std::string> Machine::connect()
 {
     const json version =
@@ -352,16 +356,18 @@ asio::awaitable<json> Machine::ask_guest(json request, std::string doing)
     co_return co_await state_->guarded(std::move(asking), std::move(doing));
 }
 
-asio::awaitable<std::optional<json>> Machine::ask_vmm(std::string command)
+asio::awaitable<std::optional<json>> Machine::ask_vmm(std::string command,
+                                                      json arguments)
 {
     // An error is an answer too: null, which no command returns.
-    const auto execute = [](QmpClient& qmp,
-                            std::string what) -> asio::awaitable<json> {
-        auto answer = co_await qmp.execute(std::move(what));
+    const auto execute = [](QmpClient& qmp, std::string what,
+                            json with) -> asio::awaitable<json> {
+        auto answer = co_await qmp.execute(std::move(what), std::move(with));
         co_return answer ? std::move(*answer) : json(nullptr);
     };
-    json answer = co_await state_->guarded(execute(*state_->qmp, command),
-                                           "asking QEMU: " + command);
+    json answer = co_await state_->guarded(
+        execute(*state_->qmp, command, std::move(arguments)),
+        "asking QEMU: " + command);
     if (answer.is_null()) co_return std::nullopt;
     co_return answer;
 }

@@ -2,6 +2,8 @@
 // One QEMU with its guest: started, watched, asked, and always ended.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
@@ -55,6 +57,9 @@ class Machine {
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
+    /// Of QEMU.
+    [[nodiscard]] pid_t pid() const;
+
     // All of these throw a Failure as soon as something is wrong: the console
     // shows a defect, QEMU ends, or patience does; a HostStarved where that is
     // the host's doing. `doing` is for the message.
@@ -66,7 +71,7 @@ class Machine {
     [[nodiscard]] boost::asio::awaitable<nlohmann::json> ask_guest(
         nlohmann::json request, std::string doing);
     [[nodiscard]] boost::asio::awaitable<std::optional<nlohmann::json>> ask_vmm(
-        std::string command);
+        std::string command, nlohmann::json arguments = nullptr);
     /// Until QEMU has ended because the guest switched itself off. That may
     /// take as long as anything else: nothing is measured any more, so a slow
     /// end says nothing, and one that never comes is a guest that hangs.

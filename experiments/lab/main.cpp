@@ -9,6 +9,9 @@
 #include "base/failure.hpp"
 #include "base/installed.hpp"
 #include "base/version.hpp"
+#include "experiments/lab/box_options.hpp"
+#include "experiments/lab/kvm_probe.hpp"
+#include "experiments/lab/kvm_report.hpp"
 #include "experiments/lab/lab_run.hpp"
 #include "experiments/lab/options.hpp"
 
@@ -32,8 +35,50 @@ int run(int argc, char** argv)
     lab_run->footer(
         "Exit status: 0 done, 1 could not run, 2 the run shows a defect,\n"
         "77 not possible here.");
+    ipidefer::lab::RawBoxOptions box_options;
+    auto* box = app.add_subcommand(
+        "box",
+        "run a command in a KVM host under TCG: a Linux that has the files of "
+        "this machine, and leaves them as they are");
+    ipidefer::lab::add_box_options(*box, box_options);
+    box->footer(
+        "Exit status: the command's; 1 where the box has not come so far.");
+    auto* kvm = app.add_subcommand(
+        "kvm", "whether Linux boots under this machine's KVM");
+    std::string qemu;
+    std::string kernel;
+    kvm->add_option("--qemu", qemu,
+                    "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
+    kvm->add_option("--kernel", kernel,
+                    "bzImage, or a folder with one (default: "
+                    "$IPIDEFER_KERNEL)");
+    kvm->footer(
+        "Exit status: 0 it does, 1 could not be tried, 77 it does not.");
+    ipidefer::lab::KvmReportOptions report_options;
+    auto* report = app.add_subcommand(
+        "kvm-report",
+        "show what deferral does on this KVM host: facts, tables and costs in "
+        "one archive, to keep or to send");
+    ipidefer::lab::add_kvm_report_options(*report, report_options);
+    report->footer(
+        "Exit status: 0 done, else that of the worst step, which is in the\n"
+        "archive all the same.");
     if (const auto status = ipidefer::parse_command_line(app, argc, argv))
         return *status;
+
+    if (box->parsed())
+        return ipidefer::lab::run_in_box(
+            ipidefer::lab::check_box_options(box_options));
+    if (report->parsed())
+        return ipidefer::lab::kvm_report(report_options, {argv, argv + argc});
+    if (kvm->parsed()) {
+        const auto why = ipidefer::lab::without_whole_kvm(
+            ipidefer::lab::check_qemu(qemu),
+            ipidefer::lab::check_kernel(kernel));
+        std::cout << (why.empty() ? "Linux boots under KVM" : why) << '\n';
+        return static_cast<int>(why.empty() ? ipidefer::Exit::kDone
+                                            : ipidefer::Exit::kNotPossible);
+    }
 
     const auto guest_programs = ipidefer::installed("lab-agent").parent_path();
     if (options.list_workloads) {

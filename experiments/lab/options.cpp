@@ -15,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kMostCpus = 64;  // NR_CPUS of the lab's kernel
 constexpr unsigned kLeastMemoryMib = 128;
 constexpr unsigned kMostMemoryMib = 64 * 1024;
 constexpr unsigned kShortestTimeout = 5;
@@ -53,14 +52,6 @@ fs::path readable(const std::string& option, const fs::path& path)
     return path;
 }
 
-fs::path folder(const std::string& option, const fs::path& path)
-{
-    std::error_code error;
-    if (!fs::is_directory(path, error))
-        refuse_option(option, in_quotes(path.string()) + " is not a folder");
-    return path;
-}
-
 std::string or_environment(const std::string& value, const char* variable,
                            const std::string& option)
 {
@@ -80,12 +71,14 @@ Accel check_accel(const std::string& text)
     refuse_option("--accel", in_quotes(text) + " is not one of auto, tcg, kvm");
 }
 
-fs::path check_qemu(const std::string& given)
+std::string check_irqchip(const std::string& text, Accel accel)
 {
-    fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
-    if (::access(path.c_str(), X_OK) != 0 || fs::is_directory(path))
-        refuse_option("--qemu", in_quotes(path.string()) + " is not a program");
-    return path;
+    if (text != "on" && text != "split")
+        refuse_option("--irqchip",
+                      in_quotes(text) + " is not one of on, split");
+    if (text != "on" && accel != Accel::kKvm)
+        refuse_option("--irqchip", "'split' needs --accel kvm");
+    return text;
 }
 
 fs::path find_busybox()
@@ -137,6 +130,40 @@ std::optional<fs::path> if_given(const std::string& option,
 
 }  // namespace
 
+fs::path check_folder(const std::string& option, const fs::path& path)
+{
+    std::error_code error;
+    if (!fs::is_directory(path, error))
+        refuse_option(option, in_quotes(path.string()) + " is not a folder");
+    return path;
+}
+
+fs::path check_qemu(const std::string& given)
+{
+    fs::path path = or_environment(given, "IPIDEFER_QEMU", "--qemu");
+    if (::access(path.c_str(), X_OK) != 0 || fs::is_directory(path))
+        refuse_option("--qemu", in_quotes(path.string()) + " is not a program");
+    return path;
+}
+
+fs::path check_kernel(const std::string& given)
+{
+    const fs::path kernel =
+        or_environment(given, "IPIDEFER_KERNEL", "--kernel");
+    return readable("--kernel",
+                    fs::is_directory(kernel) ? kernel / "bzImage" : kernel);
+}
+
+unsigned check_timeout(unsigned seconds)
+{
+    if (seconds < kShortestTimeout || seconds > kLongestTimeout)
+        refuse_option("--timeout",
+                      std::to_string(seconds) + " is not within " +
+                          std::to_string(kShortestTimeout) + " and " +
+                          std::to_string(kLongestTimeout) + " seconds");
+    return seconds;
+}
+
 void add_options(CLI::App& app, RawOptions& raw)
 {
     app.add_option("--modes", raw.modes,
@@ -149,6 +176,12 @@ void add_options(CLI::App& app, RawOptions& raw)
         ->capture_default_str();
     app.add_option("--accel", raw.accel, "auto, tcg or kvm")
         ->capture_default_str();
+    app.add_option("--irqchip", raw.irqchip,
+                   "of KVM: on, or split, with PIC and I/O APIC in QEMU")
+        ->capture_default_str();
+    app.add_option("--pin", raw.pin,
+                   "host CPUs for the isolated vCPUs, one for each, as in 2-3; "
+                   "the rest of QEMU stays off them (default: none)");
     app.add_option("--qemu", raw.qemu,
                    "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
     app.add_option("--kernel", raw.kernel,
@@ -189,10 +222,10 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
 {
     Options options;
     options.modes = check_modes(raw.modes);
-    if (raw.cpus < 2 || raw.cpus > kMostCpus)
+    if (raw.cpus < 2 || raw.cpus > kMostGuestCpus)
         refuse_option("--cpus", std::to_string(raw.cpus) +
                                     " is not within 2 and " +
-                                    std::to_string(kMostCpus));
+                                    std::to_string(kMostGuestCpus));
     options.cpus = raw.cpus;
     options.isolated = parse_cpulist(raw.isolated, raw.cpus);
     options.housekeeping = complement(options.isolated, raw.cpus);
@@ -204,18 +237,26 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
     options.memory = raw.memory;
     options.accel = check_accel(raw.accel);
+    options.irqchip = check_irqchip(raw.irqchip, options.accel);
+    if (!raw.pin.empty()) {
+        options.pin = parse_cpulist(raw.pin, kMostCpus);
+        if (options.pin.size() != options.isolated.size())
+            refuse_option("--pin", in_quotes(raw.pin) + " are " +
+                                       std::to_string(options.pin.size()) +
+                                       " CPUs for " +
+                                       std::to_string(options.isolated.size()) +
+                                       " isolated vCPUs");
+    }
     options.qemu = check_qemu(raw.qemu);
 
-    const fs::path kernel =
-        or_environment(raw.kernel, "IPIDEFER_KERNEL", "--kernel");
-    const bool is_folder = fs::is_directory(kernel);
-    options.kernel =
-        readable("--kernel", is_folder ? kernel / "bzImage" : kernel);
+    options.kernel = check_kernel(raw.kernel);
     options.initrd = if_given("--initrd", raw.initrd, readable);
-    options.modules = if_given("--modules", raw.modules, folder);
-    if (!options.modules && is_folder && fs::is_directory(kernel / "modules"))
-        options.modules = kernel / "modules";
-    options.overlay = if_given("--overlay", raw.overlay, folder);
+    options.modules = if_given("--modules", raw.modules, check_folder);
+    const fs::path beside =
+        fs::path{or_environment(raw.kernel, "IPIDEFER_KERNEL", "--kernel")} /
+        "modules";
+    if (!options.modules && fs::is_directory(beside)) options.modules = beside;
+    options.overlay = if_given("--overlay", raw.overlay, check_folder);
     options.append = raw.append;
     options.workloads = check_workloads(
         !raw.workloads.empty()
@@ -239,12 +280,7 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     options.shm_folder = raw.shm_folder;
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
-    if (raw.timeout < kShortestTimeout || raw.timeout > kLongestTimeout)
-        refuse_option("--timeout",
-                      std::to_string(raw.timeout) + " is not within " +
-                          std::to_string(kShortestTimeout) + " and " +
-                          std::to_string(kLongestTimeout) + " seconds");
-    options.timeout = raw.timeout;
+    options.timeout = check_timeout(raw.timeout);
     if (raw.retries > kMostRetries)
         refuse_option("--retries", std::to_string(raw.retries) +
                                        " is more than " +

@@ -36,6 +36,8 @@ struct RawOptions {
     std::string isolated = "2-3";
     std::string memory = "512M";
     std::string accel = "auto";
+    std::string irqchip = "on";
+    std::string pin;
     std::string qemu;
     std::string kernel;
     std::string initrd;
@@ -66,6 +68,8 @@ struct Options {
     CpuSet housekeeping;
     std::string memory;
     Accel accel = Accel::kTcg;
+    std::string irqchip = "on";  // of KVM
+    CpuSet pin;                  // host CPUs of the isolated vCPUs; empty: any
     std::filesystem::path qemu;
     std::filesystem::path kernel;  // the bzImage
     std::optional<std::filesystem::path> initrd;
@@ -90,6 +94,18 @@ void add_options(CLI::App& app, RawOptions& raw);
 /// `guest_programs` is where lab-agent and workloads/ lie.
 [[nodiscard]] Options check_options(
     const RawOptions& raw, const std::filesystem::path& guest_programs);
+
+/// NR_CPUS of the lab's kernel.
+inline constexpr unsigned kMostGuestCpus = 64;
+
+// Values that `ipidefer lab box` has as well, checked, from the environment
+// where they are not given. Throw a Failure.
+[[nodiscard]] std::filesystem::path check_folder(
+    const std::string& option, const std::filesystem::path& path);
+[[nodiscard]] std::filesystem::path check_qemu(const std::string& given);
+/// @return the bzImage
+[[nodiscard]] std::filesystem::path check_kernel(const std::string& given);
+[[nodiscard]] unsigned check_timeout(unsigned seconds);
 
 /// Names of the built-in workloads.
 [[nodiscard]] std::vector<std::string> built_in_workloads(

@@ -188,6 +188,25 @@ TEST_F(OptionsTest, WorkloadsAreBuiltInOrFiles)
     EXPECT_EQ(refusal(), "--workload: two are named 'idle'");
 }
 
+TEST_F(OptionsTest, IrqchipIsOfKvm)
+{
+    raw_.irqchip = "off";
+    EXPECT_EQ(refusal(), "--irqchip: 'off' is not one of on, split");
+    raw_.irqchip = "split";
+    EXPECT_EQ(refusal(), "--irqchip: 'split' needs --accel kvm");
+    raw_.accel = "kvm";
+    EXPECT_EQ(check().irqchip, "split");
+}
+
+TEST_F(OptionsTest, EachIsolatedVcpuIsPinnedToOneCpu)
+{
+    EXPECT_TRUE(check().pin.empty());
+    raw_.pin = "5,7";
+    EXPECT_EQ(check().pin, (CpuSet{5, 7}));
+    raw_.pin = "5";
+    EXPECT_EQ(refusal(), "--pin: '5' are 1 CPUs for 2 isolated vCPUs");
+}
+
 TEST_F(OptionsTest, Timeout)
 {
     raw_.timeout = 4;

@@ -12,6 +12,7 @@
 #include "base/program.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {
@@ -75,7 +76,7 @@ json provenance(const Options& options, const std::vector<std::string>& command)
         {"ipidefer", kVersion},
         {"date", now()},
         {"command_line", shell_quoted(command)},
-        {"accelerator", name(options.accel)},
+        {"accelerator", accelerator(options.accel)},
         {"host", host()},
         {"kernel",
          {{"path", options.kernel.string()},

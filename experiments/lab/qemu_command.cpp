@@ -13,15 +13,6 @@ namespace fs = std::filesystem;
 /// Where distributions put firmware, for a QEMU that was not installed.
 constexpr const char* kFirmware[] = {"/usr/share/seabios", "/usr/share/qemu"};
 
-/// QEMU takes a doubled comma for one.
-std::string escaped(const std::string& value)
-{
-    std::string text;
-    for (const char c : value)
-        text += c == ',' ? std::string{",,"} : std::string{c};
-    return text;
-}
-
 std::string client_socket(const char* id, const fs::path& path)
 {
     return std::string{"socket,id="} + id + ",path=" + escaped(path.string()) +
@@ -41,16 +32,41 @@ ProgramResult ask(const fs::path& qemu, const std::vector<std::string>& what)
 
 }  // namespace
 
+std::string escaped(const std::string& value)
+{
+    std::string text;
+    for (const char c : value)
+        text += c == ',' ? std::string{",,"} : std::string{c};
+    return text;
+}
+
+std::vector<std::string> bare_machine()
+{
+    std::vector<std::string> arguments{"-nodefaults", "-no-user-config",
+                                       "-no-reboot",  "-display",
+                                       "none",        "-nic",
+                                       "none"};
+    for (const char* folder : kFirmware)
+        if (fs::is_directory(folder))
+            arguments.insert(arguments.end(), {"-L", folder});
+    return arguments;
+}
+
+std::string isolation(const CpuSet& isolated, const CpuSet& housekeeping)
+{
+    const std::string cpus = format_cpulist(isolated);
+    return "nohz_full=" + cpus + " isolcpus=managed_irq,domain," + cpus +
+           " rcu_nocbs=" + cpus +
+           " irqaffinity=" + format_cpulist(housekeeping);
+}
+
 std::string kernel_command_line(const Options& options, Mode mode)
 {
-    const std::string isolated = format_cpulist(options.isolated);
     // tsc=reliable: else a clock watchdog visits each CPU in turn, as
     // emulated CPUs do not promise an invariant TSC.
     std::string line =
-        "console=ttyS0 rdinit=" + std::string{protocol::kAgent} +
-        " nohz_full=" + isolated + " isolcpus=managed_irq,domain," + isolated +
-        " rcu_nocbs=" + isolated +
-        " irqaffinity=" + format_cpulist(options.housekeeping) +
+        "console=ttyS0 rdinit=" + std::string{protocol::kAgent} + ' ' +
+        isolation(options.isolated, options.housekeeping) +
         " tsc=reliable panic=-1 ipi_defer=" + std::string{name(mode)};
     if (!options.append.empty()) line += ' ' + options.append;
     return line;
@@ -62,17 +78,13 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
                                         const fs::path& sockets)
 {
     const bool tcg = options.accel == Accel::kTcg;
-    std::vector<std::string> arguments{"-nodefaults", "-no-user-config",
-                                       "-no-reboot"};
+    std::vector<std::string> arguments = bare_machine();
     const auto add = [&](const char* option, std::string value) {
         arguments.emplace_back(option);
         arguments.push_back(std::move(value));
     };
-    add("-display", "none");
-    add("-nic", "none");
-    for (const char* folder : kFirmware)
-        if (fs::is_directory(folder)) add("-L", folder);
-    add("-accel", tcg ? "tcg,thread=multi" : "kvm");
+    add("-accel", tcg ? std::string{"tcg,thread=multi"}
+                      : "kvm,kernel-irqchip=" + options.irqchip);
     add("-cpu", !tcg ? "host" : options.nested ? "max,+svm" : "max");
     add("-smp", std::to_string(options.cpus));
     add("-m", options.memory);

@@ -16,6 +16,17 @@ inline constexpr char kConsoleSocket[] = "console.sock";
 inline constexpr char kGuestSocket[] = "guest.sock";
 inline constexpr char kQmpSocket[] = "qmp.sock";
 
+/// As a value of an option: QEMU takes a doubled comma for one.
+[[nodiscard]] std::string escaped(const std::string& value);
+
+/// Arguments for a machine that has nothing that was not asked for, and ends
+/// where it would reboot.
+[[nodiscard]] std::vector<std::string> bare_machine();
+
+/// Of a kernel's command line: CPUs that are left alone as far as Linux can.
+[[nodiscard]] std::string isolation(const CpuSet& isolated,
+                                    const CpuSet& housekeeping);
+
 [[nodiscard]] std::string kernel_command_line(const Options& options,
                                               Mode mode);
 

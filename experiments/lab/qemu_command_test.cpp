@@ -89,7 +89,7 @@ TEST(QemuArguments, KvmHasTheObjectTooAndTheHostsCpu)
     const auto arguments =
         qemu_arguments(given, Mode::kHv, IpiDefer::kObject, "/i", "/s");
     EXPECT_TRUE(value_of(arguments, "-object").starts_with("ipi-defer,"));
-    EXPECT_EQ(value_of(arguments, "-accel"), "kvm");
+    EXPECT_EQ(value_of(arguments, "-accel"), "kvm,kernel-irqchip=on");
     EXPECT_EQ(value_of(arguments, "-cpu"), "host");
 }
 

@@ -36,9 +36,11 @@ asio::awaitable<std::string> QmpClient::negotiate()
     co_return text;
 }
 
-asio::awaitable<std::optional<json>> QmpClient::execute(std::string command)
+asio::awaitable<std::optional<json>> QmpClient::execute(std::string command,
+                                                        json arguments)
 {
-    const json request{{"execute", command}};
+    json request{{"execute", std::move(command)}};
+    if (!arguments.is_null()) request["arguments"] = std::move(arguments);
     co_await lines_.write(request);
     for (;;) {
         json answer = co_await lines_.read();

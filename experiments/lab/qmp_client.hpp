@@ -22,7 +22,7 @@ class QmpClient {
     /// What the command returned, or nothing when QEMU answered with an error:
     /// it does not know the command, or cannot do it on this machine.
     [[nodiscard]] boost::asio::awaitable<std::optional<nlohmann::json>> execute(
-        std::string command);
+        std::string command, nlohmann::json arguments = nullptr);
 
     void close() { lines_.close(); }
 

@@ -66,6 +66,14 @@ Json nested_json(const Run& run)
     return nested;
 }
 
+Json kvm_json(const Run& run)
+{
+    if (run.kvm.empty()) return nullptr;
+    Json kvm = Json::object();
+    for (const auto& [cpu, stats] : run.kvm) kvm[std::to_string(cpu)] = stats;
+    return kvm;
+}
+
 Json run_json(const Run& run)
 {
     Json guest{{"mode", mode_json(run.guest_mode)},
@@ -78,6 +86,7 @@ Json run_json(const Run& run)
             {"milliseconds", run.took.count()},
             {"guest", guest},
             {"nested", nested_json(run)},
+            {"kvm", kvm_json(run)},
             {"vmm", vmm_json(run)},
             {"agree", run.disagreements.empty()},
             {"disagreements", run.disagreements}};

@@ -67,7 +67,7 @@ TEST(ReportJson, Run)
     const Json run = to_json(good_report())["runs"][2];
     EXPECT_EQ(keys(run),
               (Keys{"mode", "workload", "isolated", "milliseconds", "guest",
-                    "nested", "vmm", "agree", "disagreements"}));
+                    "nested", "kvm", "vmm", "agree", "disagreements"}));
     EXPECT_EQ(run["mode"], "hv");
     EXPECT_EQ(run["workload"], "mixed");
     EXPECT_EQ(run["isolated"], Json({2, 3}));

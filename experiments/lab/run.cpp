@@ -67,6 +67,7 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
         run.descriptions[row] = seen.description;
     }
     run.loops = at.b.loops;
+    run.kvm = since(at.a.kvm, at.b.kvm);
     for (const auto& [cpu, after] : at.b.nested) {
         const auto found = at.a.nested.find(cpu);
         if (found == at.a.nested.end()) continue;

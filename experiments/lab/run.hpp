@@ -30,6 +30,8 @@ struct NestedRun {
 struct Run {
     Mode mode = Mode::kOff;
     std::string workload;
+    /// What ran the guest, as in kvm_probe.hpp.
+    std::string accelerator;
     CpuSet isolated;
     /// What the guest says it runs as; nothing when it has no ipi_defer.
     std::optional<Mode> guest_mode;
@@ -47,6 +49,8 @@ struct Run {
     /// Vector -> deliveries to isolated vCPUs that found it pending; no entry
     /// where the VMM does not count them.
     std::map<unsigned, std::uint64_t> merged;
+    /// Of each vCPU; empty without KVM.
+    KvmStats kvm;
     std::vector<std::string> disagreements;
     std::chrono::milliseconds took{};
 };

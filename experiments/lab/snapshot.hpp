@@ -8,6 +8,7 @@
 #include <string>
 
 #include "experiments/lab/guest_report.hpp"
+#include "experiments/lab/kvm_stats.hpp"
 #include "experiments/lab/segment_report.hpp"
 #include "experiments/lab/verdict_report.hpp"
 
@@ -49,6 +50,8 @@ struct Snapshot {
     std::optional<VmmReport> vmm;
     /// Nothing when the VMM shares no segment.
     std::optional<SegmentReport> segment;
+    /// Nothing without KVM.
+    KvmStats kvm;
     /// Nothing typed happened while guest and VMM were asked.
     bool consistent = true;
 };

@@ -205,6 +205,32 @@ void add_nested(RunTable& table, const Runs& runs)
     }
 }
 
+/// Of all isolated vCPUs, by reason as far as KVM has a count for it. One exit
+/// may be in several of them.
+void add_exits(RunTable& table, const Runs& runs)
+{
+    std::set<std::string> names;
+    for (const Run* run : runs)
+        for (const unsigned cpu : run->isolated)
+            if (const auto stats = run->kvm.find(cpu); stats != run->kvm.end())
+                for (const auto& [name, count] : stats->second)
+                    if (counts_exits(name) && count > 0) names.insert(name);
+    table.section("their exits, by KVM's statistics");
+    for (const auto& name : names)
+        table.row(name, [&](const Run& run) -> std::optional<std::string> {
+            if (run.kvm.empty()) return std::nullopt;
+            std::uint64_t sum = 0;
+            for (const unsigned cpu : run.isolated)
+                if (const auto stats = run.kvm.find(cpu);
+                    stats != run.kvm.end())
+                    if (const auto count = stats->second.find(name);
+                        count != stats->second.end())
+                        sum += count->second;
+            return number(sum);
+        });
+    if (names.empty()) table.section(kNothing);
+}
+
 std::string mode_title(const Run& run)
 {
     std::string title{name(run.mode)};
@@ -218,11 +244,15 @@ std::string render(const std::string& workload, const Runs& runs)
 {
     RunTable table{runs};
     table.section("workload " + workload + ", isolated vCPUs " +
-                  format_cpulist(runs.front()->isolated));
+                  format_cpulist(runs.front()->isolated) + ", " +
+                  runs.front()->accelerator);
     table.summary("", mode_title);
     add_events(table, runs);
     add_interrupts(table, runs);
     add_verdicts(table, runs);
+    if (std::ranges::any_of(runs,
+                            [](const Run* run) { return !run->kvm.empty(); }))
+        add_exits(table, runs);
     if (std::ranges::any_of(
             runs, [](const Run* run) { return !run->nested.empty(); }))
         add_nested(table, runs);

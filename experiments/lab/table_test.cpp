@@ -16,7 +16,7 @@ TEST(Table, OneColumnForEachMode)
                                      test::good_result(Mode::kGuest),
                                      test::good_result(Mode::kHv)});
     EXPECT_EQ(text,
-              "workload mixed, isolated vCPUs 2-3\n"
+              "workload mixed, isolated vCPUs 2-3, kvm in tcg\n"
               "                                  off  guest    hv\n"
               "events aimed at them\n"
               "  do_sync_core                     20      0     0\n"

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/lab/pin.hpp"
+
+#include <sched.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "base/failure.hpp"
+
+namespace ipidefer::lab {
+namespace {
+
+void bind(pid_t thread, const cpu_set_t& cpus)
+{
+    // A thread that has ended meanwhile needs no CPU.
+    if (::sched_setaffinity(thread, sizeof cpus, &cpus) != 0 && errno != ESRCH)
+        throw system_failure("--pin: thread " + std::to_string(thread));
+}
+
+cpu_set_t only(unsigned cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return set;
+}
+
+/// What we may run on, without these.
+cpu_set_t all_but(const CpuSet& cpus)
+{
+    cpu_set_t set;
+    if (::sched_getaffinity(0, sizeof set, &set) != 0)
+        throw system_failure("sched_getaffinity");
+    for (const unsigned cpu : cpus) CPU_CLR(cpu, &set);
+    if (CPU_COUNT(&set) == 0)
+        throw Failure{Exit::kCannotRun, "--pin: no host CPU is left beside " +
+                                            format_cpulist(cpus)};
+    return set;
+}
+
+}  // namespace
+
+void pin(pid_t qemu, const nlohmann::json& cpus, const CpuSet& isolated,
+         const CpuSet& hosts)
+{
+    std::map<unsigned, pid_t> threads;
+    for (const auto& cpu : cpus)
+        threads[cpu.at("cpu-index")] = cpu.at("thread-id");
+    const cpu_set_t rest = all_but(hosts);
+    const std::filesystem::path tasks =
+        "/proc/" + std::to_string(qemu) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator{tasks})
+        bind(std::stoi(task.path().filename()), rest);
+    auto host = hosts.begin();
+    for (const unsigned cpu : isolated) bind(threads.at(cpu), only(*host++));
+}
+
+}  // namespace ipidefer::lab
