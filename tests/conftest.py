@@ -9,7 +9,7 @@ import pytest
 # Asserts of the helpers show their values, too.
 pytest.register_assert_rewrite("tests.support")
 
-from tests.support import ctest, requirements  # noqa: E402
+from tests.support import box, ctest, requirements  # noqa: E402
 from tests.support.segment_tool import Tool  # noqa: E402
 
 # What ctest takes for skipped (SKIP_RETURN_CODE).
@@ -24,6 +24,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     requirements.read_what_was_built()
     config.pluginmanager.register(Outcome(), "outcome")
+    box.configure(config)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -29,8 +29,8 @@ def shared(qemu, kernel, tmp_path_factory):
 
 
 @pytest.fixture
-def domains(shared, tmp_path):
+def domains(request, shared, tmp_path):
     with contextlib.ExitStack() as stack:
         yield Domains(shared, str(tmp_path),
                       requirements.host_cpus(2, "the isolated vCPU needs its own"),
-                      stack.callback)
+                      stack.callback, kvm=request.node.get_closest_marker("kvm_linux"))

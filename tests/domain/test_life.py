@@ -7,9 +7,10 @@ import pytest
 
 from tests.support.domains import ISOLATED, run
 
-pytestmark = [pytest.mark.libvirt, pytest.mark.ctest(timeout=1200, processors=2)]
+pytestmark = pytest.mark.ctest(timeout=1200, processors=2)
 
 
+@pytest.mark.libvirt
 class TestLife:
     def test_from_a_plain_domain_to_deferral(self, domains):
         domain = domains.define(domains.isolating(domains.plain()))
@@ -93,3 +94,18 @@ class TestLife:
             domain.create()
         assert "ipi-defer" in str(raised.value)
         assert domains.check(status=2)["emulator"]["grade"] == "fail"
+
+
+@pytest.mark.kvm_linux
+@pytest.mark.long
+class TestLifeUnderKvm:
+    """The same of a domain of KVM."""
+
+    def test_from_a_plain_domain_to_deferral(self, domains):
+        TestLife().test_from_a_plain_domain_to_deferral(domains)
+
+    def test_saved_and_restored_it_defers_again(self, domains):
+        TestLife().test_saved_and_restored_it_defers_again(domains)
+
+    def test_check_of_a_running_domain(self, domains):
+        TestLife().test_check_of_a_running_domain(domains)

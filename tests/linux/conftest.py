@@ -2,39 +2,27 @@
 """Patched Linux guests."""
 import contextlib
 import itertools
-import os
-import time
 
 import pytest
 
-from tests.support import configurations
+from tests.support import box, configurations
 from tests.support.initramfs import archive, obeying_root
 from tests.support.linux_guest import Guest
-from tests.support.machine import Failed
 
 # An MSR that some nested KVMs offer, and then refuse to set.
 KVM_CPU = "host,-arch-capabilities"
 
 
+def cpu_of(configuration):
+    """@return the value of QEMU's -cpu"""
+    if not configuration.kvm:
+        return "max"
+    # A guest of KVM uses x2APIC mode wherever its CPU has it.
+    return KVM_CPU if configuration.x2apic else f"{KVM_CPU},-x2apic"
+
+
 def pytest_generate_tests(metafunc):
     configurations.parametrize(metafunc, tcg=["nested"], kvm=["kvm_linux"])
-
-
-@pytest.fixture(scope="session")
-def whole_kvm(qemu, kernel, tmp_path_factory):
-    """A KVM that boots Linux, which a nested, emulating one may not."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        pytest.skip("no /dev/kvm that can be used")
-    initrd = tmp_path_factory.mktemp("kvm") / "initrd"
-    archive(initrd, obeying_root())
-    begin = time.monotonic()
-    try:
-        Guest(qemu, kernel, str(initrd), "ipi_defer=off", defer=None, cpu=KVM_CPU,
-              accel="kvm").close()
-    except Failed as error:
-        text = str(error).strip().splitlines()
-        pytest.skip("no Linux guest without ipi-defer came up under this KVM in "
-                    f"{time.monotonic() - begin:.0f} s: {text[0] if text else ''}")
 
 
 @pytest.fixture(scope="class")
@@ -42,7 +30,9 @@ def configuration(request):
     """What the machine is like: one of tests/support/configurations.py."""
     found = configurations.BY_NAME[getattr(request, "param", configurations.DEFAULT.name)]
     if found.kvm:
-        request.getfixturevalue("whole_kvm")
+        request.getfixturevalue("qemu")
+        request.getfixturevalue("kernel")
+        assert box.whole_kvm(), "tests that want the box run in the box"
     return found
 
 
@@ -58,5 +48,5 @@ def boot(qemu, kernel, configuration, tmp_path):
                 archive(initrd, {**obeying_root(), **(files or {})})
             return guests.enter_context(cls(qemu, kernel, str(initrd), append, **{
                 "accel": configuration.accelerator, "defer": configuration.properties,
-                "cpu": KVM_CPU if configuration.kvm else "max", **kwargs}))
+                "cpu": cpu_of(configuration), **kwargs}))
         yield boot_guest

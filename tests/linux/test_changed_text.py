@@ -5,7 +5,7 @@ import pytest
 from tests.support.oracle import CPU, ROUNDS, TEST, ask, boot_oracle
 from tests.support.serialized import Watch
 
-pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, processors=2)]
+pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 WATCHED = 50
 # The ways in, beside a system call; a call is waited for.
 COMMANDS = {"nmi": f"echo nmi {CPU} >{TEST}; echo ipi {CPU} >{TEST}",
@@ -20,7 +20,8 @@ def unsynced(boot, append, rounds):
     return seen["unsynced"]
 
 
-@pytest.mark.long
+@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-x2apic"],
+                      soak=["kvm-xapic", "kvm-split-xapic"])
 class TestChangedText:
     """Work was accounted for before code that was changed in the meantime.
 
@@ -64,6 +65,7 @@ def expect_all(boot, watch, append):
         assert after["suppressed"] > before["suppressed"]
 
 
+@pytest.mark.nested
 class TestSerialized:
     """A serializing instruction came before code that was changed in the meantime."""
 

@@ -4,8 +4,7 @@ import pytest
 
 from tests.support.oracle import CPU, SYNC_CORE, boot_oracle
 
-pytestmark = [pytest.mark.nested, pytest.mark.long,
-              pytest.mark.ctest(timeout=900, processors=2)]
+pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 
 
 def requests_to_idle(boot, append):
@@ -23,6 +22,7 @@ def requests_to_idle(boot, append):
                     for name in ("requested", "suppressed"))
 
 
+@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic"])
 class TestIdle:
     """Idle CPUs have sync_core deferred if they are asked to, and not else."""
 

@@ -6,8 +6,7 @@ from tests.support import requirements
 from tests.support.initramfs import archive, obeying_root
 from tests.support.linux_guest import BASE, ISOLATED, ISOLATION, Guest
 
-pytestmark = [pytest.mark.nested, pytest.mark.long,
-              pytest.mark.ctest(timeout=900, processors=2)]
+pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 VECTOR = 0xf5           # sync_core
 
 
@@ -65,6 +64,8 @@ def kexec(when, append):
             f"'{BASE} generation=2 {append}'")
 
 
+@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-xapic"],
+                      soak=["kvm-xapic", "kvm-split-x2apic"])
 class TestLifecycle:
     def test_suspend(self, guest):
         expect_deferral(guest)
@@ -88,6 +89,16 @@ class TestLifecycle:
         assert sorted(guest.words()) == [0, 1, 2, 3]
         expect_deferral(guest, 2)
 
+    def test_reset(self, guest):
+        """The kernel starts anew, and so do its registrations."""
+        expect_deferral(guest)
+        guest.qmp("set-action", reboot="reset")
+        guest.qmp("system_reset")
+        guest.wait_event("RESET")
+        guest.wait_ready()
+        assert sorted(guest.words()) == [0, 1, 2, 3]
+        expect_deferral(guest)
+
     def test_crash(self, guest):
         expect_deferral(guest)
         guest.run(kexec("panic", "nr_cpus=1 ipi_defer=off"))
@@ -105,6 +116,8 @@ class TestLifecycle:
         assert guest.recorded() == recorded
 
 
+@pytest.mark.nested
+@pytest.mark.long
 @pytest.mark.parametrize("guest", ["ipi_defer_fault=keep_registration"], indirect=True,
                          ids=["mutant"])
 class TestKeepsRegistration:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.oracle import ROUNDS, ask, boot_oracle
 
-pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, processors=2)]
+pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 ENTRIES = ("syscall", "int80", "compat", "fault", "breakpoint", "iret",
            "interrupt", "nmi", "nmi+syscall")
 
@@ -28,8 +28,14 @@ def expect_fresh(boot, append, pending, entries=ENTRIES, **kwargs):
             assert seen["pending"] == 0
 
 
+@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"], soak=["kvm-split-xapic"])
 class TestStaleMapping:
-    """What was mapped anew is seen, whichever way the vCPU enters."""
+    """What was mapped anew is seen, whichever way the vCPU enters.
+
+    Under plain TCG, where the mutant shows that a lost flush would be seen. The box's
+    processors forget their translations at each VM exit, so what is seen there is that
+    work is recorded, pending and done at the right time.
+    """
 
     def test_off(self, boot):
         expect_fresh(boot, "ipi_defer=off", pending=False)
@@ -40,6 +46,7 @@ class TestStaleMapping:
     def test_hv(self, boot):
         expect_fresh(boot, "ipi_defer=hv", pending=True)
 
+    @pytest.mark.only("tcg-*")
     def test_hv_sysenter(self, boot):
         """A 32-bit process uses SYSENTER on Intel's CPUs, SYSCALL on AMD's."""
         expect_fresh(boot, "ipi_defer=hv", pending=True, entries=("compat",),
@@ -49,6 +56,7 @@ class TestStaleMapping:
         """With two sets of page tables, and entries that are not global."""
         expect_fresh(boot, "ipi_defer=hv pti=on", pending=True)
 
+    @pytest.mark.only("tcg-*")
     def test_mutant(self, boot):
         guest = boot_oracle(boot, "ipi_defer=hv ipi_defer_fault=drop_tlb_flush loops=")
         stale = {entry: ask(guest, entry, 200)["stale"] for entry in ENTRIES}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The machines that tests of QEMU run in, by names that their results have.
 
-A class says which: @pytest.mark.machines("tcg-xapic", long=["kvm-xapic"]). A test of it
-that is about some of them only has @pytest.mark.only or @pytest.mark.without, with
+A class says which: @pytest.mark.machines("tcg-xapic", long=["kvm-xapic"]), where the
+keyword is a label that those have. A test of it that is about some of them only has @pytest.mark.only or @pytest.mark.without, with
 patterns of names: "kvm-*".
 """
 import dataclasses
@@ -89,10 +89,12 @@ def parametrize(metafunc, tcg=(), kvm=("kvm",)):
     mark = metafunc.definition.get_closest_marker("machines")
     if mark is None:
         return
-    long = mark.kwargs.get("long", ())
+    wanted = [(name, []) for name in mark.args]
+    for label in mark.kwargs:
+        wanted += [(name, [label]) for name in mark.kwargs[label]]
     parameters = []
-    for name in (*mark.args, *long):
-        labels = [*(kvm if BY_NAME[name].kvm else tcg), *["long"] * (name in long)]
+    for name, more in wanted:
+        labels = [*(kvm if BY_NAME[name].kvm else tcg), *more]
         marks = [getattr(pytest.mark, label) for label in labels]
         if applies(name, metafunc.definition):
             parameters.append(pytest.param(name, id=name, marks=marks))

@@ -17,6 +17,9 @@ from tests.support.machine import Stream
 GUEST = requirements.ROOT / "tests/domain/domains/guest.xml"
 ISOLATED = 2
 VECTOR = 0xf5  # sync_core
+# Without an MSR that some nested KVMs offer, and then refuse to set.
+HOST_CPU = ("<cpu mode='host-passthrough' check='none'>"
+            "<feature policy='disable' name='arch-capabilities'/></cpu>")
 
 
 def run(*command, status=0):
@@ -78,13 +81,14 @@ class Daemon:
 class Domains:
     """What a test does with domains on a libvirtd, for its time."""
 
-    def __init__(self, shared, folder, cpus, cleanup):
+    def __init__(self, shared, folder, cpus, cleanup, kvm=False):
         self.libvirtd, self.kernel, self.initrd, self.qemu = (
             shared.libvirtd, shared.kernel, shared.initrd, shared.qemu)
         self.libvirt = self.libvirtd.libvirt
         self.libvirt_qemu = requirements.module("libvirt_qemu", "python3-libvirt")
         self.program = requirements.path("IPIDEFER_CLI")
         self.folder, self.cpus, self.cleanup = folder, cpus, cleanup
+        self.kvm = kvm
         # Segments of all VMs lie in one folder.
         self.name = f"ipidefer-test-{os.getpid()}"
         self.console_path = os.path.join(self.libvirtd.run, "console")
@@ -105,6 +109,9 @@ class Domains:
         """The XML of a domain that knows nothing of deferral."""
         with open(GUEST) as file:
             text = file.read()
+        if self.kvm:
+            text = re.sub("<cpu .*?</cpu>", HOST_CPU, text, flags=re.DOTALL)
+            text = text.replace("type='qemu'", "type='kvm'")
         for old, new in (("<name>guest", f"<name>{name or self.name}"),
                          ("/boot/bzImage", self.kernel),
                          ("/boot/initrd", self.initrd),

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A patched guest that goes elsewhere takes its registrations and its work along."""
+import pytest
+
+from tests.support.linux_guest import ISOLATED, Guest
+from tests.support.machine import Machine
+from tests.support.migration import make_disk, snapshot
+from tests.support.oracle import SYNC_CORE
+
+pytestmark = [pytest.mark.ctest(timeout=900, processors=2),
+              pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-xapic"],
+                                   soak=["kvm-xapic", "kvm-split-x2apic"])]
+
+
+class Incoming(Guest):
+    """A guest that is to come from elsewhere."""
+
+    def started(self):
+        pass
+
+
+def accepting(guest):
+    """{vCPU: the word of its sync_core}, of those that are in userspace"""
+    return {cpu["cpu-index"]: binding["word"]
+            for cpu in guest.qmp("query-ipi-defer")["cpus"]
+            for binding in cpu["bindings"]
+            if binding["vector"] == SYNC_CORE and
+            binding["word"] & binding["accept-mask"] == binding["accept-value"]}
+
+
+def unfinished(guest):
+    """{isolated vCPU: whether a change of text waits for it}"""
+    stats = {cpu: guest.work_stats("sync_core", cpu) for cpu in ISOLATED}
+    return {cpu: row["done"] < row["seq"] for cpu, row in stats.items()}
+
+
+def leave_work(boot, *more, append=""):
+    """@return a guest whose isolated vCPUs have not entered the kernel since its text was
+    changed"""
+    guest = boot(f"ipi_defer=hv {append}", more=more)
+    guest.run("toggle")
+    expect_work(guest)
+    return guest
+
+
+def expect_work(guest):
+    assert unfinished(guest) == dict.fromkeys(ISOLATED, True)
+    assert sorted(accepting(guest)) == sorted(ISOLATED)
+
+
+def expect_done_on_entry(guest):
+    """What waits is done, at once for all requests."""
+    before = {cpu: guest.work_stats("sync_core", cpu) for cpu in ISOLATED}
+    for cpu in ISOLATED:
+        guest.run(f"taskset -c {cpu} true")
+    for cpu in ISOLATED:
+        after = guest.work_stats("sync_core", cpu)
+        assert after["done"] >= before[cpu]["seq"]
+        assert after["flushed"] == before[cpu]["flushed"] + 1
+
+
+class TestGuestGoesElsewhere:
+    def test_to_another_qemu(self, boot, tmp_path):
+        """While its text is being changed: it never waits in vain, and work that was
+        recorded on the one side is done on the other."""
+        source = leave_work(boot)
+        source.run("(while [ ! -e /stop ]; do toggle; done; echo >/stopped) &")
+        uri = f"unix:{tmp_path}/migration"
+        target = boot("ipi_defer=hv", cls=Incoming, more=("-incoming", uri))
+        source.qmp("migrate", uri=uri)
+        source.wait_migrated()
+        target.wait_migrated()
+        source.close()
+        target.run("touch /stop; while [ ! -e /stopped ]; do sleep 1; done")
+        expect_work(target)
+        expect_done_on_entry(target)
+        target.run("toggle")
+        expect_work(target)
+
+    def test_into_a_file_and_back(self, boot, qemu, tmp_path):
+        """What waited when the snapshot was taken waits again."""
+        disk = make_disk(lambda: Machine(qemu, None, machine="none"), tmp_path / "disk")
+        guest = leave_work(boot, *disk)
+        assert snapshot(guest, "save") == ""
+        expect_done_on_entry(guest)
+        assert snapshot(guest, "load") == ""
+        expect_work(guest)
+        expect_done_on_entry(guest)
+        guest.run("toggle")
+        expect_work(guest)
+
+    def test_that_loses_its_work(self, boot):
+        """The control: work that is dropped on entry is missed."""
+        guest = leave_work(boot, append="ipi_defer_fault=drop_flush")
+        with pytest.raises(AssertionError):
+            expect_done_on_entry(guest)
