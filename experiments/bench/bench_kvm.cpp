@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Marks of vmm/kvm/guest/bench.cpp: round << 16 | end << 8 | phase.
+// Marks of guests/scenarios/bench.cpp: round << 16 | end << 8 | phase.
 constexpr unsigned kRoundShift = 16;
 constexpr std::uint32_t kEnd = 1u << 8;
 constexpr const char* kPhases[] = {"quiet", "delivered", "deferred"};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Freestanding guests under ipidefer-vmm.
 
-What the guest checks itself is in vmm/kvm/guest; here its counts meet the VMM's. Counts,
+What the guest checks itself is in guests/scenarios; here its counts meet the VMM's. Counts,
 never times.
 """
 import json

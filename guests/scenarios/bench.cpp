@@ -2,7 +2,7 @@
 // `ipidefer bench kvm`: a loop in ring 3, and a CPU that sends to it, or not.
 // The VMM is told to record kVectorSync only; kVectorFlush, bound alike, is
 // always delivered. Marks tell the VMM where a phase begins and ends.
-#include "vmm/kvm/guest/scenarios.hpp"
+#include "guests/scenarios/scenarios.hpp"
 
 namespace guest {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // IPIs to CPUs in ring 3, which may be recorded: nothing is lost (I1, I5), NMIs
 // come through (I3, I10), and INIT ends it all.
-#include "vmm/kvm/guest/scenarios.hpp"
+#include "guests/scenarios/scenarios.hpp"
 
 namespace guest {
 namespace {

@@ -3,7 +3,7 @@
 // storms of registrations and of ICR writes, a word and a table that change
 // while senders run. Each checks that it got nowhere, and that honest use still
 // works.
-#include "vmm/kvm/guest/scenarios.hpp"
+#include "guests/scenarios/scenarios.hpp"
 
 namespace guest {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The kernel of the test guest: CPUs, traps, entry and exit.
-#include "vmm/kvm/guest/guest.hpp"
+#include "guests/scenarios/kernel.hpp"
 
 namespace guest {
 namespace {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/qemu/guest/machine.h"
+#include "guests/puppet/machine.h"
 
 /* What common_stub leaves on the stack. */
 struct frame {

@@ -7,7 +7,7 @@
  * Ring 0 may be emulated, thousands of times slower than ring 3: short is good.
  */
 
-#include "vmm/kvm/guest/traps.inc"
+#include "guests/runtime/traps.inc"
 
 /* Where start_ap_begin is copied to; a SIPI vector, so a page below 1 MiB. */
 #define AP_START 0x8000

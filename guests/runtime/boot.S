@@ -6,7 +6,7 @@
  * physical. (Some nested KVMs emulate ring 0, and not the 32-bit IRET.)
  */
 
-#include "vmm/kvm/guest/traps.inc"
+#include "guests/runtime/traps.inc"
 
 /* Where start_ap_begin is copied to; a SIPI vector, so a page below 1 MiB. */
 #define AP_START 0x8000

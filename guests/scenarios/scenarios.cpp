@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "vmm/kvm/guest/scenarios.hpp"
+#include "guests/scenarios/scenarios.hpp"
 
 namespace guest {
 

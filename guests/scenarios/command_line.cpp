@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the test guest is told, and what it says: the command line, the console,
 // and the ports by which it ends and marks moments.
-#include "vmm/kvm/guest/guest.hpp"
+#include "guests/scenarios/kernel.hpp"
 
 namespace guest {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The local APIC as a guest sees it: destinations, priorities, timer, halting.
-#include "vmm/kvm/guest/scenarios.hpp"
+#include "guests/scenarios/scenarios.hpp"
 
 namespace guest {
 namespace {

@@ -39,7 +39,7 @@
  *
  * A CPU is named by its APIC ID; those above 30 all by 1f, so have one at most.
  */
-#include "tests/qemu/guest/machine.h"
+#include "guests/puppet/machine.h"
 
 enum op {
     OP_NONE, OP_CPUID, OP_RDMSR, OP_WRMSR, OP_R32, OP_W32, OP_PAGES, OP_XCHG, OP_CALL,

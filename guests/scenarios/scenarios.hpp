@@ -3,7 +3,7 @@
 // Each ends the guest by failing, or returns.
 #pragma once
 
-#include "vmm/kvm/guest/guest.hpp"
+#include "guests/scenarios/kernel.hpp"
 
 namespace guest {
 
