@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Drive the test guest (guests/puppet/puppet.c) over its serial port."""
+"""Drive the test guest (guests/puppet/puppet.cpp) over its serial port."""
 import struct
 import time
 
