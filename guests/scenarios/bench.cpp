@@ -4,7 +4,7 @@
 // always delivered. Marks tell the VMM where a phase begins and ends.
 #include "guests/scenarios/scenarios.hpp"
 
-namespace guest {
+namespace guest::scenarios {
 namespace {
 
 enum Phase : u32 { kQuiet = 0, kDelivered = 1, kDeferred = 2, kPhases = 3 };
@@ -18,12 +18,12 @@ void settle()
     // Lower than the vectors before, so taken after them.
     const u64 taken = target.taken[kVectorPlain].load();
     send_ipi(1, kVectorPlain);
-    expect(wait_for([&] { return target.taken[kVectorPlain].load() != taken; }),
-           "an IPI was lost");
+    await("an IPI was lost",
+          [&] { return target.taken[kVectorPlain].load() != taken; });
     for (unsigned i = 0; i < 3; ++i) {
         const u64 loops = target.user_loops.load();
-        expect(wait_for([&] { return target.user_loops.load() != loops; }),
-               "the loop does not run");
+        await("the loop does not run",
+              [&] { return target.user_loops.load() != loops; });
     }
     const u64 end_at = tsc() + 5'000'000;
     while (tsc() < end_at) relax();
@@ -46,11 +46,8 @@ void run_phase(u32 round, u32 phase, u64 window)
     } while (tsc() < end_at);
     const u64 done = target.user_loops.load() - loops;
     mark(round << 16 | kEnd | phase);
-    print_value("round", round);
-    print_value("phase", phase);
-    print_value("sent", sent);
-    print_value("loops", done);
-    print("\n");
+    print_values(
+        {{"round", round}, {"phase", phase}, {"sent", sent}, {"loops", done}});
 }
 
 }  // namespace
@@ -61,13 +58,12 @@ void bench()
     start_all();
     Cpu& target = g_cpus[1];
     give(1, [](Cpu& self) {
-        fill_table(self);
-        wrmsr(IPI_DEFER_MSR_REGISTER, register_value(self, kBindings));
+        register_cpu(self);
         while (self.stop.load() == 0) enter_user_until_stopped(self);
-        wrmsr(IPI_DEFER_MSR_REGISTER, 0);
+        unregister_cpu();
     });
-    expect(wait_for([&] { return target.user_loops.load() > 1000; }),
-           "the loop does not run");
+    await("the loop does not run",
+          [&] { return target.user_loops.load() > 1000; });
     const u64 window = option("window", 500) * 1'000'000;
     const u32 rounds = static_cast<u32>(option("rounds", 10));
     for (u32 round = 0; round < rounds; ++round)
@@ -93,9 +89,9 @@ void exits()
     Cpu& self = g_cpus[0];
     const u64 stay = option("stay", 20'000);
     for (u64 i = 0;; ++i) {
-        enter_user(self, user_count, stay + (i & 7) * 1000);
-        apic_read(kApicId);
+        enter_user(self, stay + (i & 7) * 1000);
+        apic_read(self, kApicId);
     }
 }
 
-}  // namespace guest
+}  // namespace guest::scenarios

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the test guest is told, and what it says: the command line, the console,
-// and the ports by which it ends and marks moments.
+// What the guest is told, and what it says to the VMM besides its console.
 #include "guests/scenarios/kernel.hpp"
 
-namespace guest {
+namespace guest::scenarios {
 namespace {
 
-constexpr u16 kPortConsole = 0xe9;
-constexpr u16 kPortExit = 0xf4;
 constexpr u16 kPortMark = 0xf5;
 
 const char* command_line()
 {
-    // PVH start info: the address of the command line is at offset 24.
-    return reinterpret_cast<const char*>(
-        *reinterpret_cast<const u64*>(start_info + 24));
+    // Multiboot 0.6.96, 3.3.
+    return reinterpret_cast<const char*>(u64{word_at(g_boot_info + 16)});
 }
 
 /// Right after "name=", or nullptr.
@@ -31,11 +27,6 @@ const char* find_option(const char* name)
         while (*at == ' ') ++at;
     }
     return nullptr;
-}
-
-void outl(u16 port, u32 value)
-{
-    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 }  // namespace
@@ -59,56 +50,17 @@ bool option_is(const char* name, const char* value)
     return *at == 0 || *at == ' ';
 }
 
-void print(const char* text)
+void print_values(std::initializer_list<Value> values)
 {
-    // One string instruction, so one exit, where the processor does that.
-    u64 length = 0;
-    while (text[length] != 0) ++length;
-    asm volatile("cld; rep outsb"
-                 : "+S"(text), "+c"(length)
-                 : "d"(kPortConsole)
-                 : "memory");
-}
-
-void print(u64 value)
-{
-    char digits[21];
-    unsigned i = 20;
-    digits[i] = 0;
-    do {
-        digits[--i] = static_cast<char>('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    print(digits + i);
-}
-
-void print_value(const char* name, u64 value)
-{
-    print(name);
-    print("=");
-    print(value);
-    print(" ");
-}
-
-void end(u32 status)
-{
-    for (;;) {
-        outl(kPortExit, status);
-        asm volatile("cli; hlt");
+    for (const auto& [name, value] : values) {
+        print(name);
+        print("=");
+        print(value);
+        print(" ");
     }
-}
-
-void fail(const char* why)
-{
-    // The first only: what two say at once nobody can read.
-    static std::atomic<u32> failed{0};
-    while (failed.exchange(1) != 0) asm volatile("cli; hlt");
-    print("FAILED: ");
-    print(why);
     print("\n");
-    end(1);
 }
 
 void mark(u32 value) { outl(kPortMark, value); }
 
-}  // namespace guest
+}  // namespace guest::scenarios

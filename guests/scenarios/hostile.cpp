@@ -5,11 +5,10 @@
 // works.
 #include "guests/scenarios/scenarios.hpp"
 
-namespace guest {
+namespace guest::scenarios {
 namespace {
 
 constexpr u64 kBootInfo = 0xd000'0000;  // read-only
-constexpr u64 kApicPage = 0xfee0'0000;
 constexpr u64 kNoMemory = 0xc000'0000;  // where RAM never reaches
 std::atomic<u32> g_stop{0};
 std::atomic<u64> g_attempts{0}, g_accepted{0};
@@ -26,8 +25,7 @@ u32 random(u32& state)
 void expect_sane()
 {
     isolate(1);
-    for (unsigned i = 0; i < 20; ++i)
-        expect(synchronise(g_cpus[1], kVectorSync), "lost work, afterwards");
+    for (unsigned i = 0; i < 20; ++i) synchronise(g_cpus[1], kVectorSync);
     release(1);
 }
 
@@ -43,39 +41,28 @@ void expect_refused(u64 value, const char* what)
 void with_word(u64 gpa, const char* what)
 {
     Cpu& cpu = g_cpus[0];
-    fill_table(cpu);
+    cpu.fill_table();
     cpu.table[1].word_gpa = gpa;
-    expect_refused(register_value(cpu, kBindings), what);
+    expect_refused(cpu.registration(), what);
 }
 
 void register_wildly(Cpu& self)
 {
     u32 state = 0x9e37'79b9u + self.id;
     while (g_stop.load() == 0) {
-        fill_table(self);
+        self.fill_table();
         const u32 dice = random(state);
-        switch (dice & 7) {
-            case 0:
-                self.table[0].word_gpa = kNoMemory;
-                break;
-            case 1:
-                self.table[1].work_bit = random(state);
-                break;
-            case 2:
-                self.table[0].accept_mask = random(state);
-                break;
-            case 3:
-                self.table[0].vector = static_cast<u8>(random(state));
-                break;
-            default:
-                break;
-        }
+        const u32 fault = dice & 7;  // mostly none
+        if (fault == 0) self.table[0].word_gpa = kNoMemory;
+        if (fault == 1) self.table[1].work_bit = random(state);
+        if (fault == 2) self.table[0].accept_mask = random(state);
+        if (fault == 3) self.table[0].vector = static_cast<u8>(random(state));
         g_attempts.fetch_add(1);
         if (try_wrmsr(IPI_DEFER_MSR_REGISTER,
-                      (dice & 0x100) != 0 ? 0 : register_value(self, 2)))
+                      (dice & 0x100) != 0 ? 0 : self.registration()))
             g_accepted.fetch_add(1);
     }
-    wrmsr(IPI_DEFER_MSR_REGISTER, 0);
+    unregister_cpu();
 }
 
 /// On one CPU: change another one's word and table under its registration.
@@ -110,7 +97,7 @@ void bad_registrations()
 {
     Cpu& cpu = g_cpus[0];
     const u64 last = ~u64{0};
-    const u64 enabled = register_value(cpu, kBindings);
+    const u64 enabled = cpu.registration();
 
     // Without, and then with a registration to lose.
     for (unsigned pass = 0; pass < 2; ++pass) {
@@ -124,12 +111,12 @@ void bad_registrations()
             with_word(reinterpret_cast<u64>(&cpu.word) + off,
                       "an unaligned word was accepted");
 
-        fill_table(cpu);
+        cpu.fill_table();
         expect_refused(enabled | 2, "reserved bits were accepted");
         expect_refused(enabled & ~u64{IPI_DEFER_REG_ENABLE},
                        "a value without the enable bit was accepted");
-        expect_refused(register_value(cpu, 0), "no binding was accepted");
-        expect_refused(register_value(cpu, 9), "nine bindings were accepted");
+        expect_refused(cpu.registration(0), "no binding was accepted");
+        expect_refused(cpu.registration(9), "nine bindings were accepted");
         const u64 two =
             u64{2} << IPI_DEFER_REG_COUNT_SHIFT | IPI_DEFER_REG_ENABLE;
         expect_refused(kApicPage | two, "a table in MMIO was accepted");
@@ -141,13 +128,13 @@ void bad_registrations()
 
         cpu.table[0].vector = 0x1f;
         expect_refused(enabled, "an exception's vector was accepted");
-        fill_table(cpu);
+        cpu.fill_table();
         cpu.table[1].vector = cpu.table[0].vector;
         expect_refused(enabled, "a vector was accepted twice");
-        fill_table(cpu);
+        cpu.fill_table();
         cpu.table[0].accept_mask |= cpu.table[1].work_bit;
         expect_refused(enabled, "a mask with a work bit was accepted");
-        fill_table(cpu);
+        cpu.fill_table();
         if (pass == 0)
             expect(try_wrmsr(IPI_DEFER_MSR_REGISTER, enabled),
                    "a good registration was refused");
@@ -163,18 +150,16 @@ void bad_registrations()
 void registration_storm()
 {
     start_all();
-    for (unsigned id = 1; id < g_cpu_count; ++id) give(id, register_wildly);
+    give_from(1, register_wildly);
     const u64 rounds = option("rounds", 300);
-    for (u64 i = 0; i < rounds; ++i)
-        send_ipi(0, ((i & 1) != 0 ? kVectorSync : kVectorFlush) | kIcrOthers);
-    expect(wait_for([] { return g_accepted.load() >= 20; }),
-           "no registration gets through");
+    for (u64 i = 0; i < rounds; ++i) send_ipi(0, typed_vector(i) | kIcrOthers);
+    await("no registration gets through",
+          [] { return g_accepted.load() >= 20; });
     g_stop.store(1);
-    for (unsigned id = 1; id < g_cpu_count; ++id) finish(id);
-    print_value("attempts", g_attempts.load());
-    print_value("accepted", g_accepted.load());
-    print_value("sent", rounds * (g_cpu_count - 1));
-    print("\n");
+    finish_from(1);
+    print_values({{"attempts", g_attempts.load()},
+                  {"accepted", g_accepted.load()},
+                  {"sent", rounds * (g_cpu_count - 1)}});
     expect_sane();
 }
 
@@ -184,28 +169,21 @@ void rewrite_storm()
     isolate(1);
     // CPU 1 registers, and goes to sleep for all it knows.
     release(1);
-    give(1, [](Cpu& self) {
+    do_on(1, [](Cpu& self) {
         self.word.store(0);
-        fill_table(self);
-        wrmsr(IPI_DEFER_MSR_REGISTER, register_value(self, kBindings));
+        register_cpu(self);
     });
-    finish(1);
     give(2, rewrite_word_of_cpu_1);
     const u64 rounds = option("rounds", 1000);
-    for (u64 i = 0; i < rounds; ++i)
-        send_ipi(1, (i & 1) != 0 ? kVectorSync : kVectorFlush);
+    for (u64 i = 0; i < rounds; ++i) send_ipi(1, typed_vector(i));
     g_stop.store(1);
     finish(2);
-    print_value("sent", rounds);
-    print("\n");
+    print_values({{"sent", rounds}});
     // What was delivered is one interrupt per vector, at most, by now.
-    give(1, [](Cpu&) {
-        wrmsr(IPI_DEFER_MSR_REGISTER, 0);
-        irqs_on();
-        relax();
-        irqs_off();
+    do_on(1, [](Cpu&) {
+        unregister_cpu();
+        open_window();
     });
-    finish(1);
     expect_sane();
 }
 
@@ -217,12 +195,12 @@ void icr_storm()
     u64 refused = 0;
     for (u64 i = 0; i < rounds; ++i) {
         // Anything at all, to a CPU that is not there.
-        u32 low = random(state) & ~(3u << 18);
+        const u32 low = random(state) & ~(kIcrOthers | kIcrLogical);
         const u32 absent = 0xe0 + (i & 15);
-        if ((low & kIcrLogical) != 0) low &= ~kIcrLogical;
         if (g_x2apic) {
             const u32 reserved = low & 0xfff3'3000;
-            const bool good = try_wrmsr(0x830, u64{absent} << 32 | low);
+            const bool good =
+                try_wrmsr(kMsrX2apic + kApicIcr, u64{absent} << 32 | low);
             refused += !good;
             expect(good == (reserved == 0),
                    "reserved bits of the ICR are not what decides on #GP");
@@ -236,22 +214,18 @@ void icr_storm()
         send_ipi(1, static_cast<u32>(i & 15));
     }
     // The error is latched by a write.
-    apic_write(kApicEsr, 0);
-    expect((apic_read(kApicEsr) & 0x20) != 0,
+    const Cpu& self = g_cpus[0];
+    apic_write(self, kApicEsr, 0);
+    expect((apic_read(self, kApicEsr) & 0x20) != 0,
            "an illegal vector leaves no trace in ESR");
-    print_value("refused", refused);
-    print("\n");
-    for (unsigned id = 1; id < g_cpu_count; ++id)
-        give(id, [](Cpu& self) {
-            irqs_on();
-            relax();
-            irqs_off();
-            for (unsigned v = 0; v < 256; ++v)
-                expect(self.taken[v].load() == 0,
-                       "an illegal or misdirected IPI arrived");
-        });
-    for (unsigned id = 1; id < g_cpu_count; ++id) finish(id);
+    print_values({{"refused", refused}});
+    give_from(1, [](Cpu& cpu) {
+        open_window();
+        for (const auto& count : cpu.taken)
+            expect(count.load() == 0, "an illegal or misdirected IPI arrived");
+    });
+    finish_from(1);
     expect_sane();
 }
 
-}  // namespace guest
+}  // namespace guest::scenarios

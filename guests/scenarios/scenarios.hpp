@@ -5,7 +5,7 @@
 
 #include "guests/scenarios/kernel.hpp"
 
-namespace guest {
+namespace guest::scenarios {
 
 void apic_basics();  // apic.cpp
 void icr_storm();    // hostile.cpp
@@ -29,4 +29,4 @@ void isolate(unsigned id);
 /// Ends it.
 void release(unsigned id);
 
-}  // namespace guest
+}  // namespace guest::scenarios
