@@ -11,9 +11,9 @@ pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=400, processors=2, each
 
 
 def test_entry(vmm):
-    """The other two ways to be entered."""
-    for image in "kvm-entry-multiboot.elf", "kvm-entry-pvh.elf":
-        path = requirements.path("IPIDEFER_KVM_ENTRIES", image)
+    """All ways to be entered but that of a flat image."""
+    for way in "multiboot", "pvh", "long":
+        path = requirements.path("IPIDEFER_KVM_ENTRIES", f"kvm-entry-{way}.elf")
         vmm.run("--guest", path, "--timeout", "60").expect(DONE)
 
 
