@@ -69,7 +69,7 @@ def cycle(rooms):
 class TestIncludes:
     def test_graph_is_the_one_that_is_drawn(self):
         files = [path.relative_to(ROOT).as_posix()
-                 for top in ("base", "experiments", "host", "tests", "vmm")
+                 for top in ("base", "experiments", "guests", "host", "tests", "vmm")
                  for path in (ROOT / top).rglob("*") if SOURCE.search(path.name)]
         rooms = read_rooms(ROOMS.read_text())
         for room in rooms:
@@ -77,6 +77,11 @@ class TestIncludes:
         wrong, seen = complaints(ROOT, files, rooms)
         assert wrong == []
         assert seen > 500
+
+    def test_nobody_uses_a_guest(self):
+        for room, used in read_rooms(ROOMS.read_text()).items():
+            assert room.startswith("guests/") or not any(
+                name.startswith("guests") for name in used)
 
     def test_there_is_no_circle(self):
         assert cycle(read_rooms(ROOMS.read_text())) == []

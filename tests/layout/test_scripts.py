@@ -7,7 +7,8 @@ import pytest
 from tests.support.requirements import ROOT
 
 pytestmark = pytest.mark.unit
-FOLDERS = ("base", "cmake", "docs", "experiments", "guest-patches", "host", "setup", "tests", "vmm")
+FOLDERS = ("base", "cmake", "docs", "experiments", "guest-patches", "guests", "host", "setup",
+           "tests", "vmm")
 
 
 def differing(root, names):
