@@ -3,7 +3,7 @@
  * The least of guests: is the first CPU entered as the image's format promises?
  * Ends with 0, or with the number of the first promise that was broken.
  * Assembled as multiboot (ELF32), with PVH defined as PVH, and with LONG defined
- * as plain ELF64. No user of the runtime, which would hide what it looks at.
+ * as plain ELF64. No user of the runtime, which would put right what it looks at.
  */
 #ifdef LONG
         .code64
@@ -27,7 +27,7 @@
         .asciz  "Xen"
         .long   _start
 #elif !defined LONG
-        .section .head, "a"
+        .section .multiboot, "a"
         .balign 4
         .long   0x1badb002, 0, -0x1badb002
 #endif
