@@ -37,6 +37,8 @@ def options_of(program, words, without):
 
 
 def in_page(text):
+    # What an example has another program do.
+    text = re.sub(r"^\tvirsh [^|\n]*", "", text, flags=re.MULTILINE)
     return set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*)", text)) - EVERYWHERE
 
 
