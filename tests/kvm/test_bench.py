@@ -10,7 +10,7 @@ from tests.support.vmm import DONE
 
 # Sender and loop are pinned to host CPUs of their own.
 pytestmark = [pytest.mark.kvm,
-              pytest.mark.ctest(timeout=400, processors=2, serial=True, each=True)]
+              pytest.mark.ctest(timeout=1200, processors=2, serial=True)]
 
 
 def test_bench(usable_kvm, tmp_path):  # pylint: disable=unused-argument

@@ -7,7 +7,7 @@ import pytest
 from tests.support import requirements
 from tests.support.vmm import CANNOT_RUN, DONE, GUEST_FAILED, MOV_0_OUT, PATIENT, SECONDS
 
-pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=400, processors=2, each=True)]
+pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=1200, processors=2)]
 
 
 def test_entry(vmm):

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.vmm import DONE, GUEST_FAILED, IMPATIENT, MOSTLY_IN_RING_3, PATIENT
 
-pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=400, processors=2, each=True)]
+pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=1200, processors=2)]
 
 
 @pytest.mark.parametrize("bug, scenario, said, patience", [

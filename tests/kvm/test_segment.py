@@ -11,7 +11,7 @@ import pytest
 from tests.support.vmm import (CANNOT_RUN, DONE, MOV_0_OUT, MOSTLY_IN_RING_3, PATIENT,
                                TYPED, WatchedVmm)
 
-pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=400, processors=2, each=True)]
+pytestmark = [pytest.mark.kvm, pytest.mark.ctest(timeout=1200, processors=2)]
 # Long enough in ring 3 for IPIs to be recorded also where ring 0 is emulated.
 ENDLESS = f"scenario=storm rounds=100000000 {MOSTLY_IN_RING_3}"
 

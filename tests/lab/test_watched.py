@@ -20,11 +20,11 @@ done
 
 
 @contextlib.contextmanager
-def running(lab, tool):
+def running(lab, tool, *more):
     """The lab, which defers."""
     with lab.running("--shm-dir", tool.folder, "lab", "run", "--modes", "hv", "--name",
                      "web1", "--workload", lab.script(WORKLOAD), "--json",
-                     str(lab.report_file)) as process:
+                     str(lab.report_file), *more) as process:
         watched = Watched(tool)
         watched.wait_until_it_defers()
         yield process, watched
@@ -59,9 +59,9 @@ def test_segment_watched(lab, tool):
         assert tool.files() == [], "a segment was left behind"
 
 
-def test_segment_kill_switch(lab, tool):
+def switch_off_and_on(lab, tool, *more):
     """The kill switch works at once, and back, and is what the lab then sees."""
-    with running(lab, tool) as (process, watched):
+    with running(lab, tool, *more) as (process, watched):
         tool.policy("web1", "--off")
         before = watched.suppressed()
         delivered = watched.count("delivered-policy")
@@ -87,3 +87,7 @@ def test_segment_kill_switch(lab, tool):
         else:
             assert "interrupted in userspace" in text
     assert by_policy == 2, "not both isolated vCPUs"
+
+
+def test_segment_kill_switch(lab, tool):
+    switch_off_and_on(lab, tool)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab's table of guests of KVM, which ring the doorbell."""
+import pytest
+
+from tests.lab.test_watched import switch_off_and_on
+from tests.support.lab import assert_undisturbed, events
+
+pytestmark = [pytest.mark.kvm_linux, pytest.mark.ctest(timeout=1800, serial=True, each=True)]
+# A third as many vCPUs spin as in the lab's default, which counts where they are emulated.
+SMALL = ("--accel", "kvm", "--cpus", "2", "--isolated", "1")
+X2APIC, XAPIC, SPLIT = [], ["--append", "nox2apic"], ["--irqchip", "split"]
+
+
+def expect_agreement(report, least):
+    """In each mode, of guest and VMM; and each typed IPI has one verdict."""
+    assert [run["mode"] for run in report["runs"]] == ["off", "guest", "hv"]
+    assert report["provenance"]["accelerator"].startswith("kvm")
+    off, guest, hv = report["runs"]
+    for run in report["runs"]:
+        assert run["agree"] is True, run["disagreements"]
+        assert run["guest"]["mode"] == run["mode"]
+    assert events(off, "do_sync_core") >= least
+    for run in (guest, hv):
+        assert events(run, "do_sync_core") == 0, run["mode"]
+        assert events(run, "typed:sync_core") >= least, run["mode"]
+    decided = sum(by["deferred"] + by["coalesced"] + sum(by["delivered"].values())
+                  for by in hv["vmm"]["verdicts"].values())
+    assert decided == sum(count for name, count in hv["guest"]["events"].items()
+                          if name.startswith("typed:"))
+
+
+def exits(run):
+    """Of the isolated vCPUs, as KVM counts them."""
+    return sum(run["kvm"][str(cpu)]["exits"] for cpu in run["isolated"])
+
+
+def expect_static_keys_undisturbed(lab, *more):
+    lab.run(*SMALL, "--workload", "static-keys", *more)
+    report = lab.report()
+    expect_agreement(report, 100)
+    off, guest, hv = report["runs"]
+    for run in (guest, hv):
+        assert_undisturbed(run, "DSC")
+        # An IPI that is not deferred is an exit, or several.
+        assert exits(run) < exits(off) // 2, run["mode"]
+
+
+def test_kvm_table(lab):
+    lab.run(*SMALL)
+    expect_agreement(lab.report(), 200)
+
+
+@pytest.mark.long
+def test_kvm_xapic(lab):
+    expect_static_keys_undisturbed(lab, *XAPIC)
+
+
+@pytest.mark.long
+def test_kvm_split(lab):
+    expect_static_keys_undisturbed(lab, *SPLIT)
+
+
+@pytest.mark.soak
+def test_kvm_split_xapic(lab):
+    expect_static_keys_undisturbed(lab, *SPLIT, *XAPIC)
+
+
+@pytest.mark.soak
+def test_kvm_four_vcpus(lab):
+    lab.run("--accel", "kvm")
+    expect_agreement(lab.report(), 500)
+
+
+@pytest.mark.long
+def test_kvm_kill_switch(lab, tool):
+    switch_off_and_on(lab, tool, "--accel", "kvm")
