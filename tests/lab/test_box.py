@@ -119,20 +119,21 @@ def test_interrupted(box, tmp_path):
             assert not list(scratch.iterdir())
 
 
-def test_lab_goes_into_the_box(box, tmp_path):  # pylint: disable=unused-argument
-    """Where there is no KVM for it; and says so in table and report."""
-    report = tmp_path / "report.json"
-    done = subprocess.run(
-        [requirements.path("IPIDEFER_CLI"), "lab", "run", "--accel", "kvm", "--cpus", "2",
-         "--isolated", "1", "--modes", "hv", "--workload", "static-keys", "--json",
-         str(report), "--keep-logs", str(tmp_path / "logs")], stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
-        env={**os.environ, "IPIDEFER_KVM": "box"})
-    assert done.returncode == 0, done
-    assert "IPIDEFER_KVM is 'box'; the lab runs in the box" in done.stderr
-    assert done.stdout.startswith("workload static-keys, isolated vCPUs 1, kvm in tcg\n")
-    found = json.loads(report.read_text())
-    assert found["provenance"]["accelerator"] == "kvm in tcg"
-    assert found["runs"][0]["agree"] is True
-    assert found["runs"][0]["kvm"]["1"]["exits"] >= 0
-    assert (tmp_path / "logs/hv/console.log").stat().st_size > 0
+@pytest.mark.soak
+class TestLabGoesIntoTheBox:
+    def test_table_and_report_say_so(self, box, tmp_path):  # pylint: disable=unused-argument
+        report = tmp_path / "report.json"
+        done = subprocess.run(
+            [requirements.path("IPIDEFER_CLI"), "lab", "run", "--accel", "kvm", "--cpus", "2",
+             "--isolated", "1", "--modes", "hv", "--workload", "static-keys", "--json",
+             str(report), "--keep-logs", str(tmp_path / "logs")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "IPIDEFER_KVM": "box"})
+        assert done.returncode == 0, done
+        assert "IPIDEFER_KVM is 'box'; the lab runs in the box" in done.stderr
+        assert done.stdout.startswith("workload static-keys, isolated vCPUs 1, kvm in tcg\n")
+        found = json.loads(report.read_text())
+        assert found["provenance"]["accelerator"] == "kvm in tcg"
+        assert found["runs"][0]["agree"] is True
+        assert found["runs"][0]["kvm"]["1"]["exits"] >= 0
+        assert (tmp_path / "logs/hv/console.log").stat().st_size > 0

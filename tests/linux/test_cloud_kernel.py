@@ -93,11 +93,13 @@ def test_a_machine_that_differs_a_little_shows(consoles):
 # What a guest sees that is not a matter of time: all of it but these.
 TIMES = re.compile(r"^(cpu MHz|bogomips)\s*:.*$", re.MULTILINE)
 COUNTS = re.compile(r"^(\s*\w+:)[ \d]+", re.MULTILINE)
+MESSAGE = re.compile(r"^\[ *\d+\.\d+\].*\n", re.MULTILINE)
 
 
 def seen(console):
     """Processors, rows of interrupts, memory map and devices."""
     _, _, text = console.replace("\r", "").partition("\n== cpuinfo\n")
+    text = MESSAGE.sub("", text)
     return COUNTS.sub(r"\1 ", TIMES.sub(r"\1", text)).splitlines()
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from tests.support import requirements
 # What Linux under KVM is: possible on this machine, or in the box. The lab reads it too.
 VARIABLE = "IPIDEFER_KVM"
 WHOLE, BOX = "whole", "box"
+# Seconds without a report. Each test gives up by itself before that.
+LONGEST_SILENCE = 900
 # In the box: the file for reports, one in a line.
 REPORTS = "IPIDEFER_BOX_REPORTS"
 
@@ -37,10 +40,13 @@ def whole_kvm():
 
 
 def wants_box(item):
-    """Whether what a test needs of KVM is there, but not on this machine."""
+    """Whether a test is to go where there is a KVM for it. One that needs no Linux goes
+    there when somebody asks for it (VARIABLE is BOX): there are hundreds of them, and what
+    is emulated twice is slow."""
     if item.get_closest_marker("kvm_linux"):
         return not whole_kvm()
-    return bool(item.get_closest_marker("kvm") and requirements.without_kvm())
+    return bool(item.get_closest_marker("kvm") and requirements.without_kvm() and
+                os.environ.get(VARIABLE) == BOX)
 
 
 class Relay:
@@ -63,35 +69,73 @@ class Relay:
 
 
 def run_in_box(session, items):
+    """Runs tests in the box, and reports them. It is an error if the box ends, or stands
+    still, before it has come to all of them."""
     config = session.config
+    why, lines = one_box(config, [item.nodeid for item in items])
+    done = replay(config, lines)
+    if left := [item.nodeid for item in items if item.nodeid not in done]:
+        raise pytest.UsageError(f"the box {why}\n---- without: {', '.join(left)}")
+
+
+def one_box(config, names):
+    """@return what became of the box, and the reports, one in a line"""
     with tempfile.TemporaryDirectory(prefix="ipidefer-box-") as folder:
-        reports = Path(folder, "reports")
-        ended = subprocess.run(
-            [requirements.path("IPIDEFER_CLI"), "lab", "box", "--share", folder,
-             # For what is to be left alone; tests choose by themselves where else they run.
-             "--append", "nohz_full=2-3 rcu_nocbs=2-3", "--",
-             "env", f"{REPORTS}={reports}", f"{VARIABLE}={WHOLE}", sys.executable, "-B",
-             "-m", "pytest", "--quiet", "--rootdir", str(config.rootpath),
-             *(item.nodeid for item in items)],
-            cwd=config.rootpath, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
-        lines = reports.read_text().splitlines() if reports.exists() else []
-    done = set()
-    for line in lines:
-        report = config.hook.pytest_report_from_serializable(
-            config=config, data=json.loads(line))
+        reports, console, output = (Path(folder, name)
+                                    for name in ("reports", "console", "output"))
+        reports.touch()
+        with open(output, "wb") as out:
+            box = subprocess.Popen(
+                [requirements.path("IPIDEFER_CLI"), "lab", "box", "--share", folder,
+                 "--console", str(console),
+                 # For what is to be left alone; tests choose by themselves where else
+                 # they run.
+                 "--append", "nohz_full=2-3 rcu_nocbs=2-3", "--",
+                 "env", f"{REPORTS}={reports}", f"{VARIABLE}={WHOLE}", sys.executable,
+                 "-B", "-m", "pytest", "--quiet", "--rootdir", str(config.rootpath), *names],
+                cwd=config.rootpath, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=subprocess.STDOUT)
+            try:
+                why = wait_for_end(box, reports)
+            finally:
+                box.terminate()
+                box.wait()
+        said = "".join(f"\n---- its {file.name}\n{file.read_text(errors='replace')[-6000:]}"
+                       for file in (output, console) if file.exists())
+        return why + said, reports.read_text().splitlines()
+
+
+def wait_for_end(box, reports):
+    """@return what became of it; it may still run"""
+    size, since = 0, time.monotonic()
+    while time.monotonic() - since < LONGEST_SILENCE:
+        try:
+            return f"ended with {box.wait(1)}"
+        except subprocess.TimeoutExpired:
+            if reports.stat().st_size > size:
+                size, since = reports.stat().st_size, time.monotonic()
+    return f"stood still for {LONGEST_SILENCE} s"
+
+
+def replay(config, lines):
+    """Report here what was reported in the box.
+
+    @return the tests that have come to their end; of others nothing is reported
+    """
+    reports = [config.hook.pytest_report_from_serializable(config=config,
+                                                           data=json.loads(line))
+               for line in lines]
+    done = {report.nodeid for report in reports if report.when == "teardown"}
+    for report in reports:
+        if report.nodeid not in done:
+            continue
+        where = {"nodeid": report.nodeid, "location": report.location}
         if report.when == "setup":
-            config.hook.pytest_runtest_logstart(nodeid=report.nodeid,
-                                                location=report.location)
+            config.hook.pytest_runtest_logstart(**where)
         config.hook.pytest_runtest_logreport(report=report)
         if report.when == "teardown":
-            done.add(report.nodeid)
-            config.hook.pytest_runtest_logfinish(nodeid=report.nodeid,
-                                                 location=report.location)
-    if missing := [item.nodeid for item in items if item.nodeid not in done]:
-        raise pytest.UsageError(
-            f"the box ended with {ended.returncode}, without {', '.join(missing)}:\n"
-            f"{ended.stdout}")
+            config.hook.pytest_runtest_logfinish(**where)
+    return done
 
 
 class Reporter:
