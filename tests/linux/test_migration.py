@@ -79,7 +79,8 @@ class TestGuestGoesElsewhere:
 
     def test_into_a_file_and_back(self, boot, qemu, tmp_path):
         """What waited when the snapshot was taken waits again."""
-        disk = make_disk(lambda: Machine(qemu, None, machine="none"), tmp_path / "disk")
+        disk = make_disk(lambda: Machine(qemu, None, machine="none", cpus="1", accel="tcg"),
+                         tmp_path / "disk")
         guest = leave_work(boot, *disk)
         assert snapshot(guest, "save") == ""
         expect_done_on_entry(guest)
