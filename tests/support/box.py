@@ -4,6 +4,7 @@
 The box (`ipidefer lab box`) is a KVM host under TCG with this machine's files. A pytest
 there runs the tests, and what it reports is reported here, as of tests that ran here.
 """
+import contextlib
 import json
 import os
 import subprocess
@@ -52,20 +53,17 @@ def wants_box(item):
 class Relay:
     """Runs in the box what is to run there, and the rest here."""
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(hookwrapper=True)
     def pytest_runtestloop(self, session):
-        config = session.config
-        if config.option.collectonly or session.testsfailed:
-            return
-        try:
-            boxed = [item for item in session.items if wants_box(item)]
-        except pytest.skip.Exception:
-            # Each test says itself what it misses.
-            return
-        if not boxed:
-            return
+        boxed = []
+        if not session.config.option.collectonly and not session.testsfailed:
+            # Where something is missing, each test says itself what.
+            with contextlib.suppress(pytest.skip.Exception):
+                boxed = [item for item in session.items if wants_box(item)]
         session.items[:] = [item for item in session.items if item not in set(boxed)]
-        run_in_box(session, boxed)
+        yield
+        if boxed:
+            run_in_box(session, boxed)
 
 
 def run_in_box(session, items):

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 TRACING = Path("/sys/kernel/tracing")
-# include/uapi/linux/kvm.h
-EXIT_IO, EXIT_WRMSR = 2, 30
+# For whom KVM leaves to QEMU: include/uapi/linux/kvm.h.
+EXIT_WRMSR = 30
+# What KVM interrupts a CPU with so that its vCPU looks for work.
+KICK = "RES"
 HISTOGRAMS = {"kvm_exit": "exit_reason", "kvm_userspace_exit": "reason"}
 ROW = re.compile(r"\{ common_pid: +(\d+), \w+: +(\d+)")
 COUNT = re.compile(r"hitcount: +(\d+)")
@@ -35,6 +37,15 @@ def alone(machine, isolated):
     of = threads(machine)
     for cpu in isolated:
         os.sched_setaffinity(of[cpu], {cpu})
+
+
+def host_interrupts(cpu):
+    """@return the interrupts that a host CPU has taken, but for KVM's kicks"""
+    lines = Path("/proc/interrupts").read_text().splitlines()
+    column = lines[0].split().index(f"CPU{cpu}")
+    rows = (line.partition(":") for line in lines[1:])
+    return sum(int(counts.split()[column]) for name, _, counts in rows
+               if name.strip() not in (KICK, "ERR", "MIS"))
 
 
 class Exits:
