@@ -50,8 +50,7 @@ class Process final {
         bool interactive = false;
     };
 
-    /// Throws Failure (kCannotRun) when it cannot
-    /// be started.
+    /// Throws Failure (kCannotRun) when it cannot be started.
     explicit Process(const Start& start);
     /// Kills it, and waits for its end.
     ~Process();

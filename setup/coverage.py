@@ -73,7 +73,8 @@ def main():
     failed = subprocess.run(
         ["ctest", "-L", LABELS, "-LE", "long", "-j", str(options.jobs),
          "--output-on-failure", "--no-tests=error"], cwd=BUILD, check=False).returncode
-    text = "".join(f"{line}\n" for line in table(count(options.jobs), read_rooms(ROOMS.read_text(encoding="utf-8"))))
+    rooms = read_rooms(ROOMS.read_text(encoding="utf-8"))
+    text = "".join(f"{line}\n" for line in table(count(options.jobs), rooms))
     print(text, end="")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -47,17 +47,9 @@ void add_box_options(CLI::App& app, RawBoxOptions& raw)
 BoxSpec check_box_options(const RawBoxOptions& raw)
 {
     BoxSpec spec;
-    if (raw.cpus < 1 || raw.cpus > kMostGuestCpus)
-        refuse_option("--cpus", std::to_string(raw.cpus) +
-                                    " is not within 1 and " +
-                                    std::to_string(kMostGuestCpus));
-    spec.cpus = raw.cpus;
+    spec.cpus = check_within("--cpus", raw.cpus, 1, kMostGuestCpus);
     if (!raw.isolated.empty())
-        spec.isolated = parse_cpulist(raw.isolated, raw.cpus);
-    if (spec.isolated.contains(0))
-        refuse_option("--isolated",
-                      in_quotes(raw.isolated) +
-                          " names CPU 0, which is always housekeeping");
+        spec.isolated = check_isolated(raw.isolated, raw.cpus);
     (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
     spec.memory = raw.memory;
     spec.qemu = fs::absolute(check_qemu(raw.qemu));

@@ -91,10 +91,9 @@ class Session {
     {
         show("booting VM " + options_.name);
         guest.qemu_version = co_await machine_.connect();
+        vcpus_ = (co_await machine_.ask_vmm("query-cpus-fast")).value();
         if (!options_.pin.empty())
-            pin(machine_.pid(),
-                (co_await machine_.ask_vmm("query-cpus-fast")).value(),
-                options_.isolated, options_.pin);
+            pin(machine_.pid(), vcpus_, options_.isolated, options_.pin);
         if (ipi_defer_ == IpiDefer::kSegment)
             vm_.emplace(options_.shm_folder, options_.name);
         const json hello = co_await machine_.boot();
@@ -214,13 +213,12 @@ class Session {
     asio::awaitable<KvmStats> kvm_stats()
     {
         if (options_.accel != Accel::kKvm) co_return KvmStats{};
-        const auto cpus = co_await machine_.ask_vmm("query-cpus-fast");
         json of_kvm{{"target", "vcpu"}};
         of_kvm["providers"] = json::array({{{"provider", "kvm"}}});
         const auto stats = co_await machine_.ask_vmm("query-stats", of_kvm);
         // A kernel before 5.14 has none.
-        if (!cpus || !stats) co_return KvmStats{};
-        co_return parse_kvm_stats(*cpus, *stats);
+        if (!stats) co_return KvmStats{};
+        co_return parse_kvm_stats(vcpus_, *stats);
     }
 
     /// Guest and VMM cannot be asked at one moment; but if the guest counts the
@@ -274,6 +272,7 @@ class Session {
     Mode mode_;
     IpiDefer ipi_defer_;
     std::optional<segment::OpenVm> vm_;
+    json vcpus_;  // what query-cpus-fast says of them, from the start on
     Progress& progress_;
 };
 

@@ -13,7 +13,6 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/installed.hpp"
-#include "base/option_value.hpp"
 #include "base/process.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
@@ -161,20 +160,13 @@ void add_kvm_report_options(CLI::App& app, KvmReportOptions& options)
     app.add_option("--rounds", options.rounds,
                    "rounds of the comparison of costs")
         ->capture_default_str();
-    app.add_option("--qemu", options.qemu,
-                   "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
-    app.add_option("--kernel", options.kernel,
-                   "bzImage, or a folder with bzImage and modules/ "
-                   "(default: $IPIDEFER_KERNEL)");
+    add_qemu_and_kernel(app, options.qemu, options.kernel);
 }
 
 int kvm_report(const KvmReportOptions& options,
                const std::vector<std::string>& command)
 {
-    if (options.rounds < 1 || options.rounds > kMostRounds)
-        refuse_option("--rounds", std::to_string(options.rounds) +
-                                      " is not within 1 and " +
-                                      std::to_string(kMostRounds));
+    (void)check_within("--rounds", options.rounds, 1, kMostRounds);
     const auto why = without_whole_kvm(check_qemu(options.qemu),
                                        check_kernel(options.kernel));
     if (!why.empty()) {

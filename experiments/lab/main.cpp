@@ -47,11 +47,7 @@ int run(int argc, char** argv)
         "kvm", "whether Linux boots under this machine's KVM");
     std::string qemu;
     std::string kernel;
-    kvm->add_option("--qemu", qemu,
-                    "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
-    kvm->add_option("--kernel", kernel,
-                    "bzImage, or a folder with one (default: "
-                    "$IPIDEFER_KERNEL)");
+    ipidefer::lab::add_qemu_and_kernel(*kvm, qemu, kernel);
     kvm->footer(
         "Exit status: 0 it does, 1 could not be tried, 77 it does not.");
     ipidefer::lab::KvmReportOptions report_options;

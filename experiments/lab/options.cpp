@@ -154,14 +154,40 @@ fs::path check_kernel(const std::string& given)
                     fs::is_directory(kernel) ? kernel / "bzImage" : kernel);
 }
 
+unsigned check_within(const std::string& option, unsigned value, unsigned least,
+                      unsigned most, const std::string& unit)
+{
+    if (value < least || value > most)
+        refuse_option(option, std::to_string(value) + " is not within " +
+                                  std::to_string(least) + " and " +
+                                  std::to_string(most) + unit);
+    return value;
+}
+
+CpuSet check_isolated(const std::string& text, unsigned cpus)
+{
+    const CpuSet isolated = parse_cpulist(text, cpus);
+    // Linux boots on CPU 0, and keeps time there.
+    if (isolated.contains(0))
+        refuse_option(
+            "--isolated",
+            in_quotes(text) + " names CPU 0, which is always housekeeping");
+    return isolated;
+}
+
 unsigned check_timeout(unsigned seconds)
 {
-    if (seconds < kShortestTimeout || seconds > kLongestTimeout)
-        refuse_option("--timeout",
-                      std::to_string(seconds) + " is not within " +
-                          std::to_string(kShortestTimeout) + " and " +
-                          std::to_string(kLongestTimeout) + " seconds");
-    return seconds;
+    return check_within("--timeout", seconds, kShortestTimeout, kLongestTimeout,
+                        " seconds");
+}
+
+void add_qemu_and_kernel(CLI::App& app, std::string& qemu, std::string& kernel)
+{
+    app.add_option("--qemu", qemu,
+                   "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
+    app.add_option("--kernel", kernel,
+                   "bzImage, or a folder with bzImage and modules/ "
+                   "(default: $IPIDEFER_KERNEL)");
 }
 
 void add_options(CLI::App& app, RawOptions& raw)
@@ -182,11 +208,7 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--pin", raw.pin,
                    "host CPUs for the isolated vCPUs, one for each, as in 2-3; "
                    "the rest of QEMU stays off them (default: none)");
-    app.add_option("--qemu", raw.qemu,
-                   "qemu-system-x86_64 to use (default: $IPIDEFER_QEMU)");
-    app.add_option("--kernel", raw.kernel,
-                   "bzImage, or a folder with bzImage and modules/ "
-                   "(default: $IPIDEFER_KERNEL)");
+    add_qemu_and_kernel(app, raw.qemu, raw.kernel);
     app.add_option("--initrd", raw.initrd,
                    "initramfs to unpack before the lab's own files");
     app.add_option("--append", raw.append,
@@ -222,18 +244,9 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
 {
     Options options;
     options.modes = check_modes(raw.modes);
-    if (raw.cpus < 2 || raw.cpus > kMostGuestCpus)
-        refuse_option("--cpus", std::to_string(raw.cpus) +
-                                    " is not within 2 and " +
-                                    std::to_string(kMostGuestCpus));
-    options.cpus = raw.cpus;
-    options.isolated = parse_cpulist(raw.isolated, raw.cpus);
+    options.cpus = check_within("--cpus", raw.cpus, 2, kMostGuestCpus);
+    options.isolated = check_isolated(raw.isolated, raw.cpus);
     options.housekeeping = complement(options.isolated, raw.cpus);
-    // Linux boots on CPU 0, and keeps time there.
-    if (options.isolated.contains(0))
-        refuse_option("--isolated",
-                      in_quotes(raw.isolated) +
-                          " names CPU 0, which is always housekeeping");
     (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
     options.memory = raw.memory;
     options.accel = check_accel(raw.accel);

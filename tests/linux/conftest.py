@@ -6,11 +6,9 @@ import itertools
 import pytest
 
 from tests.support import box, configurations
+from tests.support.configurations import HOST_CPU
 from tests.support.initramfs import archive, obeying_root
 from tests.support.linux_guest import Guest
-
-# An MSR that some nested KVMs offer, and then refuse to set.
-KVM_CPU = "host,-arch-capabilities"
 
 
 def cpu_of(configuration):
@@ -18,7 +16,7 @@ def cpu_of(configuration):
     if not configuration.kvm:
         return "max"
     # A guest of KVM uses x2APIC mode wherever its CPU has it.
-    return KVM_CPU if configuration.x2apic else f"{KVM_CPU},-x2apic"
+    return HOST_CPU if configuration.x2apic else f"{HOST_CPU},-x2apic"
 
 
 def pytest_generate_tests(metafunc):

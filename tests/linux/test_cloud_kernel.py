@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from tests.support import requirements
+from tests.support.configurations import HOST_CPU
 from tests.support.initramfs import archive
 
 pytestmark = pytest.mark.ctest(timeout=900, serial=True)
@@ -109,13 +110,12 @@ class TestUnderKvm:
     """Where no run is like another to the byte: what can be seen of the machine."""
 
     def test_the_same_machine(self, boot, qemu, stock):
-        cpu = "host,-arch-capabilities"
         consoles = {
             name: boot(f"kvm-{name}", program, "-accel", "kvm", "-cpu", *options)
             for name, (program, *options) in {
-                "stock": (stock, cpu), "patched": (qemu, cpu),
-                "object": (qemu, cpu, *OBJECT),
-                "another": (qemu, f"{cpu},-x2apic", *OBJECT)}.items()}
+                "stock": (stock, HOST_CPU), "patched": (qemu, HOST_CPU),
+                "object": (qemu, HOST_CPU, *OBJECT),
+                "another": (qemu, f"{HOST_CPU},-x2apic", *OBJECT)}.items()}
         assert len(seen(consoles["stock"])) > 50
         assert seen(consoles["patched"]) == seen(consoles["stock"])
         assert seen(consoles["object"]) == seen(consoles["stock"])

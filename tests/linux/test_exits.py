@@ -6,8 +6,7 @@ for the target but those that the host has for itself, such as its tick.
 """
 import pytest
 
-from tests.support.kvm_exits import (EXIT_WRMSR, alone, counted, host_interrupts,
-                                     threads)
+from tests.support.kvm_exits import EXIT_WRMSR, alone, counted, host_interrupts
 from tests.support.linux_guest import ISOLATED
 from tests.support.oracle import TEST
 
@@ -31,7 +30,7 @@ def cost_of(guest, requests):
     """@return while the guest asks for work so many times: the sender's exits to QEMU for
     an MSR, beyond its rings of the doorbell; and of each isolated vCPU the exits that are
     not for what the host interrupted its CPU with, KVM's kicks aside"""
-    of = threads(guest)
+    of = guest.threads()
     rung = guest.qmp("query-ipi-defer")["doorbell-writes"]
     with counted() as exits:
         before = {cpu: host_interrupts(cpu) for cpu in ISOLATED}

@@ -2,8 +2,8 @@
 """The machines that tests of QEMU run in, by names that their results have.
 
 A class says which: @pytest.mark.machines("tcg-xapic", long=["kvm-xapic"]), where the
-keyword is a label that those have. A test of it that is about some of them only has @pytest.mark.only or @pytest.mark.without, with
-patterns of names: "kvm-*".
+keyword is a label that those have. A test of it that is about some of them only has
+@pytest.mark.only or @pytest.mark.without, with patterns of names: "kvm-*".
 """
 import dataclasses
 import fnmatch
@@ -12,6 +12,8 @@ import pytest
 
 OBJECT = "ipi-defer,id=d0,isolated-cpus=2-3,idle=on"
 DOORBELL = ",doorbell=on,icr=off"
+# The host's, without an MSR that some nested KVMs offer, and then refuse to set.
+HOST_CPU = "host,-arch-capabilities"
 X2APIC = ("-cpu", "qemu64,+x2apic")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 TRACING = Path("/sys/kernel/tracing")
+NOHZ_FULL = Path("/sys/devices/system/cpu/nohz_full")
 # For whom KVM leaves to QEMU: include/uapi/linux/kvm.h.
 EXIT_WRMSR = 30
 # What KVM interrupts a CPU with so that its vCPU looks for work.
@@ -17,24 +18,17 @@ ROW = re.compile(r"\{ common_pid: +(\d+), \w+: +(\d+)")
 COUNT = re.compile(r"hitcount: +(\d+)")
 
 
-def threads(machine):
-    """@return {vCPU: thread}"""
-    return {cpu["cpu-index"]: cpu["thread-id"]
-            for cpu in machine.qmp("query-cpus-fast")}
-
-
 def alone(machine, isolated):
     """Each isolated vCPU on a host CPU of the same number, which is nohz_full, and all
     else of this process and of QEMU on the others."""
-    nohz_full = (Path("/sys/devices/system/cpu/nohz_full").read_text().strip()
-                 if Path("/sys/devices/system/cpu/nohz_full").exists() else "")
+    nohz_full = NOHZ_FULL.read_text().strip() if NOHZ_FULL.exists() else ""
     if nohz_full != f"{min(isolated)}-{max(isolated)}":
         pytest.skip(f"host CPUs {sorted(isolated)} are not nohz_full, but '{nohz_full}'")
     rest = os.sched_getaffinity(0) - set(isolated)
     os.sched_setaffinity(0, rest)
     for task in os.listdir(f"/proc/{machine.process.pid}/task"):
         os.sched_setaffinity(int(task), rest)
-    of = threads(machine)
+    of = machine.threads()
     for cpu in isolated:
         os.sched_setaffinity(of[cpu], {cpu})
 

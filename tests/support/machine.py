@@ -224,13 +224,17 @@ class Machine:
             time.sleep(0.02)
         raise Failed("migration does not end")
 
+    def threads(self):
+        """@return {vCPU: thread}"""
+        return {cpu["cpu-index"]: cpu["thread-id"]
+                for cpu in self.qmp("query-cpus-fast")}
+
     def spread(self, *cpus):
         """Bind vCPUs to different host CPUs, as far as there are any.
 
         Left alone, two busy ones often share one for a whole time slice.
         """
-        threads = {c["cpu-index"]: c["thread-id"]
-                   for c in self.qmp("query-cpus-fast")}
+        threads = self.threads()
         hosts = sorted(os.sched_getaffinity(0))
         for i, cpu in enumerate(cpus):
             os.sched_setaffinity(threads[cpu], {hosts[i % len(hosts)]})
