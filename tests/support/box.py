@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import requirements
+from tests.support.children import mortal
 
 # What Linux under KVM is: possible on this machine, or in the box. The lab reads it too.
 VARIABLE = "IPIDEFER_KVM"
@@ -84,13 +85,14 @@ def one_box(config, names):
         reports.touch()
         with open(output, "wb") as out:
             box = subprocess.Popen(
-                [requirements.path("IPIDEFER_CLI"), "lab", "box", "--share", folder,
-                 "--console", str(console),
-                 # For what is to be left alone; tests choose by themselves where else
-                 # they run.
-                 "--append", "nohz_full=2-3 rcu_nocbs=2-3", "--",
-                 "env", f"{REPORTS}={reports}", f"{VARIABLE}={WHOLE}", sys.executable,
-                 "-B", "-m", "pytest", "--quiet", "--rootdir", str(config.rootpath), *names],
+                mortal([requirements.path("IPIDEFER_CLI"), "lab", "box", "--share", folder,
+                        "--console", str(console),
+                        # For what is to be left alone; tests choose by themselves where
+                        # else they run.
+                        "--append", "nohz_full=2-3 rcu_nocbs=2-3", "--",
+                        "env", f"{REPORTS}={reports}", f"{VARIABLE}={WHOLE}",
+                        sys.executable, "-B", "-m", "pytest", "--quiet",
+                        "--rootdir", str(config.rootpath), *names], "TERM"),
                 cwd=config.rootpath, stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT)
             try:

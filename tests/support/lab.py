@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 
+from tests.support.children import mortal
 from tests.support.machine import wait_until
 
 # Its exit statuses (base/failure.hpp).
@@ -28,7 +29,7 @@ class Lab:
         # That the host had other things to run says nothing of the guest.
         if "--retries" not in more:
             command += ["--retries", "3"]
-        done = subprocess.run([*command, *more], stdin=subprocess.DEVNULL,
+        done = subprocess.run(mortal([*command, *more], "TERM"), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False)
         print(done.stdout)
@@ -47,8 +48,8 @@ class Lab:
     @contextlib.contextmanager
     def running(self, *arguments, **environment):
         """The lab beside the test; it is ended if it has not ended by then."""
-        process = subprocess.Popen([self.program, *arguments], stdin=subprocess.DEVNULL,
-                                   env=os.environ | environment)
+        process = subprocess.Popen(mortal([self.program, *arguments], "TERM"),
+                                   stdin=subprocess.DEVNULL, env=os.environ | environment)
         try:
             yield process
         finally:

@@ -7,10 +7,12 @@ The kernel has another serial port as its console: what it says at a time of its
 own choosing, as that an interrupt took long on a busy host, is never among the
 lines that a command printed.
 """
+import os
 import re
 import tempfile
 import time
 
+from tests.support import whereabouts
 from tests.support.machine import Failed, Machine
 
 ISOLATED = (2, 3)
@@ -49,6 +51,7 @@ class Guest(Machine):
         """QEMU, with a second serial port, which the kernel says things to."""
         self._said = tempfile.NamedTemporaryFile("r", prefix="ipidefer-console-",
                                                  errors="replace")
+        self._folder = os.path.dirname(kernel)
         # The lines that the kernel has said, and what may become one more.
         self.console, self._partial = [], ""
         super().__init__(qemu, kernel, *args, "-serial",
@@ -88,7 +91,8 @@ class Guest(Machine):
             self.watch()
             if line is None:
                 if time.monotonic() > deadline:
-                    raise self.failed(f"nothing after {PATIENCE} s, but {lines}")
+                    raise self.failed(f"{whereabouts.report(self, self._folder)}\n"
+                                      f"nothing after {PATIENCE} s, but {lines}")
                 continue
             line = line.rstrip("\r")
             self.look_at(line)

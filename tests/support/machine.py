@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+from tests.support.children import mortal
+
 TIMEOUT = 60.0
 
 
@@ -105,7 +107,7 @@ class Machine:
         self.serial = self.qmp_stream = None
         self._events = []
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(mortal(command), stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log,
                                             env=os.environ | (environment or {}))
         try:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the vCPUs of a guest that says nothing more are doing.
+
+For the report of a test that failed; nothing here is a verdict.
+"""
+import bisect
+import re
+from pathlib import Path
+
+CPU = re.compile(r"CPU#(\d+)\n(.*?)(?=\nCPU#|\Z)", re.S)
+VALUE = re.compile(r"\b(RIP|RSP|RFL|CR3|HLT) ?= ?([0-9a-f]+)")
+WORD = re.compile(r"0x([0-9a-f]{16})")
+# As much of a stack as is looked through for return addresses.
+STACK_WORDS = 192
+# Of the local APIC.
+LINES = ("IRR", "ISR", "LVTT", "TPR", "APR")
+
+
+class Symbols:
+    """Of a kernel's build; where there is none, addresses stay addresses."""
+
+    def __init__(self, folder):
+        path = Path(folder, "System.map")
+        rows = (line.split() for line in path.read_text().splitlines()) \
+            if path.exists() else ()
+        self._rows = sorted((int(address, 16), name) for address, kind, name in rows
+                            if kind in "tT")
+        self._addresses = [address for address, _ in self._rows]
+
+    def name(self, address):
+        """@return symbol+offset, or None if no code is there"""
+        at = bisect.bisect_right(self._addresses, address) - 1
+        if at < 0 or at + 1 == len(self._rows):
+            return None
+        return f"{self._rows[at][1]}+{address - self._rows[at][0]:#x}"
+
+
+def stack(machine, cpu, symbols, top):
+    """@return what on a kernel stack may be return addresses, the latest first"""
+    machine.hmp(f"cpu {cpu}")
+    words = WORD.findall(machine.hmp(f"x/{STACK_WORDS}xg {top:#x}").replace(
+        "0x" + f"{top:016x}:", ""))
+    named = (symbols.name(int(word, 16)) for word in words)
+    return [name for name in named if name]
+
+
+def guest(machine, folder):
+    """Registers, local APIC and stack of each vCPU; lines of text."""
+    symbols = Symbols(folder)
+    for cpu, text in CPU.findall(machine.hmp("info registers -a").replace("\r", "")):
+        values = {name: int(value, 16) for name, value in VALUE.findall(text)}
+        rip = values.get("RIP", 0)
+        yield (f"vCPU {cpu}: {symbols.name(rip) or hex(rip)} " +
+               " ".join(f"{name}={value:x}" for name, value in values.items()))
+        lapic = machine.hmp(f"info lapic {cpu}").replace("\r", "").splitlines()
+        yield from (f"    {line.strip()}" for line in lapic
+                    if line.strip().startswith(LINES))
+        # In the upper half: a kernel's.
+        if values.get("RSP", 0) >> 63:
+            yield from (f"    {name}"
+                        for name in stack(machine, cpu, symbols, values["RSP"])[:24])
+
+
+def threads(machine):
+    """State and kernel stack of each of QEMU's threads; lines of text."""
+    for task in sorted(Path(f"/proc/{machine.process.pid}/task").iterdir()):
+        state = re.search(r"State:\s+(.*)", (task / "status").read_text())
+        yield f"thread {task.name} {(task / 'comm').read_text().strip()}: {state[1]}"
+        try:
+            yield from (f"    {line}" for line in (task / "stack").read_text().splitlines())
+        except OSError as error:
+            yield f"    {error}"
+
+
+def report(machine, folder):
+    """@param folder: of the kernel's build
+    @return text; why there is none, if QEMU does not answer"""
+    lines = []
+    for source in guest(machine, folder), threads(machine):
+        try:
+            lines.extend(source)
+        except Exception as error:  # noqa: BLE001  it must not hide the failure itself
+            lines.append(f"{type(error).__name__}: {error}")
+    return "\n".join(lines)
