@@ -12,6 +12,7 @@
 // what there is.
 //
 // A CPU is named by its APIC ID; those above 30 all by 1f, so have one at most.
+#include "guests/puppet/svm.hpp"
 #include "guests/runtime/apic.hpp"
 #include "guests/runtime/output.hpp"
 
@@ -79,9 +80,16 @@ void read_msr(Puppet& self)
     self.result[1] = static_cast<u32>(value);
 }
 
+/// What tests/instructions counts between; nothing else takes note of it.
+void mark()
+{
+    asm volatile("xchg %%bx, %%bx" : : : "memory");
+}
+
 void spam(Puppet& self)
 {
     const auto& [mode, high, low, count, pause, unused] = self.arg;
+    mark();
     for (u32 i = 0; i < count; ++i) {
         if (mode != 0)
             (void)try_wrmsr(kMsrX2apic + kApicIcr, u64{high} << 32 | low);
@@ -90,15 +98,18 @@ void spam(Puppet& self)
         // Leave the target some time to get on, now more, now less.
         pause_for(i & pause);
     }
+    mark();
 }
 
 void ring(Puppet& self)
 {
     const auto& [msr, high, low, count, pause, unused] = self.arg;
+    mark();
     for (u32 i = 0; i < count; ++i) {
         write_msr(self, msr, high, low);
         pause_for(i & pause);
     }
+    mark();
 }
 
 /// In ring 0 or in ring 3.
@@ -199,6 +210,54 @@ void clear(Puppet& self)
     for (auto& count : self.taken) count.store(0);
 }
 
+void inject(Puppet& self)
+{
+    const auto vector = static_cast<u8>(self.arg[0]);
+    u32 odd = 0;
+    for (u32 i = 0; i < self.arg[1]; ++i) odd += !run_nested({self.arg[2], vector});
+    self.result[0] = odd;
+}
+
+void open_windows(Puppet& self)
+{
+    u32 runs = 0, odd = 0;
+    for (; word_at(self.arg[0]) == 0; ++runs) {
+        irqs_off();
+        odd += !run_nested({});
+        irqs_on();
+    }
+    if (self.masked) irqs_off();
+    self.result[0] = runs;
+    self.result[1] = odd;
+}
+
+/// QEMU's TCG has all other vCPUs leave their loops while it does one of these.
+void add_over_a_boundary(Puppet& self)
+{
+    u32 count = 0;
+    for (; word_at(self.arg[1]) == 0; ++count)
+        asm volatile("lock addl $1, %0" : "+m"(word_at(self.arg[0])));
+    self.result[0] = count;
+}
+
+extern Puppet g_puppets[kSlots];
+
+void send_one_by_one(Puppet& self)
+{
+    const u32 to = self.arg[0], vector = self.arg[1];
+    const std::atomic<u64>& taken = g_puppets[to].taken[vector];
+    g_patience = u64{self.arg[3]} * kAboutAMillisecond;
+    u32 sent = 0;
+    bool arrives = true;
+    for (; arrives && sent < self.arg[2]; ++sent) {
+        const u64 before = taken.load();
+        send_ipi(self, to, kIcrAssert | vector);
+        arrives = wait_for([&] { return taken.load() != before; });
+    }
+    self.result[0] = sent;
+    self.result[1] = arrives;
+}
+
 // clang-format off
 constexpr Operation kOperations[] = {
     // LEAF SUB -> EAX EBX ECX EDX
@@ -237,6 +296,17 @@ constexpr Operation kOperations[] = {
     // ADDR VALUE STOP PAUSE: read the word until the one at STOP is not 0 -> reads,
     // how many were not VALUE
     {"watch", 4, 2, watch},
+    // VECTOR COUNT SPIN: run a nested guest so often, with the vector injected; it spins
+    // -> how often it ended in another way
+    {"inject", 3, 1, inject},
+    // STOP: run one that exits since it could take an interrupt, until the word at STOP
+    // is not 0 -> how often, how often it ended in another way
+    {"windows", 1, 2, open_windows},
+    // ADDR STOP: locked additions at ADDR, which may lie across a boundary -> how many
+    {"add", 2, 1, add_over_a_boundary},
+    // ID VECTOR COUNT TIMEOUT: IPIs to another puppet, the next once the last was taken,
+    // in so many milliseconds or so -> how many were sent, whether all were taken
+    {"one-by-one", 4, 2, send_one_by_one},
     {"wait", 0, 0, nullptr},
 };
 // clang-format on

@@ -3,8 +3,11 @@
 #ifndef GUESTS_RUNTIME_LAYOUT_H
 #define GUESTS_RUNTIME_LAYOUT_H
 
-#define GUEST_SLOTS 32          /* CPUs that have a stack */
+/* CPUs that have a stack. A guest with more of them is built with its own numbers. */
+#ifndef GUEST_SLOTS
+#define GUEST_SLOTS 32
 #define GUEST_STACK_BYTES 8192
+#endif
 #define GUEST_AP_START 0x8000   /* a SIPI's vector, so a page below 1 MiB */
 /* Selectors. */
 #define GUEST_CODE 0x08

@@ -73,7 +73,7 @@ readonly root=$cache/qemu
 # The debug information alone would take a third of the build time.
 configure_flags=(--target-list=x86_64-softmmu --without-default-features
     --enable-tcg --enable-kvm --enable-fdt=system --enable-slirp
-    --enable-attr --enable-virtfs
+    --enable-attr --enable-virtfs --enable-plugins
     --disable-docs --disable-user --disable-tools --disable-install-blobs
     --disable-debug-info --enable-trace-backends=log
     --firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu)
@@ -329,7 +329,9 @@ build_qemu
 $stock || build_mutants
 tmp=$(mktemp -d "$root/publish.XXXXXX")
 cleanup+=("$tmp")
-mkdir "$tmp/bin"
+mkdir "$tmp/bin" "$tmp/include"
+# What a plugin of this QEMU is compiled with.
+cp "$work/src/include/qemu/qemu-plugin.h" "$tmp/include"
 cp "$work/build/qemu-system-x86_64" "$tmp/bin/"
 $stock || cp "$work"/qemu-system-x86_64-* "$tmp/bin/"
 cp "$work/fingerprint" "$tmp/"

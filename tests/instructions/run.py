@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an IPI costs its sender under KVM, in instructions of the host.
+
+    /usr/bin/python3 -m tests.instructions.run
+
+Runs itself in the box (`ipidefer lab box`), where a plugin of the QEMU below counts what
+the sender's host CPU executes: the guest's instruction, KVM, and for the doorbell QEMU.
+The sender's vCPU has a nohz_full host CPU for itself; targets are on others. For each way,
+the median of 5 runs of 20 IPIs, per IPI, with the least and the most.
+
+Environment: IPIDEFER_QEMU, IPIDEFER_KERNEL, IPIDEFER_CLI, IPIDEFER_WIDE_PUPPET.
+Status: 0, or 77 when one of them is missing.
+"""
+import json
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.configurations import HOST_CPU, X2APIC
+from tests.support.contract import (ACCEPT, ASSERT, MIB, MSR_ICR, MSR_ICR_MULTI, MSR_REGISTER,
+                                    PLAIN, REQUEST, VECTOR, binding, msr)
+from tests.support.puppet import MULTICAST_IDS, Puppet
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+NEEDED = ("IPIDEFER_QEMU", "IPIDEFER_KERNEL", "IPIDEFER_CLI", "IPIDEFER_WIDE_PUPPET")
+# vCPUs; the host CPUs that they, and the rest of QEMU, are on.
+SENDER, FIRST_TARGET = 1, 2
+SENDERS_HOST, TARGETS_HOST, OTHERS = {3}, {1, 2}, {0}
+RUNS, IPIS = 5, 20
+MODES = {
+    "in-kernel xAPIC": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, (1, 2)),
+    "in-kernel x2APIC": ("kvm", X2APIC, True, (1, 2, MULTICAST_IDS)),
+    "split x2APIC": ("kvm,kernel-irqchip=split", X2APIC, True, (1, 2)),
+}
+
+
+def word(cpu):
+    """Each in a line of its own, above what the program itself occupies."""
+    return 16 * MIB + 64 * cpu
+
+
+def table(cpu):
+    return 24 * MIB + 64 * cpu
+
+
+class Sender(Puppet):
+    """All targets with a registered word of their own; they halt."""
+
+    def prepare(self, x2apic, targets):
+        self.x2apic = x2apic
+        self.targets = range(FIRST_TARGET, FIRST_TARGET + targets)
+        of = self.threads()
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            os.sched_setaffinity(int(task), OTHERS)
+        for cpu, thread in of.items():
+            os.sched_setaffinity(thread, SENDERS_HOST if cpu == SENDER else TARGETS_HOST)
+        if x2apic:
+            for cpu in of:
+                self.enable_x2apic(cpu)
+        for cpu in self.targets:
+            self.write(table(cpu), binding(word(cpu)))
+            self.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
+        mask = [0] * (MULTICAST_IDS // 64)
+        for bit in range(targets):
+            mask[bit // 64] |= 1 << bit % 64
+        self.write(REQUEST, struct.pack("<II7Q", VECTOR, FIRST_TARGET, *mask))
+
+    def accept(self, value):
+        for cpu in self.targets:
+            self.w32(word(cpu), value)
+
+    def ordinary(self):
+        """To the first target, by the ICR."""
+        target = FIRST_TARGET if self.x2apic else FIRST_TARGET << 24
+        self.tell(SENDER, "spam", self.x2apic, target, ASSERT | PLAIN, IPIS, 0)
+
+    def ring(self):
+        self.tell(SENDER, "ring", MSR_ICR, FIRST_TARGET, VECTOR, IPIS, 0)
+
+    def ring_all(self):
+        self.tell(SENDER, "ring", MSR_ICR_MULTI, 0, REQUEST, IPIS, 0)
+
+    def ways(self):
+        """{name: (what the words are, how to send)}"""
+        count = len(self.targets)
+        if count == 1:
+            return {"ordinary IPI": (0, self.ordinary),
+                    "doorbell, recorded": (ACCEPT, self.ring),
+                    "doorbell, delivered": (0, self.ring)}
+        return {f"multicast to {count}, recorded": (ACCEPT, self.ring_all),
+                f"multicast to {count}, delivered": (0, self.ring_all)}
+
+
+def inside(results):
+    """@param results: gets the names of what was done, in order, one in a line"""
+    os.sched_setaffinity(0, OTHERS)
+    with open(results, "w", encoding="utf-8") as out:
+        for mode, (accel, cpu, x2apic, numbers) in MODES.items():
+            for targets in numbers:
+                with Sender(os.environ["IPIDEFER_QEMU"], os.environ["IPIDEFER_WIDE_PUPPET"],
+                            "-object", "ipi-defer,id=d0,idle=on,doorbell=on,isolated-cpus="
+                            f"{FIRST_TARGET}-{FIRST_TARGET + targets - 1}", *cpu,
+                            accel=accel, memory="64M",
+                            cpus=str(FIRST_TARGET + targets)) as vm:
+                    vm.prepare(x2apic, targets)
+                    for way, (value, send) in vm.ways().items():
+                        vm.accept(value)
+                        # The first finds nothing translated, and less in caches of QEMU's.
+                        for run in range(1 + RUNS):
+                            send()
+                            print(json.dumps([mode, way, run]), file=out, flush=True)
+
+
+def box(folder):
+    """@return the log of the plugin"""
+    qemu, log = os.environ["IPIDEFER_QEMU"], folder / "log"
+    plugin, wrapper = folder / "plugin.so", folder / "qemu"
+    cflags = subprocess.run(["pkg-config", "--cflags", "glib-2.0"], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout.split()
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                    f"-I{Path(qemu).parent.parent}/include", *cflags, "-o", plugin,
+                    HERE / "plugin.c"], check=True)
+    wrapper.write_text(f'#!/bin/sh\nexec {qemu} "$@" -plugin {plugin} -d plugin -D {log}\n')
+    wrapper.chmod(0o755)
+    subprocess.run([os.environ["IPIDEFER_CLI"], "lab", "box", "--qemu", wrapper, "--share",
+                    folder, "--append", "nohz_full=3 rcu_nocbs=3", "--timeout", "900", "--",
+                    sys.executable, "-B", "-m", "tests.instructions.run", "--inside",
+                    folder / "done"], cwd=ROOT, check=True)
+    return log.read_text(encoding="utf-8")
+
+
+def per_ipi(log, done):
+    """@return {(mode, way): instructions per IPI of each run but the first}"""
+    marks = [line.split()[1:] for line in log.splitlines() if line.startswith("marker ")]
+    assert len(marks) == 2 * len(done), f"{len(marks)} markers of {len(done)} runs"
+    found = {}
+    for (mode, way, run), (cpu, begin), (cpu2, end) in zip(done, marks[::2], marks[1::2]):
+        assert cpu == cpu2, "the sender has changed its host CPU"
+        if run:
+            found.setdefault((mode, way), []).append((int(end) - int(begin)) / IPIS)
+    return found
+
+
+def main():
+    if sys.argv[1:2] == ["--inside"]:
+        inside(sys.argv[2])
+        return 0
+    if missing := [name for name in NEEDED if not os.environ.get(name)]:
+        print(f"skipped: {', '.join(missing)} not set")
+        return 77
+    with tempfile.TemporaryDirectory(prefix="ipidefer-instructions-") as name:
+        folder = Path(name)
+        log = box(folder)
+        done = [json.loads(line) for line in (folder / "done").read_text().splitlines()]
+    print(f"{'instructions of the host per IPI':50}{'median':>10}{'least':>10}{'most':>10}")
+    for (mode, way), counts in per_ipi(log, done).items():
+        print(f"{mode:18}{way:32}{statistics.median(counts):10.0f}{min(counts):10.0f}"
+              f"{max(counts):10.0f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
