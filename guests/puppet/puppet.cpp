@@ -81,10 +81,7 @@ void read_msr(Puppet& self)
 }
 
 /// What tests/instructions counts between; nothing else takes note of it.
-void mark()
-{
-    asm volatile("xchg %%bx, %%bx" : : : "memory");
-}
+void mark() { asm volatile("xchg %%bx, %%bx" : : : "memory"); }
 
 void spam(Puppet& self)
 {
@@ -214,7 +211,8 @@ void inject(Puppet& self)
 {
     const auto vector = static_cast<u8>(self.arg[0]);
     u32 odd = 0;
-    for (u32 i = 0; i < self.arg[1]; ++i) odd += !run_nested({self.arg[2], vector});
+    for (u32 i = 0; i < self.arg[1]; ++i)
+        odd += !run_nested({self.arg[2], vector});
     self.result[0] = odd;
 }
 

@@ -19,10 +19,11 @@ constexpr u64 kExitIntr = 0x60, kExitVintr = 0x64, kExitHlt = 0x78;
 constexpr u64 kStackInUse = 1024;
 
 // What is used of the VMCB (APM volume 2, appendix B).
-constexpr u64 kIntercept3 = 0x0c, kIntercept4 = 0x10, kAsid = 0x58, kIntCtl = 0x60,
-              kExitCode = 0x70, kEventInj = 0xa8, kEs = 0x400, kCs = 0x410, kSs = 0x420,
-              kDs = 0x430, kGdtr = 0x460, kIdtr = 0x480, kEfer = 0x4d0, kCr4 = 0x548,
-              kCr3 = 0x550, kCr0 = 0x558, kDr7 = 0x560, kDr6 = 0x568, kRflags = 0x570,
+constexpr u64 kIntercept3 = 0x0c, kIntercept4 = 0x10, kAsid = 0x58,
+              kIntCtl = 0x60, kExitCode = 0x70, kEventInj = 0xa8, kEs = 0x400,
+              kCs = 0x410, kSs = 0x420, kDs = 0x430, kGdtr = 0x460,
+              kIdtr = 0x480, kEfer = 0x4d0, kCr4 = 0x548, kCr3 = 0x550,
+              kCr0 = 0x558, kDr7 = 0x560, kDr6 = 0x568, kRflags = 0x570,
               kRip = 0x578, kRsp = 0x5d8;
 
 struct alignas(4096) Page {
@@ -104,8 +105,8 @@ void enter(Page& vmcb)
         "pop %%rbp"
         :
         : "a"(&vmcb)
-        : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-          "r15", "memory", "cc");
+        : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+          "r13", "r14", "r15", "memory", "cc");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A guest of this guest, by AMD's SVM (APM volume 2, chapter 15): a few instructions on
-// the CPU's own stack, in its own address space and with its own interrupt handlers.
+// A guest of this guest, by AMD's SVM (APM volume 2, chapter 15): a few
+// instructions on the CPU's own stack, in its own address space and with its
+// own interrupt handlers.
 #pragma once
 
 #include "guests/runtime/cpu.hpp"
@@ -8,12 +9,14 @@
 namespace guest {
 
 struct NestedRun {
-    u32 spin;     ///< rounds of a loop before it halts, with interrupts off
-    u8 vector;    ///< is injected; 0: none, and VMRUN exits once it could be (V_IRQ)
+    u32 spin;   ///< rounds of a loop before it halts, with interrupts off
+    u8 vector;  ///< is injected; 0: none, and VMRUN exits once it could be
+                ///< (V_IRQ)
 };
 
 /// Executes VMRUN once; interrupts stay off.
-/// @return it ended for the expected reason: HLT where something was injected, else
+/// @return it ended for the expected reason: HLT where something was injected,
+/// else
 ///     because it could take an interrupt, or because the CPU has one
 bool run_nested(const NestedRun& run);
 

@@ -13,7 +13,13 @@ from tests.support.initramfs import archive, obeying_root
 
 
 @pytest.fixture(scope="class")
-def shared(qemu, kernel, tmp_path_factory):
+def daemon():
+    """What kind of libvirtd domains are on."""
+    return own.Libvirtd
+
+
+@pytest.fixture(scope="class")
+def shared(qemu, kernel, daemon, tmp_path_factory):
     """One libvirtd for a class, and what its user can read: QEMU, kernel, root."""
     if os.environ.get("IPIDEFER_WITHOUT_LIBVIRT"):
         pytest.skip("this build is without libvirt (IPIDEFER_LIBVIRT)")
@@ -22,7 +28,7 @@ def shared(qemu, kernel, tmp_path_factory):
     requirements.host_cpus(2, "the isolated vCPU needs its own")
     initrd = tmp_path_factory.mktemp("domain") / "initrd"
     archive(initrd, obeying_root())
-    with contextlib.closing(own.Libvirtd()) as libvirtd:
+    with contextlib.closing(daemon()) as libvirtd:
         yield types.SimpleNamespace(
             libvirtd=libvirtd, initrd=libvirtd.share(str(initrd)),
             kernel=libvirtd.share(f"{kernel}/bzImage"), qemu=libvirtd.share(qemu))

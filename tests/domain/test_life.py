@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from tests.support import libvirtd as own
 from tests.support.domains import ISOLATED, run
 
 pytestmark = pytest.mark.ctest(timeout=1200, processors=2)
@@ -100,6 +101,26 @@ class TestLife:
 @pytest.mark.long
 class TestLifeUnderKvm:
     """The same of a domain of KVM."""
+
+    def test_from_a_plain_domain_to_deferral(self, domains):
+        TestLife().test_from_a_plain_domain_to_deferral(domains)
+
+    def test_saved_and_restored_it_defers_again(self, domains):
+        TestLife().test_saved_and_restored_it_defers_again(domains)
+
+    def test_check_of_a_running_domain(self, domains):
+        TestLife().test_check_of_a_running_domain(domains)
+
+
+@pytest.mark.kvm_linux
+@pytest.mark.in_box
+@pytest.mark.long
+class TestLifeUnderTheSystemsLibvirtd:
+    """The same where QEMU is another user's than the daemon, and in cgroups."""
+
+    @pytest.fixture(scope="class")
+    def daemon(self):
+        return own.SystemLibvirtd
 
     def test_from_a_plain_domain_to_deferral(self, domains):
         TestLife().test_from_a_plain_domain_to_deferral(domains)

@@ -75,8 +75,8 @@ class TestFile {
         if (::write(fd_, command.data(), command.size()) < 0) fail(command);
     }
 
-    /// Until the CPU has been in the kernel. That the kernel gives up after a second says
-    /// of a host that runs other things no more than that it does.
+    /// Until the CPU has been in the kernel. That the kernel gives up after a
+    /// second says of a host that runs other things no more than that it does.
     void wait_for_entry(const std::string& target) const
     {
         const std::string command = "wait" + target;

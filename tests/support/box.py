@@ -46,7 +46,7 @@ def wants_box(item):
     there when somebody asks for it (VARIABLE is BOX): there are hundreds of them, and what
     is emulated twice is slow."""
     if item.get_closest_marker("kvm_linux"):
-        return not whole_kvm()
+        return not whole_kvm() or bool(item.get_closest_marker("in_box"))
     return bool(item.get_closest_marker("kvm") and requirements.without_kvm() and
                 os.environ.get(VARIABLE) == BOX)
 

@@ -35,11 +35,11 @@ def run(*command, status=0):
 class Daemon:
     """ipideferd, following a libvirtd."""
 
-    def __init__(self, program, folder, uri, domains=None):
+    def __init__(self, program, folder, libvirtd, domains=None):
         self.file = os.path.join(folder, "ipideferd.json")
         with open(self.file, "w") as out:
-            json.dump({"listen": "127.0.0.1:0", "libvirt_uri": uri,
-                       "owners": [str(own.user())], "domains": domains or {}}, out)
+            json.dump({"listen": "127.0.0.1:0", "libvirt_uri": libvirtd.uri,
+                       "owners": [str(libvirtd.user)], "domains": domains or {}}, out)
         self.log = os.path.join(folder, "ipideferd.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -96,11 +96,11 @@ class Domains:
 
     def ipidefer(self, *arguments, **options):
         """The command, for whom the VMs of the libvirtd's user are VMs."""
-        return run(self.program, "--owner", str(own.user()), *arguments, **options)
+        return run(self.program, "--owner", str(self.libvirtd.user), *arguments, **options)
 
     def daemon(self, domains=None):
         """@return an ipideferd that ends with the test, if not before"""
-        daemon = Daemon(requirements.path("IPIDEFERD"), self.folder, self.libvirtd.uri,
+        daemon = Daemon(requirements.path("IPIDEFERD"), self.folder, self.libvirtd,
                         domains)
         self.cleanup(daemon.stop)
         return daemon
@@ -204,8 +204,7 @@ class Domains:
 
     def affinities(self, domain):
         """Host CPUs by vCPU, as the kernel has them."""
-        with open(os.path.join(self.libvirtd.run, "libvirt/qemu/run",
-                               f"{domain.name()}.pid")) as file:
+        with open(os.path.join(self.libvirtd.pids(), f"{domain.name()}.pid")) as file:
             pid = file.read().strip()
         cpus = {}
         for task in os.listdir(f"/proc/{pid}/task"):

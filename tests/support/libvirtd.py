@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A libvirtd of a test's own: no systemd, no privileges, private folders.
+"""A libvirtd of a test's own, without systemd.
 
-It is a session daemon. As root would always get the system's, root starts it as
-nobody.
+Libvirtd is a session daemon, without privileges and in private folders. As root would
+always get the system's, root starts it as nobody. SystemLibvirtd is the system's, whose
+folders are the machine's: for the box only.
 """
+import contextlib
 import errno
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -19,10 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = "/usr/sbin/libvirtd"
 TIMEOUT = 120.0
 NOBODY = 65534
-def user():
-    """Whose QEMUs are: a user whom nobody believes unless told to."""
-    return NOBODY if os.geteuid() == 0 else os.geteuid()
-
+# Debian's, of a package that starts the daemon, and that tests do not need.
+SYSTEM_USER = "libvirt-qemu"
 
 class Failed(Exception):
     """libvirtd did not do what it should."""
@@ -49,13 +50,15 @@ def runs(pid):
 
 
 class Libvirtd:
+    """Of a session."""
+
     def __init__(self):
         self.libvirt = requirements.module("libvirt", "python3-libvirt")
         # Everything that is printed also comes as an exception.
         self.libvirt.registerErrorHandler(lambda *_: None, None)
         self.folder = tempfile.mkdtemp(prefix="ipidefer-libvirt-")
         os.chmod(self.folder, 0o711)
-        self.user = user()
+        self.user = self.find_user()
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
         for variable, name in (("HOME", "home"), ("XDG_RUNTIME_DIR", "run"),
                                ("XDG_CONFIG_HOME", "config"),
@@ -69,12 +72,9 @@ class Libvirtd:
             out.write('log_filters="3:*"\n'
                       f'log_outputs="3:file:{self.log}"\n')
         os.chmod(conf, 0o644)
-        command = [PROGRAM, "-f", conf]
-        if os.geteuid() == 0:
-            command = ["/usr/bin/setpriv", f"--reuid={NOBODY}",
-                       f"--regid={NOBODY}", "--clear-groups"] + command
-        self.socket = os.path.join(self.run, "libvirt", "libvirt-sock")
-        self.uri = f"qemu+unix:///session?socket={self.socket}"
+        command = [*self.privileges(), PROGRAM, "-f", conf]
+        self.uri = (f"qemu+unix:///{self.mode}?socket="
+                    f"{os.path.join(self.state(), 'libvirt-sock')}")
         with open(os.path.join(self.folder, "output"), "wb") as output:
             self.reaper = subprocess.Popen(
                 [sys.executable, os.path.join(HERE, "reaper.py"), *command],
@@ -85,6 +85,29 @@ class Libvirtd:
         except Exception:
             self.close()
             raise
+
+    mode = "session"
+
+    def find_user(self):
+        """@return whose QEMUs are: a user whom nobody believes unless told to"""
+        return NOBODY if os.geteuid() == 0 else os.geteuid()
+
+    def privileges(self):
+        """@return what the daemon is started by"""
+        return [] if os.geteuid() else [
+            "/usr/bin/setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+    def state(self):
+        """@return the folder of its sockets and pids"""
+        return os.path.join(self.run, "libvirt")
+
+    def logs(self):
+        """@return the folder of its QEMUs' logs"""
+        return os.path.join(self.folder, "cache/libvirt/qemu/log")
+
+    def pids(self):
+        """@return the folder of its QEMUs' pids"""
+        return os.path.join(self.state(), "qemu/run")
 
     def own_folder(self, name):
         path = os.path.join(self.folder, name)
@@ -119,7 +142,7 @@ class Libvirtd:
 
     def pid(self, name):
         try:
-            with open(os.path.join(self.run, "libvirt", name)) as file:
+            with open(os.path.join(self.state(), name)) as file:
                 return int(file.read())
         except (FileNotFoundError, ValueError):
             return None
@@ -144,8 +167,7 @@ class Libvirtd:
         return text
 
     def qemu_log(self, name):
-        path = os.path.join(self.folder, "cache/libvirt/qemu/log",
-                            f"{name}.log")
+        path = os.path.join(self.logs(), f"{name}.log")
         if not os.path.exists(path):
             return ""
         with open(path, errors="replace") as file:
@@ -167,3 +189,31 @@ class Libvirtd:
         self.reaper.stdin.close()
         self.reaper.wait(TIMEOUT)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SystemLibvirtd(Libvirtd):
+    """The system's: root's, whose QEMUs are another user's, and in cgroups."""
+
+    mode = "system"
+
+    def find_user(self):
+        requirements.in_box("the system's libvirtd has the machine's folders")
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(SYSTEM_USER).pw_uid
+        subprocess.run(["useradd", "--system", "--user-group", SYSTEM_USER], check=True)
+        return pwd.getpwnam(SYSTEM_USER).pw_uid
+
+    def privileges(self):
+        # Nobody has started virtlogd.
+        with open("/etc/libvirt/qemu.conf", "w") as out:
+            out.write('stdio_handler = "file"\n')
+        return []
+
+    def state(self):
+        return "/run/libvirt"
+
+    def logs(self):
+        return "/var/log/libvirt/qemu"
+
+    def pids(self):
+        return "/run/libvirt/qemu"

@@ -32,6 +32,8 @@ PACKAGES = {
 KVM_CAPABILITIES = {"split interrupt controllers": 121,     # KVM_CAP_SPLIT_IRQCHIP
                     "MSRs in user space": 188}      # KVM_CAP_X86_USER_SPACE_MSR
 KVM_CHECK_EXTENSION = 0xae03
+# Where the box (`ipidefer lab box`) finds what it is to do.
+BOX_JOB = "/run/box"
 
 
 def build():
@@ -117,3 +119,9 @@ def kvm():
     """A KVM that has what doorbells are made of."""
     if why := without_kvm():
         pytest.skip(why)
+
+
+def in_box(why):
+    """What would change the machine that it runs on."""
+    if not os.path.isdir(BOX_JOB):
+        pytest.fail(f"not in the box, but {why}", pytrace=False)
