@@ -20,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support import puppet
 from tests.support.configurations import HOST_CPU, X2APIC
 from tests.support.contract import (ACCEPT, ASSERT, MIB, MSR_ICR, MSR_ICR_MULTI, MSR_REGISTER,
                                     PLAIN, REQUEST, VECTOR, binding, msr)
@@ -45,7 +46,7 @@ def word(cpu):
 
 
 def table(cpu):
-    return 24 * MIB + 64 * cpu
+    return 24 * MIB + 0x100 * cpu
 
 
 class Sender(Puppet):
@@ -99,6 +100,8 @@ class Sender(Puppet):
 def inside(results):
     """@param results: gets the names of what was done, in order, one in a line"""
     os.sched_setaffinity(0, OTHERS)
+    # 450 vCPUs come up one by one, each emulated twice.
+    puppet.TIMEOUT = 1800
     with open(results, "w", encoding="utf-8") as out:
         for mode, (accel, cpu, x2apic, numbers) in MODES.items():
             for targets in numbers:
