@@ -179,6 +179,48 @@ static int one(int a)
 """) == ["5: one: resched_cpu"]
 
 
+# One of each kind of name, as calls in different ways.
+NAMES = """
+on_each_cpu on_each_cpu_mask on_each_cpu_cond on_each_cpu_cond_mask smp_call_function
+smp_call_function_single smp_call_function_many smp_call_function_any
+smp_call_function_single_async smp_call_on_cpu __smp_call_single_queue generic_exec_single
+kick_all_cpus_sync arch_send_call_function_single_ipi native_send_call_func_ipi
+task_function_call cpu_function_call rdmsr_on_cpu wrmsrl_safe_on_cpu rdmsr_safe_regs_on_cpu
+wrmsr_on_cpus wbinvd_on_all_cpus wbinvd_on_cpu wbnoinvd_on_all_cpus schedule_on_each_cpu
+queue_work_on queue_delayed_work_on mod_delayed_work_on schedule_work_on
+schedule_delayed_work_on queue_work_node work_on_cpu work_on_cpu_safe
+kblockd_mod_delayed_work_on irq_work_queue_on stop_machine stop_machine_cpuslocked
+stop_machine_from_inactive_cpu stop_cpus stop_one_cpu stop_one_cpu_nowait stop_two_cpus
+stop_core_cpuslocked resched_cpu resched_curr resched_curr_lazy smp_send_reschedule
+arch_smp_send_reschedule kick_process wake_up_all_idle_cpus wake_up_if_idle
+wake_up_nohz_cpu wake_up_idle_cpu tick_nohz_full_kick tick_nohz_full_kick_cpu
+tick_nohz_full_kick_all tick_nohz_dep_set_cpu tick_broadcast trigger_all_cpu_backtrace
+nmi_trigger_cpumask_backtrace nmi_shootdown_cpus kgdb_roundup_cpus smp_send_stop
+crash_smp_send_stop native_stop_other_cpus apic_send_nmi_to_offline_cpu send_IPI
+__apic_send_IPI_mask x2apic_send_IPI_all apic_icr_write native_x2apic_icr_write
+__send_ipi_mask hv_send_ipi_mask ipi_defer_all ipi_defer_kernel_tlbi_begin
+text_poke_sync text_poke_bp text_poke_queue smp_text_poke_batch_finish flush_tlb_all
+flush_tlb_mm flush_tlb_range flush_tlb_kernel_range flush_tlb_kernel_unmapped
+flush_tlb_kernel_settle native_flush_tlb_multi arch_tlbbatch_flush flush_pmd_tlb_range
+flush_hugetlb_tlb_range try_to_unmap_flush_dirty tlb_remove_table_sync_one
+vm_unmap_aliases vm_unmap_aliases_deferrable vunmap_range cpa_flush cpa_flush_all
+add_timer_on kthread_bind kthread_bind_mask kthread_create_on_cpu kthread_run_on_cpu
+smpboot_register_percpu_thread set_cpus_allowed_ptr
+""".split()
+
+
+class TestNames:
+    def test_each_is_found_in_a_file_that_has_no_other(self, tree):
+        for name in NAMES:
+            tree.write(f"kernel/{name}.c", f"void one(void)\n{{\n\tx->{name} (1);\n}}\n")
+        assert tree.sites() == [f"kernel/{name}.c:3: one: {name}" for name in sorted(NAMES)]
+
+    def test_names_like_them_are_not(self, tree):
+        assert tree.sites_of("void one(void)\n{\n" + "".join(
+            f"\tx_{name}_y(1);\n" for name in NAMES if "send_IPI" not in name) +
+            "\tflush_tlb_one_user(1); queue_work(a, b); for_each_cpu(a, b);\n}\n") == []
+
+
 class TestWhatCanBeBuilt:
     CALL = "void one(void)\n{\n\ton_each_cpu(f, NULL, 1);\n}\n"
 
