@@ -46,6 +46,9 @@ NAMES = {
            r"flush_p[mu]d_tlb_range|flush_hugetlb_tlb_range|try_to_unmap_flush(_dirty)?|"
            r"tlb_remove_table_sync_(one|rcu)|vm_unmap_aliases(_deferrable)?|"
            r"vunmap_range|cpa_flush(_all)?",
+    # Those that only register a callback have other names.
+    "hotplug": r"cpuhp_(setup|remove)_state(_cpuslocked)?|"
+               r"cpuhp_state_(add|remove)_instance(_cpuslocked)?",
     "timer": r"add_timer_on",
     "thread": r"kthread_bind(_mask)?|kthread_(create|run)_on_cpu|"
               r"smpboot_register_percpu_thread|set_cpus_allowed_ptr",
@@ -62,7 +65,7 @@ PARTS = re.compile(
     rb"send_(?:resch|stop|nmi|ipi)|IPI|all_idle|if_idle|(?:nohz|idle)_cpu|"
     rb"nohz_(?:full_kick|dep_set)|\w*backtrace|icr_write|defer_|poke_|"
     rb"tlb_|tlbbatch|unmap_flush\w*|remove_table_sync|unmap_aliases|timer_on|"
-    rb"percpu_thread|cpus_allowed)")
+    rb"percpu_thread|cpus_allowed|(?:setup|remove)_state|state_(?:add|remove)_instance)")
 WORD = frozenset(string.ascii_letters + string.digits + "_")
 FOLDERS = ("arch", "block", "crypto", "drivers", "fs", "include", "init", "io_uring",
            "ipc", "kernel", "lib", "mm", "net", "security", "sound", "virt")
