@@ -54,3 +54,11 @@ xz -dc "$source" | "$series_dir/senders/senders.py" extract "$work" "${changed[@
 apply_series "$series_dir/patches" "$work" "$source"
 step "reading"
 "$series_dir/senders/senders.py" check "$work"
+
+# The control: that was not all for want of looking.
+echo 'void planted(void) { on_each_cpu(planted, NULL, 1); }' >>"$work/kernel/fork.c"
+status=0
+said=$("$series_dir/senders/senders.py" check "$work") || status=$?
+if ((status != 1)) || [[ $said != kernel/fork.c:*': planted: on_each_cpu: no row covers this' ]]; then
+    die "a planted sender is not found: status $status, $said"
+fi
