@@ -98,7 +98,7 @@ class TestLife:
 
 
 @pytest.mark.kvm_linux
-@pytest.mark.long
+@pytest.mark.soak
 class TestLifeUnderKvm:
     """The same of a domain of KVM."""
 
@@ -114,7 +114,7 @@ class TestLifeUnderKvm:
 
 @pytest.mark.kvm_linux
 @pytest.mark.in_box
-@pytest.mark.long
+@pytest.mark.soak
 class TestLifeUnderTheSystemsLibvirtd:
     """The same where QEMU is another user's than the daemon, and in cgroups."""
 

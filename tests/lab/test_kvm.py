@@ -45,17 +45,23 @@ def expect_static_keys_undisturbed(lab, *more):
         assert exits(run) < exits(off) // 2, run["mode"]
 
 
-def test_kvm_table(lab):
+@pytest.mark.long
+def test_kvm_x2apic(lab):
+    expect_static_keys_undisturbed(lab, *X2APIC)
+
+
+@pytest.mark.soak
+def test_kvm_mixed(lab):
     lab.run(*SMALL)
     expect_agreement(lab.report(), 200)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_kvm_xapic(lab):
     expect_static_keys_undisturbed(lab, *XAPIC)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_kvm_split(lab):
     expect_static_keys_undisturbed(lab, *SPLIT)
 
@@ -71,6 +77,6 @@ def test_kvm_four_vcpus(lab):
     expect_agreement(lab.report(), 500)
 
 
-@pytest.mark.long
+@pytest.mark.soak
 def test_kvm_kill_switch(lab, tool):
     switch_off_and_on(lab, tool, "--accel", "kvm")

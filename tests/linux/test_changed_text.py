@@ -20,8 +20,8 @@ def unsynced(boot, append, rounds):
     return seen["unsynced"]
 
 
-@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-x2apic"],
-                      soak=["kvm-xapic", "kvm-split-xapic"])
+@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic"],
+                      soak=["kvm-xapic", "kvm-split-xapic", "kvm-split-x2apic"])
 class TestChangedText:
     """Work was accounted for before code that was changed in the meantime.
 

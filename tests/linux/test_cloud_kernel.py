@@ -105,7 +105,7 @@ def seen(console):
 
 
 @pytest.mark.kvm_linux
-@pytest.mark.long
+@pytest.mark.soak
 class TestUnderKvm:
     """Where no run is like another to the byte: what can be seen of the machine."""
 

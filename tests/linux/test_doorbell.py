@@ -85,8 +85,8 @@ def injected(guest):
 
 
 @pytest.mark.machines("kvm-x2apic",
-                      long=["doorbell", "kvm-xapic", "kvm-split-xapic",
-                            "kvm-split-x2apic"])
+                      long=["doorbell"],
+                      soak=["kvm-xapic", "kvm-split-xapic", "kvm-split-x2apic"])
 class TestDoorbell:
     def test_guest_and_vmm_agree(self, boot):
         guest = boot("ipi_defer=hv")
@@ -148,7 +148,7 @@ class TestDoorbellBesideTheIcr:
         assert sum(guest.counters(2, 0xf5).values()) > 5
 
 
-@pytest.mark.machines(long=["doorbell", "kvm-x2apic"])
+@pytest.mark.machines(long=["doorbell"], soak=["kvm-x2apic"])
 class TestDoorbellControl:
     """A guest that does not ring is found out."""
 

@@ -11,8 +11,8 @@ from tests.support.linux_guest import ISOLATED
 from tests.support.oracle import TEST
 
 pytestmark = [pytest.mark.ctest(timeout=900, processors=2),
-              pytest.mark.machines("kvm-x2apic", long=["kvm-xapic", "kvm-split-x2apic"],
-                                   soak=["kvm-split-xapic"])]
+              pytest.mark.machines(
+                  "kvm-x2apic", soak=["kvm-xapic", "kvm-split-x2apic", "kvm-split-xapic"])]
 REQUESTS = 200
 # Of exits that come and go with the host's timers.
 SLACK = 10

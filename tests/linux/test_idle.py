@@ -22,7 +22,7 @@ def requests_to_idle(boot, append):
                     for name in ("requested", "suppressed"))
 
 
-@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic"])
+@pytest.mark.machines(long=["tcg-xapic"], soak=["kvm-x2apic"])
 class TestIdle:
     """Idle CPUs have sync_core deferred if they are asked to, and not else."""
 

@@ -64,8 +64,8 @@ def kexec(when, append):
             f"'{BASE} generation=2 {append}'")
 
 
-@pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-xapic"],
-                      soak=["kvm-xapic", "kvm-split-x2apic"])
+@pytest.mark.machines(long=["tcg-xapic"], soak=["kvm-x2apic", "kvm-xapic", "kvm-split-xapic",
+                                                "kvm-split-x2apic"])
 class TestLifecycle:
     def test_suspend(self, guest):
         expect_deferral(guest)

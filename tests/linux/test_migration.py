@@ -8,8 +8,8 @@ from tests.support.migration import make_disk, snapshot
 from tests.support.oracle import SYNC_CORE
 
 pytestmark = [pytest.mark.ctest(timeout=900, processors=2),
-              pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic", "kvm-split-xapic"],
-                                   soak=["kvm-xapic", "kvm-split-x2apic"])]
+              pytest.mark.machines(long=["tcg-xapic", "kvm-x2apic"],
+                                   soak=["kvm-xapic", "kvm-split-xapic", "kvm-split-x2apic"])]
 
 
 class Incoming(Guest):

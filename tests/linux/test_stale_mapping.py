@@ -28,7 +28,7 @@ def expect_fresh(boot, append, pending, entries=ENTRIES, **kwargs):
             assert seen["pending"] == 0
 
 
-@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"], soak=["kvm-split-xapic"])
+@pytest.mark.machines("tcg-xapic", soak=["kvm-x2apic", "kvm-split-xapic"])
 class TestStaleMapping:
     """What was mapped anew is seen, whichever way the vCPU enters.
 

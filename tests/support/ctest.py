@@ -61,10 +61,7 @@ def name_of(item):
 def labels_of(item, config):
     known = {line.split("(")[0].split(":")[0] for line in config.getini("markers")
              if line.partition(":")[2].strip().startswith("label:")}
-    found = {words(mark.name) for mark in item.iter_markers() if mark.name in known}
-    # In the box a host that is emulated has stood still in one of some twenty tests
-    # (docs/KVM.md), which CI cannot bear yet.
-    return frozenset(found | {"soak"} if "kvm-linux" in found else found)
+    return frozenset(words(mark.name) for mark in item.iter_markers() if mark.name in known)
 
 
 def entries(items, config):
