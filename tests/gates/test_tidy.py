@@ -51,7 +51,7 @@ def all_complaints(folder, are_tests):
         return "".join(pool.map(lambda unit: look_at(tool, folder, unit["file"]), chosen))
 
 
-@pytest.mark.soak
+@pytest.mark.long
 class TestClangTidy:
     def test_product(self, tmp_path):
         assert all_complaints(tmp_path, are_tests=False) == ""

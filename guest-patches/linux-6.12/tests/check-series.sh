@@ -18,11 +18,12 @@ what=series
 
 usage() {
     cat <<EOF
-Usage: check-series.sh [--each] [--from N] [--cache DIR] [--force]
+Usage: check-series.sh [--brief | --each] [--from N] [--cache DIR] [--force]
 Run checkpatch over the series, compile what it touches in configurations that
 switch off what it needs, and see objtool refuse a static branch planted into
 early entry code. Results are kept by what they were made of.
 
+  --brief        only in those configurations that differ most
   --each         also build a small kernel after every patch, and boot it under
                  qemu-system-x86_64 (IPIDEFER_QEMU_STOCK names another one)
   --from N       with --each: begin with patch N
@@ -32,9 +33,10 @@ EOF
 }
 
 cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
-each=false force=false first=1
+brief=false each=false force=false first=1
 while (($#)); do
     case $1 in
+    --brief) brief=true ;;
     --each) each=true ;;
     --from) first=${2:?--from needs a number}; shift ;;
     --force) force=true ;;
@@ -44,6 +46,7 @@ while (($#)); do
     esac
     shift
 done
+if $brief && $each; then die "--brief does not go with --each"; fi
 [[ $first =~ ^[1-9][0-9]*$ ]] || die "--from: '$first' is not a number above 0"
 if [[ ! -r $source ]]; then
     echo "skipped: no $source (Debian package linux-source-6.12)"
@@ -64,7 +67,7 @@ readonly OBJECTS=(kernel/context_tracking.o:CONTEXT_TRACKING kernel/rcu/:
     mm/vmalloc.o:MMU mm/percpu.o:)
 
 # name: the options that it changes in the lab's configuration
-readonly VARIANTS=(
+VARIANTS=(
     'lab:'
     'no-ipi-defer: IPI_DEFER=n'
     'no-faults: IPI_DEFER_FAULTS=n'
@@ -85,20 +88,25 @@ readonly VARIANTS=(
     'torture: RCU_WATCHING_BITS=2'
     '32-bit: 64BIT=n KVM=n'
 )
+readonly BRIEF='no-ipi-defer uniprocessor no-nohz-full no-tracing 32-bit'
+readonly VARIANTS
 
 prints=$(source_id
     fingerprint_series "$series_dir/patches"
     cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" \
         "$series_dir/kernel-lib.sh" "$repo/tests/guest-lib.sh" | sha256sum
     gcc -dumpfullversion)
-# What --each finds includes what is found without.
-hash=$(hash_of "$prints") asked=$hash
-if $each; then asked=$(hash_of "$prints each $first"); fi
-if [[ -e $root/$asked ]] && ! $force; then
-    echo "passed before with the same source, patches, config and compiler:"
-    cat "$root/$asked"
-    exit 0
-fi
+# What is found by --each includes what is found without, and that what --brief finds.
+hash=$(hash_of "$prints") asked=$hash found=("$hash")
+if $each; then asked=$(hash_of "$prints each $first") found=("$asked"); fi
+if $brief; then asked=$(hash_of "$prints brief") found=("$asked" "$hash"); fi
+for name in "${found[@]}"; do
+    if [[ -e $root/$name ]] && ! $force; then
+        echo "passed before with the same source, patches, config and compiler:"
+        cat "$root/$name"
+        exit 0
+    fi
+done
 : >"$log"
 lock
 step "unpacking, log: $log"
@@ -241,12 +249,13 @@ done
 $each || apply_series "$series_dir/patches" "$work" "$source"
 
 for variant in "${VARIANTS[@]}"; do
+    ! $brief || [[ " $BRIEF " == *" ${variant%%:*} "* ]] || continue
     read -ra options <<<"${variant#*:}"
     configure lab ${options[@]+"${options[@]}"}
     compile "${variant%%:*}"
 done
 offends
 ((failed == 0)) || exit 1
-cp "$report" "$root/$hash"
+$brief || cp "$report" "$root/$hash"
 [[ $asked == "$hash" ]] || cp "$report" "$root/$asked"
 step "all of $(wc -l <"$report") hold"
