@@ -20,6 +20,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,12 @@ def hash_files(top, digest):
         digest.update(f"{path.relative_to(top)}\0{path.stat().st_mode:o}\0".encode())
         if path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
+
+
+# What tests/conftest.py and GoogleTest say of tests that had to be left out of an entry.
+SKIPPED_SOMETHING = re.compile(r"^skipped: |^\[  SKIPPED \] \d+ test", re.MULTILINE)
+# Bytes of a test that passed; what it skipped is in its last lines.
+LONGEST_OUTPUT = 1 << 20
 
 
 def output_of(*command):
@@ -102,11 +109,15 @@ def labels(test):
 
 
 def results(junit):
-    """Names of tests by ctest's word for what became of them."""
-    found = {"run": set(), "fail": set(), "notrun": set()}
+    """Names of tests by ctest's word for what became of them; those of "run" that say that
+    they skipped something are in "partly" too."""
+    found = {"run": set(), "fail": set(), "notrun": set(), "partly": set()}
     if junit.exists():
         for case in xml.parse(junit).getroot().findall("testcase"):
             found.setdefault(case.get("status"), set()).add(case.get("name"))
+            if SKIPPED_SOMETHING.search(case.findtext("system-out") or ""):
+                found["partly"].add(case.get("name"))
+    found["partly"] &= found["run"]
     return found
 
 
@@ -155,9 +166,11 @@ def main():
                 if unwanted & labels(test)} - before.keys()
     numbers = [str(i) for i, test in enumerate(tests, 1)
                if test["name"] not in before.keys() | left_out]
-    if left_out:
-        print(f"{len(left_out)} of {len(tests)} tests take long, and are left out "
-              f"(./check --{'soak' if options.all else 'all'} runs them)", flush=True)
+    soaks = {test["name"] for test in tests if SOAK in labels(test)}
+    for names, option in (left_out - soaks, "all"), (left_out & soaks, "soak"):
+        if names:
+            print(f"{len(names)} of {len(tests)} tests take long, and are left out "
+                  f"(./check --{option} runs them)", flush=True)
     if before:
         print(f"{len(before)} of {len(tests)} tests passed before from the same "
               f"files, on {' and '.join(sorted(set(before.values())))}, and are not "
@@ -171,14 +184,18 @@ def main():
         status = subprocess.run(
             ["ctest", "--output-on-failure", "--no-tests=error",
              "-j", str(os.cpu_count()), "-I", str(chosen),
+             "--test-output-size-passed", str(LONGEST_OUTPUT),
              "--output-junit", str(junit)],
             cwd=options.build, check=False).returncode
         found = results(junit)
     for kind, names in by_kind.items():
-        kept[kind].add(names & found["run"])
+        kept[kind].add(names & found["run"] - found["partly"])
     for report in sorted((options.build / "reports").glob("*.txt")):
         if report.stat().st_mtime >= started:
             print(f"---- {report.stem}\n{report.read_text()}", flush=True)
+    if found["partly"]:
+        print(f"{len(found['partly'])} passed in part, and skipped the rest: "
+              f"{' '.join(sorted(found['partly']))}", flush=True)
     print(f"{len(tests)} tests: {len(found['run'])} passed, "
           f"{len(found['fail'])} failed, {len(found['notrun'])} were skipped, "
           f"{len(before)} not run again, {len(left_out)} left out", flush=True)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 EVERYWHERE = {"--help", "--version"}
 # The page, the program, and the commands of it that the page is about.
 PAGES = {
-    "host/man/ipidefer.1": ("IPIDEFER_CLI", [], ["lab", "bench"]),
+    "host/man/ipidefer.1": ("IPIDEFER_CLI", [], ["lab"]),
     "host/man/ipideferd.8": ("IPIDEFERD", [], []),
     "experiments/man/ipidefer-lab.1": ("IPIDEFER_CLI", ["lab"], []),
     "vmm/kvm/man/ipidefer-vmm.1": ("IPIDEFER_VMM", [], []),

@@ -18,7 +18,8 @@ def complaints(command, names, root=ROOT):
     assert names, "there are no such files"
     done = subprocess.run([*command, *names], cwd=root, capture_output=True, text=True,
                           check=False)
-    return done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    return said or (f"{command[0]} ended with {done.returncode}" if done.returncode else "")
 
 
 def cpp_files():

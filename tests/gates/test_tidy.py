@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.gate, pytest.mark.ctest(timeout=3600, processors=2)]
 # Of GCC; clang takes each for a mistake.
 GCC_ONLY = {"-Wno-restrict", "-Wno-subobject-linkage", "-Wno-mismatched-new-delete"}
 # The same sources once more.
-AGAIN = ("-tsan.dir/", "-asan-ubsan.dir/", "/mutants/", "/mutant-")
+AGAIN = ("-tsan.dir/", "-asan-ubsan.dir/", "/mutants/", "/mutant-", "/mutants_of_")
 
 
 def units(commands):
@@ -36,7 +36,8 @@ def look_at(tool, folder, file):
     """@return what the tool says of one unit, without its statistics"""
     done = subprocess.run([tool, "-p", folder, "--quiet", file], capture_output=True,
                           text=True, check=False)
-    return done.stdout if done.returncode else ""
+    return (done.stdout or done.stderr or f"ended with {done.returncode}") \
+        if done.returncode else ""
 
 
 def all_complaints(folder, are_tests):

@@ -36,6 +36,8 @@ def complaints(root, files, rooms):
         wrong += [f"rooms: there is no room {r}" for r in user - rooms.keys()]
     for file in files:
         own = room_of(file, rooms)
+        if own is None and not file.startswith("tests/"):
+            wrong.append(f"{file} is in no room")
         text = (root / file).read_text(encoding="utf-8")
         for quoted, public in INCLUDE.findall(text):
             seen += 1

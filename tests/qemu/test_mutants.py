@@ -25,6 +25,8 @@ def assert_seen(boot, binary, test):
                 vm = boot(*args, qemu=binary, **kwargs)
                 machines.callback(vm.close)
                 return vm
+            # What does not start is no mutant that was seen.
+            boot_broken().close()
             try:
                 test(boot_broken)
             except (AssertionError, Failed):

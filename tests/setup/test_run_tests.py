@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""setup/run-tests.py with a build of six tests: what is run again, what is not, and
+"""setup/run-tests.py with a build of eight tests: what is run again, what is not, and
 what is left out."""
 import os
 import subprocess
@@ -17,14 +17,18 @@ add_test(model sh -c "echo model >>{0}/ran")
 add_test(fails sh -c "echo fails >>{0}/ran; exit 1")
 add_test(skipped sh -c "echo skipped >>{0}/ran; exit 77")
 add_test(slow sh -c "echo slow >>{0}/ran")
+add_test(deep sh -c "echo deep >>{0}/ran")
+add_test(partly sh -c "echo partly >>{0}/ran; echo 'skipped: no KVM (1 tests)'")
 set_tests_properties(guest fails PROPERTIES LABELS "nested")
 set_tests_properties(model PROPERTIES LABELS "model")
 set_tests_properties(skipped PROPERTIES LABELS "kvm" SKIP_RETURN_CODE 77)
 set_tests_properties(slow PROPERTIES LABELS "nested;long")
+set_tests_properties(deep PROPERTIES LABELS "nested;soak")
+set_tests_properties(partly PROPERTIES LABELS "nested")
 """
 # ctest's, as one of the tests fails.
 FAILED = 8
-ALL_SHORT = "fails fast guest model skipped"
+ALL_SHORT = "fails fast guest model partly skipped"
 
 
 class Build:
@@ -52,32 +56,32 @@ class Build:
 
 def test_runs_what_something_has_changed_for(tmp_path):
     build = Build(tmp_path)
-    fresh = "6 tests: 3 passed, 1 failed, 1 were skipped, 0 not run again, 1 left out"
+
+    def counted(passed, again, left):
+        return (f"8 tests: {passed} passed, 1 failed, 1 were skipped, {again} not run again, "
+                f"{left} left out")
+    fresh = counted(4, 0, 2)
     # Nothing is known.
     build.expect(ALL_SHORT, fresh)
-    # Nothing has changed.
-    build.expect("fails fast skipped", "6 tests: 1 passed, 1 failed, 1 were skipped, "
-                 "2 not run again, 1 left out")
+    # Nothing has changed. What was skipped in part is run again.
+    build.expect("fails fast partly skipped", counted(2, 2, 2))
+    build.expect("fails fast partly skipped", "1 passed in part, and skipped the rest: partly")
     build.expect(ALL_SHORT, fresh, "--again")
-    build.expect("fails fast skipped slow", "6 tests: 2 passed, 1 failed, 1 were skipped, "
-                 "2 not run again, 0 left out", "--all")
+    build.expect("fails fast partly skipped slow", counted(3, 2, 1), "--all")
     # What is long has passed.
-    build.expect("fails fast skipped", "6 tests: 1 passed, 1 failed, 1 were skipped, "
-                 "3 not run again, 0 left out")
-    build.expect(f"{ALL_SHORT} slow", "6 tests: 4 passed, 1 failed, 1 were skipped, "
-                 "0 not run again, 0 left out", "--all", "--again")
+    build.expect("fails fast partly skipped", counted(2, 3, 1))
+    build.expect(f"{ALL_SHORT} slow", counted(5, 0, 1), "--all", "--again")
+    build.expect("deep fails fast partly skipped", counted(3, 3, 0), "--soak")
     # Prose is no input.
     (build.source / "docs/page.md").write_text("prose\n")
-    build.expect("fails fast skipped", "6 tests: 1 passed, 1 failed, 1 were skipped, "
-                 "3 not run again, 0 left out")
+    build.expect("fails fast partly skipped", counted(2, 4, 0))
     # A source has changed, not the model.
-    not_the_model = ("6 tests: 2 passed, 1 failed, 1 were skipped, 1 not run again, "
-                     "1 left out")
+    not_the_model = counted(3, 1, 2)
     (build.source / "code.c").write_text("code\n")
-    build.expect("fails fast guest skipped", not_the_model)
-    build.expect("fails fast guest skipped", not_the_model, IPIDEFER_QEMU="/another")
+    build.expect("fails fast guest partly skipped", not_the_model)
+    build.expect("fails fast guest partly skipped", not_the_model, IPIDEFER_QEMU="/another")
     (build.source / "tests/model/m.pml").write_text("model\n")
     build.expect(ALL_SHORT, fresh)
     # A mode has changed.
     (build.source / "code.c").chmod(0o755)
-    build.expect("fails fast guest skipped", not_the_model)
+    build.expect("fails fast guest partly skipped", not_the_model)
