@@ -17,6 +17,10 @@ enum class Exit : int {
     kNotPossible = 77,  // not on this machine; ctest's "skipped"
 };
 
+/// Of a process that a signal ended the exit status is this and the signal's
+/// number, as shells have it.
+inline constexpr int kSignalled = 128;
+
 class Failure : public std::runtime_error {
   public:
     Failure(Exit exit, const std::string& what, std::string detail = {})

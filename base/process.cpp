@@ -195,7 +195,6 @@ int Process::wait()
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0)
         if (errno != EINTR) throw system_failure("waitpid");
-    constexpr int kSignalled = 128;  // as shells have it
     status_ =
         WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
     return *status_;

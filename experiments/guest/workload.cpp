@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/failure.hpp"
 #include "experiments/guest/files.hpp"
 
 namespace ipidefer::lab::agent {
@@ -57,7 +58,8 @@ bool read_some(int fd, std::string& output)
 
 int shell_status(int status)
 {
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return WIFSIGNALED(status) ? kSignalled + WTERMSIG(status)
+                               : WEXITSTATUS(status);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <iostream>
 
+#include "base/failure.hpp"
+
 namespace ipidefer::lab {
 
 /// @return the number of the signal that asked us to end
@@ -23,7 +25,6 @@ inline boost::asio::awaitable<int> any_signal()
 /// @return the status to end with, as a shell has it
 inline int ended_by_signal(int number)
 {
-    constexpr int kSignalled = 128;
     std::cerr << "ipidefer: ended by signal " << number << '\n';
     return kSignalled + number;
 }

@@ -8,11 +8,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/cpulist.hpp"
 #include "base/failure.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"
+#include "host/domain/defer_object.hpp"
 #include "host/domain/plan.hpp"
 #include "host/segment/status_json.hpp"
 
@@ -22,9 +24,6 @@ namespace {
 using domain::Change;
 using domain::Plan;
 using domain::PlanOptions;
-
-constexpr unsigned kMostCpus = 8192;
-constexpr unsigned kMostVcpus = 65536;
 
 struct DomainOptions {
     std::string from;
@@ -58,7 +57,7 @@ std::optional<CpuSet> cpus(const char* option, const std::string& list,
 PlanOptions plan_options(const DomainOptions& options)
 {
     PlanOptions plan;
-    plan.isolated = cpus("--isolated", options.isolated, kMostVcpus);
+    plan.isolated = cpus("--isolated", options.isolated, domain::kMostVcpus);
     plan.host_isolated =
         cpus("--host-isolated", options.host_isolated, kMostCpus);
     plan.host_housekeeping =

@@ -30,7 +30,7 @@
 #include <vector>
 
 #include "base/process.hpp"
-#include "host/daemon/exposition.hpp"
+#include "host/daemon/exposition_testing.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 

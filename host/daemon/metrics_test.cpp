@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/version.hpp"
-#include "host/daemon/exposition.hpp"
+#include "host/daemon/exposition_testing.hpp"
 #include "host/segment/tests/test_vm.hpp"
 #include "vmm/shm/tests/temporary_folder.hpp"
 

@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::kSyncCore;
 
-class PolicyTest : public ::testing::Test {
+class SegmentPolicyTest : public ::testing::Test {
   protected:
     terms::Policy now() { return read_policy(open_.segment()); }
     void change(const terms::PolicyChange& change)
@@ -25,7 +25,7 @@ class PolicyTest : public ::testing::Test {
     OpenVm open_{folder_.path(), "vm", true};
 };
 
-TEST_F(PolicyTest, IsReadAsTheVmHasIt)
+TEST_F(SegmentPolicyTest, IsReadAsTheVmHasIt)
 {
     const terms::Policy policy = now();
     EXPECT_TRUE(policy.enabled);
@@ -37,7 +37,7 @@ TEST_F(PolicyTest, IsReadAsTheVmHasIt)
     EXPECT_EQ(policy.max_age, 0ns);
 }
 
-TEST_F(PolicyTest, KillSwitchTakesEffectWithTheNextDecision)
+TEST_F(SegmentPolicyTest, KillSwitchTakesEffectWithTheNextDecision)
 {
     EXPECT_TRUE(vm_.send(0, kSyncCore, {2}).empty());
     change({.enabled = false});
@@ -46,7 +46,7 @@ TEST_F(PolicyTest, KillSwitchTakesEffectWithTheNextDecision)
     EXPECT_TRUE(vm_.send(0, kSyncCore, {2}).empty());
 }
 
-TEST_F(PolicyTest, EachFieldIsChangedAloneAndSeenByTheVm)
+TEST_F(SegmentPolicyTest, EachFieldIsChangedAloneAndSeenByTheVm)
 {
     change({.idle = true});
     EXPECT_EQ(ipidefer_contexts(vm_.vm()),
@@ -69,7 +69,7 @@ TEST_F(PolicyTest, EachFieldIsChangedAloneAndSeenByTheVm)
     EXPECT_EQ(ipidefer_max_age(vm_.vm()), 10'000'000u);
 }
 
-TEST_F(PolicyTest, ChangesAreCountedAndNoChangeIsNone)
+TEST_F(SegmentPolicyTest, ChangesAreCountedAndNoChangeIsNone)
 {
     const auto before = open_.policy().changes;
     EXPECT_TRUE(terms::PolicyChange{}.empty());
@@ -79,7 +79,7 @@ TEST_F(PolicyTest, ChangesAreCountedAndNoChangeIsNone)
     EXPECT_EQ(open_.policy().changes, before + 1);
 }
 
-TEST_F(PolicyTest, DifferencesNameFieldsAndBothValues)
+TEST_F(SegmentPolicyTest, DifferencesNameFieldsAndBothValues)
 {
     const terms::Policy before = now();
     change({.enabled = false,
