@@ -54,9 +54,16 @@ def test_huge_mapping_interrupts(lab):
                    "do_flush_tlb_all")
 
 
-def test_direct_map_interrupts(lab):
-    """A module's pages get their direct map's permissions back."""
-    must_interrupt(lab, "insmod /lab/modules/crc7.ko; rmmod crc7", "do_flush_tlb_all")
+def test_memory_type_interrupts(lab):
+    """Nothing may be cached by a memory type that is no more, by speculation either."""
+    must_interrupt(lab, "echo uc >/sys/kernel/debug/x86/ipi_defer/test",
+                   "__cpa_flush_tlb")
+
+
+def test_page_taken_away_interrupts(lab):
+    """Nothing may speculate into a page that is poisoned."""
+    must_interrupt(lab, "echo np >/sys/kernel/debug/x86/ipi_defer/test",
+                   "__cpa_flush_tlb")
 
 
 def test_secret_memory_interrupts(lab):

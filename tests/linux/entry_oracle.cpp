@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// entry_oracle ENTRY ROUNDS CPU: does a CPU that enters the kernel see what was
-// mapped anew while it was in userspace?
+// entry_oracle ENTRY ROUNDS CPU [CHANGE]: does a CPU that enters the kernel see
+// what was changed in its mappings while it was in userspace?
 //
 // A child process stays in userspace on CPU. Each round has the kernel's test
-// file (arch/x86/kernel/ipi_defer_test.c of the series) map another page at its
-// address, with the flush deferred, then has the CPU enter the kernel, and
-// waits until the first C code of that entry has read the address.
+// file (arch/x86/kernel/ipi_defer_test.c of the series) make a CHANGE, with the
+// flush deferred, then has the CPU enter the kernel, and waits until the first
+// C code of that entry has looked. A CHANGE is one of that file's commands:
+// remap, the default: another page at an address, which is read;
+// seal: text that becomes read-only, which is written to;
+// reuse: text that is freed, and other text at its address, which is executed.
 //
 // ENTRY: syscall, int80, compat (a 32-bit process, by its vDSO), fault,
 // breakpoint, iret (a system call, and then an IRET back that faults),
 // interrupt, nmi, or nmi+syscall (both at once). Or text: kernel text is
-// changed instead, and the CPU makes a system call that runs it.
+// changed instead, and the CPU makes a system call that runs it. Or walk: the
+// CPU goes on walking a page table, in and out of the kernel, of which one
+// after the other is freed; or walk_nmi: it does so in NMIs.
 //
 // Prints the counts of the kernel, less what they were before. Status: 0 all
 // rounds were checked, 1 not; stale reads are for the caller to judge.
@@ -24,6 +29,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -43,6 +49,7 @@ constexpr char kTestFile[] = "/sys/kernel/debug/x86/ipi_defer/test";
 constexpr char kCompatProgram[] = "/bin/compat_entry";
 constexpr int kSharedFd = 3;  // where compat_entry.c expects it
 constexpr std::size_t kPage = 4096;
+constexpr int kBeatsBetweenWalks = 20000;
 
 /// What parent and child share; compat_entry.c knows the layout.
 struct Shared {
@@ -159,7 +166,7 @@ void enter(std::string_view how, volatile char* fresh)
                      : "r8", "r9", "r10", "r11", "memory");
     } else if (how == "fault") {
         *fresh = 1;
-    } else if (how == "text") {
+    } else if (how == "text" || how == "walk") {
         static const int fd = ::open(kTestFile, O_RDONLY | O_CLOEXEC);
         char first = 0;
         if (::pread(fd, &first, 1, 0) != 1) ::_exit(1);
@@ -183,6 +190,13 @@ void enter(std::string_view how, volatile char* fresh)
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (fresh == MAP_FAILED) ::_exit(1);
     shared.entered.store(1);
+    while (how == "walk") {
+        // Out of the kernel for longer than in it.
+        for (int i = 0; i < kBeatsBetweenWalks; ++i)
+            shared.beats.store(shared.beats.load() + 1,
+                               std::memory_order_relaxed);
+        enter(how, fresh);
+    }
     for (std::uint32_t round = 1;;) {
         if (shared.asked.load(std::memory_order_acquire) == round) {
             shared.beats.store(shared.beats.load() + 1,
@@ -247,7 +261,42 @@ unsigned number(const char* text)
     return value;
 }
 
-int run(std::string_view how, unsigned rounds, unsigned cpu)
+/// Tables are freed while the child walks them, or its CPU's NMI handler does.
+void free_tables(std::string_view how, unsigned rounds,
+                 const std::string& target, const TestFile& file)
+{
+    constexpr unsigned kAtOnce = 50;
+    const std::string command =
+        (how == "walk" ? "unlink" : "unlink_nmi") + target + ' ';
+    for (unsigned left = rounds; left != 0;) {
+        const unsigned now = std::min(left, kAtOnce);
+        file.tell(command + std::to_string(now));
+        left -= now;
+    }
+}
+
+/// The CPU enters the kernel after each change.
+void change(std::string_view how, unsigned rounds, const std::string& command,
+            const std::string& target, const TestFile& file, Shared& shared,
+            pid_t pid)
+{
+    const bool child_enters = how != "interrupt" && how != "nmi";
+    for (std::uint32_t round = 1; round <= rounds; ++round) {
+        file.tell(command + target);
+        if (child_enters)
+            shared.asked.store(round + 1, std::memory_order_release);
+        if (how == "interrupt") file.tell("ipi" + target);
+        if (how.starts_with("nmi")) file.tell("nmi" + target);
+        if (how != "text") file.wait_for_entry(target);
+        if (child_enters)
+            wait_for(shared.entered, round + 1, pid);
+        else
+            wait_for_userspace(shared, pid);
+    }
+}
+
+int run(std::string_view how, unsigned rounds, unsigned cpu,
+        const std::string& command)
 {
     if (::memfd_create("shared", 0) != kSharedFd ||
         ::ftruncate(kSharedFd, kPage) != 0)
@@ -261,20 +310,11 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
     const auto before = TestFile::counts();
     const std::string target = ' ' + std::to_string(cpu);
     const pid_t pid = start(how, rounds, cpu, shared);
-    const bool child_enters = how != "interrupt" && how != "nmi";
     wait_for(shared.entered, 1, pid);
-    for (std::uint32_t round = 1; round <= rounds; ++round) {
-        file.tell((how == "text" ? "poke" : "remap") + target);
-        if (child_enters)
-            shared.asked.store(round + 1, std::memory_order_release);
-        if (how == "interrupt") file.tell("ipi" + target);
-        if (how.starts_with("nmi")) file.tell("nmi" + target);
-        if (how != "text") file.wait_for_entry(target);
-        if (child_enters)
-            wait_for(shared.entered, round + 1, pid);
-        else
-            wait_for_userspace(shared, pid);
-    }
+    if (how.starts_with("walk"))
+        free_tables(how, rounds, target, file);
+    else
+        change(how, rounds, command, target, file, shared, pid);
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
 
@@ -291,9 +331,13 @@ int run(std::string_view how, unsigned rounds, unsigned cpu)
 int main(int argc, char** argv)
 {
     try {
-        if (argc != 4)
-            throw std::runtime_error{"usage: entry_oracle ENTRY ROUNDS CPU"};
-        return run(argv[1], number(argv[2]), number(argv[3]));
+        if (argc != 4 && argc != 5)
+            throw std::runtime_error{
+                "usage: entry_oracle ENTRY ROUNDS CPU [CHANGE]"};
+        const std::string_view how = argv[1];
+        const char* by_default = how == "text" ? "poke" : "remap";
+        return run(how, number(argv[2]), number(argv[3]),
+                   argc == 5 ? argv[4] : by_default);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "entry_oracle: %s\n", error.what());
         return 1;

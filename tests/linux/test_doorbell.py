@@ -16,6 +16,8 @@ pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 DIRECTORY = "/sys/kernel/debug/x86/ipi_defer"
 VECTORS = {"sync_core": 0xf5, "kernel_tlbi": 0xea}
 CPUS = range(4)
+# On a host that has other things to do.
+ATTEMPTS = 10
 
 
 def guest_counts(guest):
@@ -50,14 +52,35 @@ def both_counts(guest):
         assert time.monotonic() < deadline, "never quiet"
 
 
+def resent(guest):
+    """How many IPIs the guest sent once more, to whom nothing had come in 100 ms."""
+    return int(guest.lines_of(f"cat {DIRECTORY}/resent")[-1])
+
+
+def counted_meanwhile(guest, command):
+    """Run a command on a host that lets all vCPUs run meanwhile.
+
+    What is sent once more, to housekeeping vCPUs too, is asked of the VMM: counts of
+    requests say nothing of it. That is the host's doing, and no verdict.
+
+    @return both_counts before and after
+    """
+    for _ in range(ATTEMPTS):
+        before, sent_again = both_counts(guest), resent(guest)
+        guest.run(command)
+        after = both_counts(guest)
+        if resent(guest) == sent_again:
+            return before, after
+    pytest.fail(f"in {ATTEMPTS} attempts some vCPU did not run for 100 ms")
+
+
 def compare(guest, command):
     """Run a command; both sides must have counted the same meanwhile.
 
     @return requests; verdicts that suppressed, for isolated vCPUs
     """
-    (counts, requests), (verdicts, writes) = both_counts(guest)
-    guest.run(command)
-    (counts2, requests2), (verdicts2, writes2) = both_counts(guest)
+    ((counts, requests), (verdicts, writes)), ((counts2, requests2), (verdicts2, writes2)) = (
+        counted_meanwhile(guest, command))
     suppressed = 0
     for key in counts:
         new = {v: n - verdicts[key].get(v, 0)
@@ -119,11 +142,12 @@ class TestDoorbell:
         guest = boot("ipi_defer=hv", more=("-trace", "ipi_defer_msi"))
         # Then nothing is recorded, and all that is rung for is injected.
         guest.set("enabled", False)
-        _, (verdicts, _) = both_counts(guest)
-        before = injected(guest)
-        guest.run("toggle")
-        _, (verdicts2, _) = both_counts(guest)
-        after = injected(guest)
+        for _ in range(ATTEMPTS):
+            sent_again, before = resent(guest), injected(guest)
+            (_, (verdicts, _)), (_, (verdicts2, _)) = counted_meanwhile(guest, "toggle")
+            after = injected(guest)
+            if resent(guest) == sent_again:
+                break
         for cpu in CPUS:
             decided = sum(sum(verdicts2[cpu, work].values()) -
                           sum(verdicts[cpu, work].values()) for work in VECTORS)

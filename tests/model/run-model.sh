@@ -9,10 +9,11 @@ usage() {
     cat <<EOF
 Usage: run-model.sh [--model NAME] [--mutant NAME | --reach NAME] --expect RESULT
                     [-DNAME=VALUE]...
-  --model ipi_defer (default) or entry_word
+  --model ipi_defer (default), entry_word or lockless_walk
   RESULT: holds     no assertion fails, nothing is stuck
           answered  every request is answered, under weak fairness
-          harmed    I5 fails: code runs that lacks a sync or a flush
+          harmed    I5 fails: code runs that lacks a sync or a flush, or is in a walk
+                    of what is freed
           once      I1 fails: recorded and delivered, or neither
           done      I9 fails: done goes back
           stuck     a sender waits for ever
@@ -75,7 +76,7 @@ found=$(grep -m1 '^pan:1:' pan.out || true)
 grep -E 'states, stored|^State-vector' pan.out
 case $found in
 '') got=holds ;;
-*'synced<acked'* | *'tlb<acked'*) got=harmed ;;
+*'synced<acked'* | *'tlb<acked'* | *'walking&&freed'*) got=harmed ;;
 *'is_recorded+is_delivered'*) got=once ;;
 *'r>=done'* | *'s[0]>='*) got='done' ;;
 *'invalid end state'*) got=stuck ;;

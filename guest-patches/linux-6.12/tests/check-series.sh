@@ -59,12 +59,13 @@ log=$root/log
 # What the series touches, and what includes the headers that it changes; after
 # a colon, the option that kbuild builds it for.
 readonly OBJECTS=(kernel/context_tracking.o:CONTEXT_TRACKING kernel/rcu/:
-    kernel/cpu.o: kernel/entry/: kernel/jump_label.o:JUMP_LABEL kernel/sched/:
+    kernel/cpu.o: kernel/entry/: kernel/workqueue.o: kernel/trace/ftrace.o:FUNCTION_TRACER kernel/livepatch/:LIVEPATCH
+    kernel/jump_label.o:JUMP_LABEL kernel/sched/:
     arch/x86/kernel/irq.o: arch/x86/kernel/trace.o:TRACING arch/x86/kernel/idt.o: arch/x86/kernel/alternative.o:
     arch/x86/kernel/kprobes/:KPROBES arch/x86/kernel/module.o:MODULES
     arch/x86/kernel/ipi_defer.o:IPI_DEFER arch/x86/kernel/ipi_defer_test.o:IPI_DEFER_TEST
     arch/x86/entry/: arch/x86/mm/tlb.o: arch/x86/mm/pat/: arch/x86/kernel/cpu/common.o:
-    mm/vmalloc.o:MMU mm/percpu.o:)
+    mm/vmalloc.o:MMU mm/percpu.o: mm/mmu_gather.o:)
 
 # name: the options that it changes in the lab's configuration
 VARIANTS=(
