@@ -63,11 +63,15 @@ std::string isolation(const CpuSet& isolated, const CpuSet& housekeeping)
 std::string kernel_command_line(const Options& options, Mode mode)
 {
     // tsc=reliable: else a clock watchdog visits each CPU in turn, as
-    // emulated CPUs do not promise an invariant TSC.
+    // emulated CPUs do not promise an invariant TSC. ipi_defer_small_pages:
+    // else a guest that has just booted splits large pages of its direct map,
+    // for which all CPUs have to be interrupted; with ipi_defer=off the kernel
+    // ignores it.
     std::string line =
         "console=ttyS0 rdinit=" + std::string{protocol::kAgent} + ' ' +
         isolation(options.isolated, options.housekeeping) +
-        " tsc=reliable panic=-1 ipi_defer=" + std::string{name(mode)};
+        " tsc=reliable ipi_defer_small_pages panic=-1 ipi_defer=" +
+        std::string{name(mode)};
     if (!options.append.empty()) line += ' ' + options.append;
     return line;
 }

@@ -37,9 +37,9 @@ def test_table(lab):
     """The seed's table: off sends function calls, the others send nothing that reaches
     userspace, and all counts agree.
 
-    Splits of the direct map interrupt, so it has nothing that could be split.
+    Splits of the direct map interrupt, so the lab's guests have nothing that could be split.
     """
-    lab.run("--append", "ipi_defer_small_pages")
+    lab.run()
     report = lab.report()
     assert report["schema"] == "ipidefer-lab/1"
     assert len(report["runs"]) == 3

@@ -57,18 +57,18 @@ def resent(guest):
     return int(guest.lines_of(f"cat {DIRECTORY}/resent")[-1])
 
 
-def counted_meanwhile(guest, command):
+def counted_meanwhile(guest, command, counts=both_counts):
     """Run a command on a host that lets all vCPUs run meanwhile.
 
     What is sent once more, to housekeeping vCPUs too, is asked of the VMM: counts of
     requests say nothing of it. That is the host's doing, and no verdict.
 
-    @return both_counts before and after
+    @return counts(guest) before and after
     """
     for _ in range(ATTEMPTS):
-        before, sent_again = both_counts(guest), resent(guest)
+        sent_again, before = resent(guest), counts(guest)
         guest.run(command)
-        after = both_counts(guest)
+        after = counts(guest)
         if resent(guest) == sent_again:
             return before, after
     pytest.fail(f"in {ATTEMPTS} attempts some vCPU did not run for 100 ms")
@@ -142,12 +142,8 @@ class TestDoorbell:
         guest = boot("ipi_defer=hv", more=("-trace", "ipi_defer_msi"))
         # Then nothing is recorded, and all that is rung for is injected.
         guest.set("enabled", False)
-        for _ in range(ATTEMPTS):
-            sent_again, before = resent(guest), injected(guest)
-            (_, (verdicts, _)), (_, (verdicts2, _)) = counted_meanwhile(guest, "toggle")
-            after = injected(guest)
-            if resent(guest) == sent_again:
-                break
+        ((_, (verdicts, _)), before), ((_, (verdicts2, _)), after) = counted_meanwhile(
+            guest, "toggle", lambda guest: (both_counts(guest), injected(guest)))
         for cpu in CPUS:
             decided = sum(sum(verdicts2[cpu, work].values()) -
                           sum(verdicts[cpu, work].values()) for work in VECTORS)
