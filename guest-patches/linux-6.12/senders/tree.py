@@ -16,13 +16,13 @@ import kbuild
 # What makes another CPU act, by how. Each is a regular expression for whole names.
 NAMES = {
     "function call": r"on_each_cpu(_mask|_cond|_cond_mask)?|smp_call_function\w*|"
-                     r"__smp_call_single_queue|generic_exec_single|smp_call_on_cpu|"
+                     r"smp_call_in_kernel|__smp_call_single_queue|generic_exec_single|smp_call_on_cpu|"
                      r"kick_all_cpus_sync|arch_send_call_function_\w+|"
                      r"native_send_call_func_\w+|send_call_function_\w+|"
                      r"(task|cpu)_function_call",
     "MSR": r"(__)?(rd|wr)msrl?(_safe)?(_regs)?_on_cpus?",
     "cache": r"wbn?o?invd_on_(all_cpus|cpus?|cpus_mask)",
-    "work": r"schedule_on_each_cpu|(__)?queue_(delayed_)?work_on|mod_delayed_work_on|"
+    "work": r"schedule_on_each_cpu|schedule_on_cpus|schedule_in_kernel|(__)?queue_(delayed_)?work_on|mod_delayed_work_on|"
             r"schedule_(delayed_)?work_on|queue_work_node|work_on_cpu(_safe)?(_key)?|"
             r"kblockd_mod_delayed_work_on",
     "irq_work": r"irq_work_queue_on",
@@ -42,10 +42,11 @@ NAMES = {
     "text": r"text_poke_(sync|sync_deferrable|bp|bp_batch|queue|finish)|"
             r"smp_text_poke_\w+",
     "TLB": r"flush_tlb_(all|mm|mm_range|range|page|kernel_range|kernel_unmapped|kernel_settle|"
+           r"kernel_deferred|"
            r"multi|batched_pending)|(native_|__)flush_tlb_multi|arch_tlbbatch_flush|"
            r"flush_p[mu]d_tlb_range|flush_hugetlb_tlb_range|try_to_unmap_flush(_dirty)?|"
            r"tlb_remove_table_sync_(one|rcu)|vm_unmap_aliases(_deferrable)?|"
-           r"vunmap_range|cpa_flush(_all)?",
+           r"vunmap_range|cpa_flush(_all|_tlb)?",
     # Those that only register a callback have other names.
     "hotplug": r"cpuhp_(setup|remove)_state(_cpuslocked)?|"
                r"cpuhp_state_(add|remove)_instance(_cpuslocked)?",
@@ -65,7 +66,7 @@ PARTS = re.compile(
     rb"send_(?:resch|stop|nmi|ipi)|IPI|all_idle|if_idle|(?:nohz|idle)_cpu|"
     rb"nohz_(?:full_kick|dep_set)|\w*backtrace|icr_write|defer_|poke_|"
     rb"tlb_|tlbbatch|unmap_flush\w*|remove_table_sync|unmap_aliases|timer_on|"
-    rb"percpu_thread|cpus_allowed|(?:setup|remove)_state|state_(?:add|remove)_instance)")
+    rb"in_kernel|percpu_thread|cpus_allowed|(?:setup|remove)_state|state_(?:add|remove)_instance)")
 WORD = frozenset(string.ascii_letters + string.digits + "_")
 FOLDERS = ("arch", "block", "crypto", "drivers", "fs", "include", "init", "io_uring",
            "ipc", "kernel", "lib", "mm", "net", "security", "sound", "virt")
