@@ -38,8 +38,8 @@ void write_initramfs(const RootContents& contents, const fs::path& to)
     cpio.character_device("dev/console", 0600, 5, 1);
     add_program(cpio, contents.guest_programs / "lab-agent",
                 in_root(protocol::kAgent));
-    for (const std::string tool :
-         {"lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
+    for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps",
+                                   "lab-huge-pages", "lab-secret-page"})
         add_program(cpio, contents.guest_programs / tool,
                     in_root(protocol::kRoot) + '/' + tool);
     if (contents.nested) {

@@ -19,8 +19,8 @@ class InitramfsTest : public testing::Test {
     InitramfsTest()
     {
         contents_.guest_programs = make_folder("programs");
-        for (const char* name :
-             {"lab-agent", "lab-bpf-attach", "lab-bpf-maps", "lab-secret-page"})
+        for (const char* name : {"lab-agent", "lab-bpf-attach", "lab-bpf-maps",
+                                 "lab-huge-pages", "lab-secret-page"})
             std::ofstream{contents_.guest_programs / name} << name;
         contents_.busybox = make_file("busybox", "box");
     }
@@ -58,7 +58,8 @@ TEST_F(InitramfsTest, LabIsThereWithItsAgent)
     const auto made = archive();
     for (const char* path :
          {"lab/agent", "lab/busybox", "lab/bin", "lab/lab-bpf-attach",
-          "lab/lab-bpf-maps", "lab/lab-secret-page", "proc", "dev/console"})
+          "lab/lab-bpf-maps", "lab/lab-huge-pages", "lab/lab-secret-page",
+          "proc", "dev/console"})
         EXPECT_TRUE(has(made, path)) << path;
 }
 

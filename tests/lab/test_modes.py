@@ -14,6 +14,8 @@ NEEDLESS = ("do_sync_core", "do_flush_tlb_all", "do_kernel_range_flush",
             "__cpa_flush_tlb", "ftrace_sync_ipi", "tlb_remove_table_smp_sync")
 # Of those that off takes, the part that may be left.
 CALLS_LEFT = 0.01
+# Of the workload thp.
+COLLAPSES = 20
 # Reschedules and ticks for each isolated vCPU.
 MOST_WAKEUPS = 3
 
@@ -157,3 +159,13 @@ def test_falls_back_on_a_qemu_without_the_object(lab, stock):
     assert run["guest"]["mode"] == "off"
     assert run["vmm"] is None
     assert events(run, "do_kernel_range_flush") + events(run, "do_flush_tlb_all") > 0
+
+
+def test_thp(lab):
+    """Each collapse of huge pages has walks of page tables end everywhere; a CPU in
+    userspace is in none."""
+    lab.run("--workload", "thp")
+    off, guest, hv = lab.report()["runs"]
+    assert events(off, "tlb_remove_table_smp_sync") >= COLLAPSES * len(ISOLATED)
+    for run in (guest, hv):
+        assert events(run, "tlb_remove_table_smp_sync") == 0, run["mode"]
