@@ -36,14 +36,14 @@ class Text:
         expect_stale(boot, self.change)
 
 
-@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"])
+@pytest.mark.machines("tcg-xapic", soak=["kvm-x2apic"])
 class TestSealedText(Text):
     """Text that became read-only is not written to through a stale entry: neither at its
     address, nor at that of its page in the direct map."""
     change = "seal"
 
 
-@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"])
+@pytest.mark.machines("tcg-xapic", soak=["kvm-x2apic"])
 class TestFreedText(Text):
     """The page of text that was freed, and holds data, is not executed: other text is at
     its address now."""

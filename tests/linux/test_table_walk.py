@@ -35,7 +35,7 @@ def expect_whole(boot, append, skips):
     assert seen["outside"] < TABLES / 20
 
 
-@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"])
+@pytest.mark.machines("tcg-xapic", soak=["kvm-x2apic"])
 class TestTableWalk:
     """No page table is freed under a walk that has no lock."""
 
@@ -78,7 +78,7 @@ def boot_spinning(boot, append):
     return guest
 
 
-@pytest.mark.machines("tcg-xapic", long=["kvm-x2apic"])
+@pytest.mark.machines("tcg-xapic", soak=["kvm-x2apic"])
 class TestLeftAlone:
     """A vCPU in userspace is not interrupted for what concerns the kernel's code alone,
     and is for what it might speculate into."""
