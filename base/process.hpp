@@ -63,7 +63,8 @@ class Process final {
     /// Of a piped one: readable, until it and whoever has it too have ended.
     [[nodiscard]] int output() const noexcept { return output_.get(); }
 
-    /// Its exit status, or kSignalled and the number of the signal that ended it.
+    /// Its exit status, or kSignalled and the number of the signal that ended
+    /// it.
     int wait();
     /// The same; nothing when it runs on for longer.
     std::optional<int> wait_for(std::chrono::milliseconds timeout);
