@@ -92,8 +92,8 @@ class TestLeftAlone:
     def test_mode(self, boot, mode):
         guest = boot_spinning(boot, f"ipi_defer={mode}")
         for command in (f"unlink {CPU}", "ro"):
-            # What spins there is in the kernel now and then.
-            assert calls(guest, command) < TIMES / 4, command
+            # The shell that spins there is in the kernel now and then.
+            assert calls(guest, command) < TIMES / 2, command
         # Each is taken and given back: two flushes.
         for command in ("np", "uc"):
             assert calls(guest, command) >= 2 * TIMES, command
@@ -101,4 +101,4 @@ class TestLeftAlone:
     def test_mutant(self, boot):
         """What that counts depends on the rule for pages that are taken away."""
         guest = boot_spinning(boot, "ipi_defer=guest ipi_defer_fault=defer_any_page")
-        assert calls(guest, "np") < TIMES / 4
+        assert calls(guest, "np") < TIMES / 2
