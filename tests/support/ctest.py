@@ -61,7 +61,10 @@ def name_of(item):
 def labels_of(item, config):
     known = {line.split("(")[0].split(":")[0] for line in config.getini("markers")
              if line.partition(":")[2].strip().startswith("label:")}
-    return frozenset(words(mark.name) for mark in item.iter_markers() if mark.name in known)
+    found = {words(mark.name) for mark in item.iter_markers() if mark.name in known}
+    # In the box a guest still stands still now and then (docs/KVM.md), which CI cannot
+    # bear.
+    return frozenset(found | {"soak"} if "kvm-linux" in found else found)
 
 
 def entries(items, config):

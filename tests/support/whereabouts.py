@@ -5,6 +5,7 @@ For the report of a test that failed; nothing here is a verdict.
 """
 import bisect
 import re
+import time
 from pathlib import Path
 
 CPU = re.compile(r"CPU#(\d+)\n(.*?)(?=\nCPU#|\Z)", re.S)
@@ -12,6 +13,8 @@ VALUE = re.compile(r"\b(RIP|RSP|RFL|CR3|HLT) ?= ?([0-9a-f]+)")
 WORD = re.compile(r"0x([0-9a-f]{16})")
 # As much of a stack as is looked through for return addresses.
 STACK_WORDS = 192
+# How often, and how far apart in seconds, vCPUs are looked at again.
+SAMPLES, INTERVAL = 8, 0.5
 # Of the local APIC.
 LINES = ("IRR", "ISR", "LVTT", "TPR", "APR")
 
@@ -61,6 +64,30 @@ def guest(machine, folder):
                         for name in stack(machine, cpu, symbols, values["RSP"])[:24])
 
 
+def progress(machine, folder):
+    """Where vCPUs that are not halted are, a few times; and the exits that KVM counts
+    meanwhile. Whoever spins shows by what comes again."""
+    symbols = Symbols(folder)
+    before = exits(machine)
+    for _ in range(SAMPLES):
+        time.sleep(INTERVAL)
+        found = CPU.findall(machine.hmp("info registers -a").replace("\r", ""))
+        values = {cpu: dict(VALUE.findall(text)) for cpu, text in found}
+        yield "then: " + ", ".join(
+            f"vCPU {cpu} {symbols.name(int(of['RIP'], 16)) or of['RIP']}"
+            for cpu, of in values.items() if of.get("HLT") == "0")
+    after = exits(machine)
+    yield f"exits meanwhile: { {name: after[name] - before.get(name, 0) for name in after} }"
+
+
+def exits(machine):
+    """@return {"vCPU's path: name": count} of KVM; {} where it counts none"""
+    reply = machine.qmp_reply("query-stats", target="vcpu")
+    return {f"{of['qom-path'].rpartition('/')[2]}: {stat['name']}": stat["value"]
+            for of in reply.get("return", ()) for stat in of["stats"]
+            if "exits" in stat["name"] and isinstance(stat["value"], int) and stat["value"]}
+
+
 def threads(machine):
     """State and kernel stack of each of QEMU's threads; lines of text."""
     for task in sorted(Path(f"/proc/{machine.process.pid}/task").iterdir()):
@@ -76,7 +103,7 @@ def report(machine, folder):
     """@param folder: of the kernel's build
     @return text; why there is none, if QEMU does not answer"""
     lines = []
-    for source in guest(machine, folder), threads(machine):
+    for source in guest(machine, folder), progress(machine, folder), threads(machine):
         try:
             lines.extend(source)
         except Exception as error:  # noqa: BLE001  it must not hide the failure itself
