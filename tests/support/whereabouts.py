@@ -33,7 +33,8 @@ class Symbols:
     def name(self, address):
         """@return symbol+offset, or None if no code is there"""
         at = bisect.bisect_right(self._addresses, address) - 1
-        if at < 0 or at + 1 == len(self._rows):
+        # Behind these there is no code.
+        if at < 0 or self._rows[at][1] in ("_etext", "_einittext", "_end"):
             return None
         return f"{self._rows[at][1]}+{address - self._rows[at][0]:#x}"
 
