@@ -112,21 +112,10 @@ class TestLifeUnderKvm:
         TestLife().test_check_of_a_running_domain(domains)
 
 
-@pytest.mark.kvm_linux
 @pytest.mark.in_box
-@pytest.mark.soak
-class TestLifeUnderTheSystemsLibvirtd:
+class TestLifeUnderTheSystemsLibvirtd(TestLifeUnderKvm):
     """The same where QEMU is another user's than the daemon, and in cgroups."""
 
     @pytest.fixture(scope="class")
     def daemon(self):
         return own.SystemLibvirtd
-
-    def test_from_a_plain_domain_to_deferral(self, domains):
-        TestLife().test_from_a_plain_domain_to_deferral(domains)
-
-    def test_saved_and_restored_it_defers_again(self, domains):
-        TestLife().test_saved_and_restored_it_defers_again(domains)
-
-    def test_check_of_a_running_domain(self, domains):
-        TestLife().test_check_of_a_running_domain(domains)
