@@ -6,19 +6,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <string_view>
+
+#include "base/text.hpp"
 
 int main(int argc, char** argv)
 {
-    unsigned times = 0;
-    const std::string_view number = argc == 2 ? argv[1] : "";
-    const auto [end, error] =
-        std::from_chars(number.data(), number.data() + number.size(), times);
-    if (error != std::errc{} || end != number.data() + number.size() ||
-        times == 0) {
+    const unsigned times =
+        ipidefer::number_of<unsigned>(argc == 2 ? argv[1] : "").value_or(0);
+    if (times == 0) {
         std::fprintf(stderr, "usage: lab-bpf-attach N, with N from 1 on\n");
         return 1;
     }

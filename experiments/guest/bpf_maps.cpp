@@ -11,12 +11,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <vector>
+
+#include "base/text.hpp"
 
 namespace {
 
@@ -40,11 +41,9 @@ int main(int argc, char** argv)
     std::array<std::uint32_t, 3> numbers{};
     bool good = argc == 5;
     for (std::size_t i = 0; good && i < numbers.size(); ++i) {
-        const std::string_view text = argv[i + 2];
-        const auto [end, error] =
-            std::from_chars(text.data(), text.data() + text.size(), numbers[i]);
-        good = error == std::errc{} && end == text.data() + text.size() &&
-               numbers[i] > 0;
+        numbers[i] =
+            ipidefer::number_of<std::uint32_t>(argv[i + 2]).value_or(0);
+        good = numbers[i] > 0;
     }
     const std::string_view kind = good ? argv[1] : "";
     if (kind != "array" && kind != "percpu") {

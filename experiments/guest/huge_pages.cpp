@@ -5,16 +5,18 @@
 #include <sys/mman.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <string_view>
+
+#include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace {
 
+using namespace ipidefer;
+
 constexpr std::size_t kHugePage = 2 << 20, kPage = 4 << 10;
-constexpr int kNotPossible = 77;
 // Linux 6.1; Debian 12's headers have it, older ones do not.
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -45,12 +47,9 @@ int collapse_once()
 
 int main(int argc, char** argv)
 {
-    const std::string_view text = argc == 2 ? argv[1] : "";
-    unsigned count = 0;
-    const auto [end, wrong] =
-        std::from_chars(text.data(), text.data() + text.size(), count);
-    if (wrong != std::errc{} || end != text.data() + text.size() ||
-        count == 0) {
+    const unsigned count =
+        number_of<unsigned>(argc == 2 ? argv[1] : "").value_or(0);
+    if (count == 0) {
         std::fprintf(stderr, "usage: lab-huge-pages N, a number from 1 on\n");
         return 1;
     }
@@ -60,7 +59,7 @@ int main(int argc, char** argv)
             std::printf(
                 "this kernel has no transparent huge pages, or does not "
                 "collapse\n");
-            return kNotPossible;
+            return static_cast<int>(Exit::kNotPossible);
         }
         if (error != 0) {
             std::fprintf(stderr, "lab-huge-pages: collapse %u: %s\n", i + 1,

@@ -15,7 +15,6 @@ Status: 0, or 77 when one of them is missing.
 import json
 import os
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -76,10 +75,7 @@ class Sender(Puppet):
         for cpu in self.targets:
             self.write(table(cpu), binding(word(cpu)))
             self.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
-        mask = [0] * (MULTICAST_IDS // 64)
-        for bit in range(len(self.targets)):
-            mask[bit // 64] |= 1 << bit % 64
-        self.write(REQUEST, struct.pack("<II7Q", VECTOR, FIRST_TARGET, *mask))
+        self.write_request(REQUEST, VECTOR, FIRST_TARGET, *range(len(self.targets)))
 
     def spin(self):
         """Targets that have a host CPU each stay in ring 3; others halt."""

@@ -19,14 +19,14 @@ ATTEMPTS = 5
 
 def assert_seen(boot, binary, test):
     """That a test fails with this QEMU, if not at once."""
+    # What does not start is no mutant that was seen.
+    boot(qemu=binary).close()
     for _ in range(ATTEMPTS):
         with contextlib.ExitStack() as machines:
             def boot_broken(*args, **kwargs):
                 vm = boot(*args, qemu=binary, **kwargs)
                 machines.callback(vm.close)
                 return vm
-            # What does not start is no mutant that was seen.
-            boot_broken().close()
             try:
                 test(boot_broken)
             except (AssertionError, Failed):

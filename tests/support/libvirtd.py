@@ -25,6 +25,7 @@ NOBODY = 65534
 # Debian's, of a package that starts the daemon, and that tests do not need.
 SYSTEM_USER = "libvirt-qemu"
 
+
 class Failed(Exception):
     """libvirtd did not do what it should."""
 
@@ -52,6 +53,8 @@ def runs(pid):
 class Libvirtd:
     """Of a session."""
 
+    mode = "session"
+
     def __init__(self):
         self.libvirt = requirements.module("libvirt", "python3-libvirt")
         # Everything that is printed also comes as an exception.
@@ -72,6 +75,7 @@ class Libvirtd:
             out.write('log_filters="3:*"\n'
                       f'log_outputs="3:file:{self.log}"\n')
         os.chmod(conf, 0o644)
+        self.configure()
         command = [*self.privileges(), PROGRAM, "-f", conf]
         self.uri = (f"qemu+unix:///{self.mode}?socket="
                     f"{os.path.join(self.state(), 'libvirt-sock')}")
@@ -86,11 +90,12 @@ class Libvirtd:
             self.close()
             raise
 
-    mode = "session"
-
     def find_user(self):
         """@return whose QEMUs are: a user whom nobody believes unless told to"""
         return NOBODY if os.geteuid() == 0 else os.geteuid()
+
+    def configure(self):
+        """Write what the daemon reads besides its own file."""
 
     def privileges(self):
         """@return what the daemon is started by"""
@@ -203,10 +208,12 @@ class SystemLibvirtd(Libvirtd):
         subprocess.run(["useradd", "--system", "--user-group", SYSTEM_USER], check=True)
         return pwd.getpwnam(SYSTEM_USER).pw_uid
 
-    def privileges(self):
+    def configure(self):
         # Nobody has started virtlogd.
         with open("/etc/libvirt/qemu.conf", "w") as out:
             out.write('stdio_handler = "file"\n')
+
+    def privileges(self):
         return []
 
     def state(self):

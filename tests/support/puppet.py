@@ -78,12 +78,16 @@ class Puppet(Machine):
         """Write to the doorbell."""
         self.wrmsr(cpu, MSR_ICR, value)
 
-    def ring_multi(self, cpu, address, vector, base, *bits):
-        """The same for many, with the request at this address."""
-        mask = [0] * 7
+    def write_request(self, address, vector, base, *bits):
+        """What a multicast names: the IDs that are base and one of these bits."""
+        mask = [0] * (MULTICAST_IDS // 64)
         for bit in bits:
             mask[bit // 64] |= 1 << bit % 64
         self.write(address, struct.pack("<II7Q", vector, base, *mask))
+
+    def ring_multi(self, cpu, address, vector, base, *bits):
+        """The same for many, with the request at this address."""
+        self.write_request(address, vector, base, *bits)
         self.wrmsr(cpu, MSR_ICR_MULTI, address)
 
     def r32(self, address, cpu=0):

@@ -39,6 +39,13 @@ class Symbols:
         return f"{self._rows[at][1]}+{address - self._rows[at][0]:#x}"
 
 
+def registers(machine):
+    """@return {vCPU: {register: value}}"""
+    text = machine.hmp("info registers -a").replace("\r", "")
+    return {cpu: {name: int(value, 16) for name, value in VALUE.findall(of)}
+            for cpu, of in CPU.findall(text)}
+
+
 def stack(machine, cpu, symbols, top):
     """@return what on a kernel stack may be return addresses, the latest first"""
     machine.hmp(f"cpu {cpu}")
@@ -48,11 +55,9 @@ def stack(machine, cpu, symbols, top):
     return [name for name in named if name]
 
 
-def guest(machine, folder):
+def guest(machine, symbols):
     """Registers, local APIC and stack of each vCPU; lines of text."""
-    symbols = Symbols(folder)
-    for cpu, text in CPU.findall(machine.hmp("info registers -a").replace("\r", "")):
-        values = {name: int(value, 16) for name, value in VALUE.findall(text)}
+    for cpu, values in registers(machine).items():
         rip = values.get("RIP", 0)
         yield (f"vCPU {cpu}: {symbols.name(rip) or hex(rip)} " +
                " ".join(f"{name}={value:x}" for name, value in values.items()))
@@ -65,18 +70,15 @@ def guest(machine, folder):
                         for name in stack(machine, cpu, symbols, values["RSP"])[:24])
 
 
-def progress(machine, folder):
+def progress(machine, symbols):
     """Where vCPUs that are not halted are, a few times; and the exits that KVM counts
     meanwhile. Whoever spins shows by what comes again."""
-    symbols = Symbols(folder)
     before = exits(machine)
     for _ in range(SAMPLES):
         time.sleep(INTERVAL)
-        found = CPU.findall(machine.hmp("info registers -a").replace("\r", ""))
-        values = {cpu: dict(VALUE.findall(text)) for cpu, text in found}
         yield "then: " + ", ".join(
-            f"vCPU {cpu} {symbols.name(int(of['RIP'], 16)) or of['RIP']}"
-            for cpu, of in values.items() if of.get("HLT") == "0")
+            f"vCPU {cpu} {symbols.name(values['RIP']) or hex(values['RIP'])}"
+            for cpu, values in registers(machine).items() if values.get("HLT") == 0)
     after = exits(machine)
     yield f"exits meanwhile: { {name: after[name] - before.get(name, 0) for name in after} }"
 
@@ -103,8 +105,8 @@ def threads(machine):
 def report(machine, folder):
     """@param folder: of the kernel's build
     @return text; why there is none, if QEMU does not answer"""
-    lines = []
-    for source in guest(machine, folder), progress(machine, folder), threads(machine):
+    lines, symbols = [], Symbols(folder)
+    for source in guest(machine, symbols), progress(machine, symbols), threads(machine):
         try:
             lines.extend(source)
         except Exception as error:  # noqa: BLE001  it must not hide the failure itself
