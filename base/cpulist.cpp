@@ -15,11 +15,10 @@ namespace {
 constexpr std::string_view kSpaces = " \t\n\v\f\r";
 
 /// Reads one list from left to right. Bounded by the text's length times the
-/// limit, bit by bit.
+/// highest CPU that it names, as domains have thousands of short ones.
 class Reader {
   public:
-    Reader(std::string_view text, unsigned limit)
-        : text_{text}, limit_{limit}, cpus_(limit)
+    Reader(std::string_view text, unsigned limit) : text_{text}, limit_{limit}
     {
     }
 
@@ -152,6 +151,7 @@ class Reader {
     void set(unsigned first, unsigned last, bool value, unsigned used = 1,
              unsigned group = 1)
     {
+        if (cpus_.size() <= last) cpus_.resize(last + std::size_t{1});
         for (unsigned i = first; i <= last; ++i)
             if ((i - first) % group < used) cpus_[i] = value;
     }
@@ -194,7 +194,7 @@ class Reader {
     [[nodiscard]] CpuSet result() const
     {
         CpuSet all;
-        for (unsigned i = 0; i < limit_; ++i)
+        for (unsigned i = 0; i < cpus_.size(); ++i)
             if (cpus_[i]) all.insert(all.end(), i);
         return all;
     }
@@ -207,7 +207,7 @@ class Reader {
 
     std::string_view text_;
     unsigned limit_;
-    std::vector<bool> cpus_;
+    std::vector<bool> cpus_;  // up to the highest that was named
     std::size_t at_ = 0;
 };
 
