@@ -10,8 +10,10 @@ import pytest
 from tests.support import requirements
 
 pytestmark = [pytest.mark.gate, pytest.mark.ctest(timeout=60)]
-PATCHES = sorted([*requirements.ROOT.glob("guest-patches/*/patches/*.patch"),
-                  *requirements.ROOT.glob("vmm/qemu/patches/*/*.patch")])
+# The folders that the builds read, each with a file `series`.
+FOLDERS = sorted([*requirements.ROOT.glob("guest-patches/*/patches"),
+                  requirements.ROOT / "vmm/qemu/patches"])
+PATCHES = sorted(path for folder in FOLDERS for path in folder.rglob("*.patch"))
 # A subject that is no longer fits a line of `git log --oneline`.
 MOST_SUBJECT = 76
 # What git writes into a message of its own accord, for whoever edits it.
@@ -33,6 +35,19 @@ def complaints(text):
     if not re.search(r"^Signed-off-by: .+ <.+@.+>$", body, re.MULTILINE):
         found.append("nobody has signed it off")
     return found
+
+
+def named(folder):
+    """@return the patches that a series names: those that are applied"""
+    lines = (line.split("#")[0].strip()
+             for line in (folder / "series").read_text().splitlines())
+    return [folder / line for line in lines if line]
+
+
+class TestSeries:
+    def test_all_are_applied(self):
+        """A patch that no series names is none that anybody builds or tests."""
+        assert sorted(path for folder in FOLDERS for path in named(folder)) == PATCHES
 
 
 class TestPatchMessages:
