@@ -6,9 +6,12 @@ again, and isolated ones may do so when they next enter the kernel: ahead of the
 code, and so of the first indirect branch. Emulated CPUs predict nothing; that a vCPU
 has executed the barrier is what QEMU can tell.
 """
+import time
+
 import pytest
 
 from tests.support.executed import Executed
+from tests.support.linux_guest import PATIENCE
 from tests.support.oracle import CPU, TEST, boot_oracle
 
 pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, processors=2)]
@@ -37,6 +40,20 @@ def calls_during(guest, executed, command):
     return executed.calls()
 
 
+def entry_by(guest, executed, way):
+    """Interrupt the vCPU, and wait until it has been: nobody waits for an NMI.
+
+    @return what it has begun until then
+    """
+    calls = calls_during(guest, executed, f"{way} {CPU}")
+    deadline = time.monotonic() + PATIENCE
+    while (CPU, WAYS[way]) not in calls:
+        assert time.monotonic() < deadline, f"{way} has not arrived: {calls}"
+        time.sleep(0.1)
+        calls += executed.calls()
+    return [name for cpu, name in calls if cpu == CPU]
+
+
 def rounds(guest, executed, way):
     """Requests, and what the vCPU begins at the first entry after each.
 
@@ -48,9 +65,7 @@ def rounds(guest, executed, way):
         # The sender's own, in each case.
         assert (0, BARRIER) in calls
         at_once = [name for cpu, name in calls if cpu == CPU]
-        entry = [name for cpu, name in calls_during(guest, executed, f"{way} {CPU}")
-                 if cpu == CPU]
-        assert WAYS[way] in entry
+        entry = entry_by(guest, executed, way)
         if not at_once:
             left.append(entry)
     return left
