@@ -341,6 +341,14 @@ IPIDEFER_EXPORT uint64_t ipidefer_expired(const ipidefer_vm *vm, uint32_t vcpu,
 enum ipidefer_delivery {
     IPIDEFER_FIXED = 0,
     IPIDEFER_LOWEST = 1,
+/** Bits that are reserved in the low half of an ICR in x2APIC mode, [31:20],
+ *  [17:16] and [13:12], where WRMSR refuses them; and in a doorbell's. */
+#define IPIDEFER_ICR_X2APIC_RESERVED 0xfff33000u
+
+/** No local APIC takes a vector below it as a fixed or lowest-priority IPI: it
+ *  is an error of the sender. SDM vol. 3A 11.5.2. */
+#define IPIDEFER_FIRST_LEGAL_VECTOR 16u
+
     IPIDEFER_SMI = 2,
     IPIDEFER_DELIVERY_RESERVED = 3,
     IPIDEFER_NMI = 4,
