@@ -13,6 +13,7 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/installed.hpp"
+#include "base/option_value.hpp"
 #include "base/process.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
@@ -166,7 +167,7 @@ void add_kvm_report_options(CLI::App& app, KvmReportOptions& options)
 int kvm_report(const KvmReportOptions& options,
                const std::vector<std::string>& command)
 {
-    (void)check_within("--rounds", options.rounds, 1, kMostRounds);
+    check_within("--rounds", options.rounds, 1, kMostRounds);
     const auto why = without_whole_kvm(check_qemu(options.qemu),
                                        check_kernel(options.kernel));
     if (!why.empty()) {
