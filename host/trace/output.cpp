@@ -9,6 +9,7 @@
 
 #include "base/cpulist.hpp"
 #include "base/duration.hpp"
+#include "base/json_writer.hpp"
 #include "base/text.hpp"
 #include "host/trace/perfetto.hpp"
 
@@ -144,10 +145,7 @@ class JsonOutput final : public Output {
 
     void write(const Json& json)
     {
-        // Text of a guest need not be UTF-8.
-        out_ << json.dump(-1, ' ', false, Json::error_handler_t::replace)
-             << '\n'
-             << std::flush;
+        out_ << json_text(json) << '\n' << std::flush;
     }
 
     std::ostream& out_;
