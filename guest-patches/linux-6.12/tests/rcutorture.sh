@@ -94,7 +94,7 @@ echo "RCU with a counter of 2 bits: ${verdict:-no verdict}"
 grep 'sync_core' "$dir/console-rcu" | tail -n 4 || true
 status=0
 if [[ $verdict != SUCCESS ]] ||
-    grep -E 'WARNING:|BUG:|rcu: INFO|!!!' "$dir/console-rcu"; then
+    grep -E "$KERNEL_TROUBLE|!!!" "$dir/console-rcu"; then
     tail -n 30 "$dir/console-rcu"
     status=1
 fi
