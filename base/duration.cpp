@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdint>
 
 #include "base/failure.hpp"
 
@@ -19,7 +18,7 @@ struct Unit {
 constexpr std::array<Unit, 6> kUnits{{{"ns", 1},
                                       {"us", 1'000},
                                       {"ms", 1'000'000},
-                                      {"s", 1'000'000'000},
+                                      {"s", kNsPerSecond},
                                       {"m", 60'000'000'000},
                                       {"h", 3'600'000'000'000}}};
 constexpr double kLongest = 1e15;

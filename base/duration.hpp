@@ -3,10 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace ipidefer {
+
+/// The core and vmm/shm have one each, as they do without base.
+inline constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 /// A number and one of ns, us, ms, s, m, h; 0 needs no unit. Throws Failure,
 /// naming what is wrong, also for more than 10^15 ns (some 11 days).

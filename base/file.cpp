@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/failure.hpp"
+#include "base/option_value.hpp"
 
 namespace ipidefer {
 
@@ -19,6 +20,14 @@ std::string read_whole(const std::filesystem::path& path)
     if (in.bad() || !in.is_open() || text.fail())
         throw Failure{Exit::kCannotRun, "cannot read " + path.string()};
     return std::move(text).str();
+}
+
+void write_whole(const std::filesystem::path& path, std::string_view text)
+{
+    std::ofstream out{path, std::ios::binary};
+    out << text;
+    if (!out.flush())
+        throw system_failure("cannot write " + in_quotes(path.string()));
 }
 
 }  // namespace ipidefer

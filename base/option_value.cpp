@@ -29,6 +29,16 @@ bool parse_switch(const std::string& option, const std::string& text)
 
 const char* on_off(bool on) noexcept { return on ? "on" : "off"; }
 
+unsigned check_within(const std::string& option, unsigned value, unsigned least,
+                      unsigned most, const std::string& unit)
+{
+    if (value < least || value > most)
+        refuse_option(option, std::to_string(value) + " is not within " +
+                                  std::to_string(least) + " and " +
+                                  std::to_string(most) + unit);
+    return value;
+}
+
 std::uint64_t parse_memory(const std::string& option, const std::string& text,
                            std::uint64_t least_mib, std::uint64_t most_mib)
 {

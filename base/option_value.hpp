@@ -21,6 +21,14 @@ namespace ipidefer {
                                 const std::string& text);
 [[nodiscard]] const char* on_off(bool on) noexcept;
 
+/// Longest --timeout, in seconds.
+inline constexpr unsigned kLongestTimeout = 24 * 3600;
+
+/// @return the value, which is within the limits
+/// @param unit behind the numbers, with a space in front. Throws Failure.
+unsigned check_within(const std::string& option, unsigned value, unsigned least,
+                      unsigned most, const std::string& unit = {});
+
 /// Memory as in 512M or 2G. Throws Failure, also for what is not within the
 /// limits.
 /// @return MiB, as are the limits

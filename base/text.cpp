@@ -2,11 +2,6 @@
 #include "base/text.hpp"
 
 namespace ipidefer {
-namespace {
-
-constexpr std::string_view kBlank = " \t\r\n";
-
-}  // namespace
 
 std::vector<std::string_view> lines_of(std::string_view text)
 {

@@ -10,6 +10,9 @@
 
 namespace ipidefer {
 
+/// What is between words.
+inline constexpr std::string_view kBlank = " \t\r\n";
+
 [[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
 [[nodiscard]] std::vector<std::string_view> words_of(std::string_view line);
 [[nodiscard]] std::string_view trimmed(std::string_view text);

@@ -7,6 +7,11 @@
 # The script that sources this sets `what` (a word for messages), and before
 # the functions that say so, `log` (a file), `root` (its folder in the cache).
 
+# shellcheck disable=SC2034 # for those who source this
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Where results are kept, if --cache does not say another folder.
+cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
+
 start=$SECONDS
 step() { printf '[%4ds] %s: %s\n' $((SECONDS - start)) "$what" "$*" >&2; }
 die() { printf '%s: %s\n' "$what" "$*" >&2; exit 1; }
@@ -58,6 +63,25 @@ apply_series() {
         n=$((n + 1))
     done < <(series "$1" | head -n "${4:--0}")
     step "$n patches applied"
+}
+
+# cache_option ARGUMENT...: of a script that knows --cache DIR only.
+cache_option() {
+    while (($#)); do
+        case $1 in
+        --cache) cache=${2:?--cache needs a value}; shift ;;
+        *) die "unknown option '$1'" ;;
+        esac
+        shift
+    done
+}
+
+# open_root NAME: $root, the folder of that name in the cache, and an empty $log there.
+open_root() {
+    readonly root=$cache/$1
+    mkdir -p "$root"
+    log=$root/log
+    : >"$log"
 }
 
 # lock: one build at a time in $root.

@@ -9,7 +9,6 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/.." && pwd)
 what=setup
 # shellcheck source=build-lib.sh
 . "$here/build-lib.sh"
@@ -21,7 +20,6 @@ case $purpose in
 lab | check) ;;
 *) die "usage: prepare.sh lab|check" ;;
 esac
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 mkdir -p "$cache"
 log=$cache/setup.log
 : >"$log"

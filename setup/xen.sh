@@ -8,24 +8,12 @@
 # standard output.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 what=xen
 # shellcheck source=build-lib.sh
-. "$here/build-lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/build-lib.sh"
 
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
-while (($#)); do
-    case $1 in
-    --cache) cache=${2:?--cache needs a value}; shift ;;
-    *) die "unknown option '$1'" ;;
-    esac
-    shift
-done
-readonly root=$cache/xen
-mkdir -p "$root"
-log=$root/log
-: >"$log"
-
+cache_option "$@"
+open_root xen
 debian_files 'xen-hypervisor-4\.17-amd64' 'boot/xen-*-amd64.gz:xen.gz'
 # QEMU loads a multiboot image from an ELF file, which the package has compressed.
 if [[ ! -e $folder/xen ]]; then

@@ -45,8 +45,10 @@ run_guest() {
         -append "console=ttyS0 panic=-1${parameters:+ $parameters}" "$@" </dev/null
 }
 
+# What no kernel says that is well. For Python: tests/support/linux_guest.py.
+readonly KERNEL_TROUBLE='WARNING:|BUG:|Oops|rcu: INFO|Kernel panic'
+
 # ended_well CONSOLE: the guest said "== end", and its kernel did not complain.
 ended_well() {
-    grep -q '^== end' "$1" &&
-        ! grep -E 'WARNING:|BUG:|Oops|rcu: INFO|Kernel panic' "$1" >&2
+    grep -q '^== end' "$1" && ! grep -E "$KERNEL_TROUBLE" "$1" >&2
 }

@@ -5,7 +5,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -13,15 +12,18 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/json_reader.hpp"
+#include "base/json_writer.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
+#include "experiments/lab/kvm_report.hpp"
 
 namespace ipidefer::bench {
 namespace {
 
 namespace fs = std::filesystem;
+using lab::kMostBenchRounds;
 using nlohmann::json;
 
 // Marks of guests/scenarios/bench.cpp: round << 16 | end << 8 | phase.
@@ -29,7 +31,6 @@ constexpr unsigned kRoundShift = 16;
 constexpr std::uint32_t kEnd = 1u << 8;
 constexpr const char* kPhases[] = {"quiet", "delivered", "deferred"};
 constexpr unsigned kLoopVcpu = 1;
-constexpr unsigned kMostRounds = 500;
 constexpr unsigned kMostWindow = 20'000;
 // What the guest binds; only the first may be recorded.
 constexpr char kDeferredVector[] = "245";
@@ -131,7 +132,7 @@ void add_options(CLI::App& app, BenchKvmOptions& options)
 {
     app.add_option("--rounds", options.rounds,
                    "rounds of an undisturbed, a delivered and a deferred phase")
-        ->check(CLI::Range(1u, kMostRounds))
+        ->check(CLI::Range(1u, kMostBenchRounds))
         ->capture_default_str();
     app.add_option("--window", options.window,
                    "length of a phase, in millions of TSC ticks")
@@ -171,7 +172,7 @@ std::vector<BenchRound> bench_rounds(std::string_view console,
             values[std::string{word.substr(0, equals)}] = *value;
         }
         const std::uint64_t index = values["round"];
-        if (index >= kMostRounds) not_understood(std::string{line});
+        if (index >= kMostBenchRounds) not_understood(std::string{line});
         if (rounds.size() <= index) rounds.resize(index + 1);
         const std::uint64_t number = values["phase"];
         BenchPhase& phase = phase_of(rounds[index], number);
@@ -311,15 +312,7 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
         not_understood(error.what());
     }
     (options.json == "-" ? std::cerr : std::cout) << bench_table(report);
-    if (options.json == "-") {
-        std::cout << report.dump(2) << '\n';
-    } else if (!options.json.empty()) {
-        std::ofstream out{options.json};
-        out << report.dump(2) << '\n';
-        if (!out.flush())
-            throw Failure{Exit::kCannotRun,
-                          "--json: cannot write '" + options.json + "'"};
-    }
+    if (!options.json.empty()) write_report(options.json, report);
     return static_cast<int>(Exit::kDone);
 }
 

@@ -11,9 +11,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
 
 #include "base/json_reader.hpp"
+#include "base/text.hpp"
 #include "experiments/guest/files.hpp"
 #include "experiments/guest/loops.hpp"
 #include "experiments/guest/mounts.hpp"
@@ -34,8 +34,8 @@ constexpr char kResentFile[] = "/sys/kernel/debug/x86/ipi_defer/resent";
 
 std::string online_cpus()
 {
-    std::string text = read_file("/sys/devices/system/cpu/online").value_or("");
-    while (text.ends_with('\n')) text.pop_back();
+    const std::string text{
+        trimmed(read_file("/sys/devices/system/cpu/online").value_or(""))};
     // A kernel that was built for one CPU, or runs on one, may not say.
     return text.empty() ? "0" : text;
 }
@@ -51,10 +51,9 @@ std::vector<std::string> kernel_messages()
     const int got = ::klogctl(kReadAll, text.data(), size);
     text.resize(static_cast<std::size_t>(std::max(got, 0)));
     std::vector<std::string> lines;
-    std::istringstream in{text};
-    for (std::string line; std::getline(in, line);)
-        if (line.find("ipi_defer: ") != std::string::npos)
-            lines.push_back(line);
+    for (const auto line : lines_of(text))
+        if (line.find("ipi_defer: ") != std::string_view::npos)
+            lines.emplace_back(line);
     return lines;
 }
 
@@ -66,13 +65,12 @@ class Agent {
     {
         utsname system{};
         ::uname(&system);
-        std::string command_line = read_file("/proc/cmdline").value_or("");
-        while (command_line.ends_with('\n')) command_line.pop_back();
         send({{protocol::kReady, true},
               {protocol::kRelease, system.release},
               {protocol::kVersion, system.version},
               {protocol::kOnline, online_cpus()},
-              {protocol::kCommandLine, command_line}});
+              {protocol::kCommandLine,
+               trimmed(read_file("/proc/cmdline").value_or(""))}});
         for (;;) {
             json reply;
             try {
@@ -153,7 +151,7 @@ class Agent {
         loops_.reset();
         nested_.reset();
         if (request.at(protocol::kNested).get<bool>()) {
-            nested_ = std::make_unique<NestedGuests>(isolated_, housekeeping_);
+            nested_ = std::make_unique<NestedGuests>(isolated_);
             return json::object();
         }
         loops_ = std::make_unique<Loops>(
@@ -224,7 +222,7 @@ class Agent {
             std::string{protocol::kWorkloads} + "/" +
             request.at(protocol::kWorkload).get<std::string>();
         const auto ended = run_program({protocol::kBusybox, "sh", file},
-                                       housekeeping_, [this] { say_alive(); });
+                                       [this] { say_alive(); });
         return {{protocol::kStatus, ended.status},
                 {protocol::kOutput, ended.output}};
     }

@@ -10,11 +10,6 @@
 
 namespace ipidefer::lab::agent {
 
-std::system_error last_error(const std::string& doing)
-{
-    return {errno, std::generic_category(), doing};
-}
-
 std::optional<std::string> read_file(const std::string& path)
 {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

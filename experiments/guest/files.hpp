@@ -4,12 +4,8 @@
 
 #include <optional>
 #include <string>
-#include <system_error>
 
 namespace ipidefer::lab::agent {
-
-/// errno as an exception that says what was tried.
-[[nodiscard]] std::system_error last_error(const std::string& doing);
 
 /// Nothing when there is no such file, or it cannot be read.
 [[nodiscard]] std::optional<std::string> read_file(const std::string& path);

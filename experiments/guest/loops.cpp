@@ -12,14 +12,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <functional>
 #include <new>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "experiments/guest/files.hpp"
 #include "experiments/guest/workload.hpp"
 
@@ -63,12 +63,12 @@ double measure_cycles_per_ns()
 /// The number behind `name` in a file of lines such as "name: 5".
 std::uint64_t number_after(const std::string& text, const std::string& name)
 {
-    std::istringstream lines{text};
-    for (std::string line; std::getline(lines, line);) {
+    for (const auto line : lines_of(text)) {
         if (!line.starts_with(name)) continue;
         const auto colon = line.find(':');
-        if (colon != std::string::npos)
-            return std::strtoull(line.c_str() + colon + 1, nullptr, 10);
+        if (colon != std::string_view::npos)
+            return number_of<std::uint64_t>(trimmed(line.substr(colon + 1)))
+                .value_or(0);
     }
     return 0;
 }
@@ -78,19 +78,15 @@ void look_at(pid_t pid, Loops::Seen& seen)
 {
     // Fields behind the name, of which the state is the first and the CPU the
     // 37th: proc_pid_stat(5).
-    constexpr int kProcessor = 37;
+    constexpr std::size_t kProcessor = 37;
     const std::string folder = "/proc/" + std::to_string(pid);
     const std::string stat = read_file(folder + "/stat").value_or("");
     const auto name_end = stat.rfind(") ");
     if (name_end == std::string::npos) return;
-    std::istringstream fields{stat.substr(name_end + 2)};
-    std::string field;
-    for (int i = 1; i <= kProcessor && fields >> field; ++i) {
-        if (i == 1) seen.state = field;
-        if (i == kProcessor)
-            seen.runs_on =
-                static_cast<unsigned>(std::strtoul(field.c_str(), nullptr, 10));
-    }
+    const auto fields = words_of(std::string_view{stat}.substr(name_end + 2));
+    if (fields.size() < kProcessor) return;
+    seen.state = fields.front();
+    seen.runs_on = number_of<unsigned>(fields[kProcessor - 1]).value_or(0);
     // The second file is there if the kernel has CONFIG_SCHED_DEBUG.
     seen.left = number_after(read_file(folder + "/status").value_or(""),
                              "voluntary_ctxt_switches") +
@@ -143,7 +139,7 @@ void spin(LoopPage& page)
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         pin_to({cpu});
         if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-            throw last_error("mlockall");
+            throw system_failure("mlockall");
     } catch (const std::exception&) {
         page.failed.store(true, kRelaxed);
         ::_exit(1);
@@ -163,12 +159,12 @@ Loops::Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns)
     for (const unsigned cpu : cpus) {
         void* memory = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-        if (memory == MAP_FAILED) throw last_error("mmap");
+        if (memory == MAP_FAILED) throw system_failure("mmap");
         auto* page = new (memory) LoopPage;
         page->threshold_cycles = static_cast<std::uint64_t>(
             static_cast<double>(threshold_ns) * cycles_per_ns_);
         const pid_t child = ::fork();
-        if (child < 0) throw last_error("fork");
+        if (child < 0) throw system_failure("fork");
         if (child == 0) be_a_loop(cpu, *page);
         loops_.push_back({cpu, child, page});
     }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/failure.hpp"
 #include "experiments/guest/files.hpp"
 #include "experiments/guest/workload.hpp"
 #include "experiments/lab/protocol.hpp"
@@ -40,7 +41,7 @@ std::vector<std::string> set_up_root()
         // EBUSY: the kernel, or whoever ran before us, did it.
         if (::mount(m.type, m.where, m.type, 0, nullptr) == 0 || errno == EBUSY)
             continue;
-        if (m.needed) throw last_error(std::string{"mounting "} + m.where);
+        if (m.needed) throw system_failure(std::string{"mounting "} + m.where);
         missing.push_back(std::string{m.type} + " on " + m.where + ": " +
                           std::strerror(errno));
     }
@@ -51,8 +52,8 @@ std::vector<std::string> set_up_root()
                  .c_str(),
              1);
     ::setenv("HOME", "/", 1);
-    const auto install = run_program(
-        {protocol::kBusybox, "--install", "-s", protocol::kBin}, {});
+    const auto install =
+        run_program({protocol::kBusybox, "--install", "-s", protocol::kBin});
     if (install.status != 0)
         throw std::runtime_error{"installing busybox: " + install.output};
     return missing;

@@ -4,21 +4,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
+#include "base/failure.hpp"
+#include "base/text.hpp"
 #include "experiments/guest/files.hpp"
-#include "experiments/guest/workload.hpp"
 #include "experiments/lab/protocol.hpp"
 
 namespace ipidefer::lab::agent {
@@ -35,14 +32,12 @@ void load_module(const std::string& name)
 {
     const fs::path file = fs::path{protocol::kModules} / (name + ".ko");
     const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw last_error("nested guests need " + file.string());
+    if (fd < 0) throw system_failure("nested guests need " + file.string());
     const long loaded = ::syscall(SYS_finit_module, fd, "", 0);
     const int error = errno;
     ::close(fd);
-    if (loaded != 0 && error != EEXIST) {
-        errno = error;
-        throw last_error("loading " + file.string());
-    }
+    if (loaded != 0 && error != EEXIST)
+        throw system_failure("loading " + file.string(), error);
 }
 
 /// The machine emulates AMD's virtualization.
@@ -52,62 +47,41 @@ void load_kvm()
     for (const char* name : {"irqbypass", "kvm", "kvm-amd"}) load_module(name);
 }
 
-[[noreturn]] void be_a_vmm(unsigned cpu,
-                           const std::vector<unsigned>& housekeeping,
-                           int console)
-{
-    try {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        pin_to(housekeeping);
-        const int null = ::open("/dev/null", O_RDONLY);
-        ::dup2(null, STDIN_FILENO);
-        ::dup2(console, STDOUT_FILENO);
-        ::dup2(console, STDERR_FILENO);
-        const std::string pin = std::to_string(cpu);
-        ::execl(protocol::kVmm, protocol::kVmm, "--guest", protocol::kVmmGuest,
-                "--append", "scenario=spin", "--pin", pin.c_str(), "--timeout",
-                "86400", "--mem", "16M", "--quiet", nullptr);
-        throw last_error(protocol::kVmm);
-    } catch (const std::exception& error) {
-        ::dprintf(console, "%s\n", error.what());
-    }
-    ::_exit(127);
-}
-
 std::uint64_t number_in(const fs::path& file)
 {
-    const auto text = read_file(file.string());
-    return text ? std::strtoull(text->c_str(), nullptr, 10) : 0;
+    return number_of<std::uint64_t>(
+               trimmed(read_file(file.string()).value_or("")))
+        .value_or(0);
 }
 
 }  // namespace
 
-NestedGuests::NestedGuests(const std::vector<unsigned>& cpus,
-                           const std::vector<unsigned>& housekeeping)
+NestedGuests::NestedGuests(const std::vector<unsigned>& cpus)
 {
     load_kvm();
-    for (const unsigned cpu : cpus) start(cpu, housekeeping);
+    for (const unsigned cpu : cpus) start(cpu);
 }
 
-void NestedGuests::start(unsigned cpu,
-                         const std::vector<unsigned>& housekeeping)
+void NestedGuests::start(unsigned cpu)
 {
-    int pipe[2];
-    if (::pipe2(pipe, O_CLOEXEC) != 0) throw last_error("pipe");
-    const pid_t child = ::fork();
-    if (child < 0) throw last_error("fork");
-    if (child == 0) be_a_vmm(cpu, housekeeping, pipe[1]);
-    ::close(pipe[1]);
-    guests_.push_back({cpu, child, pipe[0]});
+    auto vmm = std::make_unique<Process>(Process::Start{
+        .program = protocol::kVmm,
+        .arguments = {"--guest", protocol::kVmmGuest, "--append",
+                      "scenario=spin", "--pin", std::to_string(cpu),
+                      "--timeout", "86400", "--mem", "16M", "--quiet"},
+        .piped = true,
+        .bound_to_us = true});
+    const int console = vmm->output();
+    guests_.push_back({cpu, std::move(vmm)});
 
     std::string said;
     const auto limit = Clock::now() + kVmmPatience;
     while (said.find(kReady) == std::string::npos) {
-        pollfd event{pipe[0], POLLIN, 0};
-        const int ready = ::poll(&event, 1, 100);
+        pollfd event{console, POLLIN, 0};
+        const int ready = ::poll(&event, 1, milliseconds_until(limit));
         if (ready > 0) {
             char chunk[512];
-            const ssize_t got = ::read(pipe[0], chunk, sizeof chunk);
+            const ssize_t got = ::read(console, chunk, sizeof chunk);
             if (got <= 0)
                 throw std::runtime_error{"the nested guest on CPU " +
                                          std::to_string(cpu) +
@@ -121,30 +95,16 @@ void NestedGuests::start(unsigned cpu,
     }
 }
 
-NestedGuests::~NestedGuests()
-{
-    for (const auto& guest : guests_) {
-        ::kill(guest.pid, SIGKILL);
-        ::waitpid(guest.pid, nullptr, 0);
-        ::close(guest.console);
-    }
-}
-
 void NestedGuests::stop()
 {
-    for (auto& guest : guests_) ::kill(guest.pid, SIGTERM);
+    for (const auto& guest : guests_) guest.vmm->signal(SIGTERM);
     const auto limit = Clock::now() + kVmmPatience;
-    for (auto& guest : guests_) {
-        // Or another one buried it already; it has ended then, too.
-        while (::waitpid(guest.pid, nullptr, WNOHANG) == 0) {
-            if (Clock::now() > limit)
-                throw std::runtime_error{"the VMM on CPU " +
-                                         std::to_string(guest.cpu) +
-                                         " does not end"};
-            std::this_thread::sleep_for(std::chrono::milliseconds{5});
-        }
-        ::close(guest.console);
-    }
+    for (const auto& guest : guests_)
+        if (!guest.vmm->wait_for(
+                std::chrono::milliseconds{milliseconds_until(limit)}))
+            throw std::runtime_error{"the VMM on CPU " +
+                                     std::to_string(guest.cpu) +
+                                     " does not end"};
     guests_.clear();
 }
 
@@ -153,7 +113,7 @@ std::vector<NestedGuests::Seen> NestedGuests::seen() const
     std::vector<Seen> all;
     for (const auto& guest : guests_) {
         // PID-FD, one VM per process.
-        const std::string prefix = std::to_string(guest.pid) + "-";
+        const std::string prefix = std::to_string(guest.vmm->pid()) + "-";
         std::error_code error;
         for (const auto& entry : fs::directory_iterator{kStatistics, error})
             if (entry.path().filename().string().starts_with(prefix))

@@ -4,10 +4,11 @@
 // The kernel's context is then GUEST.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "base/process.hpp"
 
 namespace ipidefer::lab::agent {
 
@@ -21,13 +22,8 @@ class NestedGuests {
     };
 
     /// Loads KVM if need be, and starts a guest on each of `cpus`, its VMM's
-    /// other thread on `housekeeping`; returns when all of them spin. Throws.
-    NestedGuests(const std::vector<unsigned>& cpus,
-                 const std::vector<unsigned>& housekeeping);
-    /// Ends the processes.
-    ~NestedGuests();
-    NestedGuests(const NestedGuests&) = delete;
-    NestedGuests& operator=(const NestedGuests&) = delete;
+    /// other thread where we may run; returns when all of them spin. Throws.
+    explicit NestedGuests(const std::vector<unsigned>& cpus);
 
     /// End the guests: each vCPU leaves for the kernel.
     void stop();
@@ -36,10 +32,9 @@ class NestedGuests {
   private:
     struct Guest {
         unsigned cpu;
-        pid_t pid;
-        int console;
+        std::unique_ptr<Process> vmm;
     };
-    void start(unsigned cpu, const std::vector<unsigned>& housekeeping);
+    void start(unsigned cpu);
 
     std::vector<Guest> guests_;
 };

@@ -8,19 +8,19 @@
 #include <array>
 #include <cerrno>
 
-#include "experiments/guest/files.hpp"
+#include "base/failure.hpp"
 
 namespace ipidefer::lab::agent {
 
 Port::Port(const char* device)
     : fd_{::open(device, O_RDWR | O_NOCTTY | O_CLOEXEC)}
 {
-    if (fd_ < 0) throw last_error(device);
+    if (fd_ < 0) throw system_failure(device);
     termios tty{};
-    if (::tcgetattr(fd_, &tty) != 0) throw last_error(device);
+    if (::tcgetattr(fd_, &tty) != 0) throw system_failure(device);
     ::cfmakeraw(&tty);
     ::cfsetspeed(&tty, B115200);
-    if (::tcsetattr(fd_, TCSAFLUSH, &tty) != 0) throw last_error(device);
+    if (::tcsetattr(fd_, TCSAFLUSH, &tty) != 0) throw system_failure(device);
 }
 
 Port::~Port() { ::close(fd_); }
@@ -36,7 +36,7 @@ std::string Port::read_line()
         std::array<char, 512> chunk;
         const ssize_t got = ::read(fd_, chunk.data(), chunk.size());
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) throw last_error("reading from the host");
+        if (got <= 0) throw system_failure("reading from the host");
         pending_.append(chunk.data(), static_cast<std::size_t>(got));
     }
 }
@@ -49,7 +49,7 @@ void Port::write_line(std::string_view line)
     while (!left.empty()) {
         const ssize_t put = ::write(fd_, left.data(), left.size());
         if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) throw last_error("writing to the host");
+        if (put <= 0) throw system_failure("writing to the host");
         left.remove_prefix(static_cast<std::size_t>(put));
     }
     // Not before the host has it all may the guest be measured again.

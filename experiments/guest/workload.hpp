@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Programs that the agent runs: pinned, their output kept, and nothing of them
-// left behind.
+// Programs that the agent runs: their output kept, and nothing of them left
+// behind.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "base/program.hpp"
+
 namespace ipidefer::lab::agent {
 
-struct Ended {
-    int status = 0;  // as a shell's $?
-    std::string output;
-};
-
-/// Allows only `cpus` to the calling process; throws std::system_error.
+/// Allows only `cpus` to the calling process, and to those that it starts.
+/// Throws Failure.
 void pin_to(const std::vector<unsigned>& cpus);
 
-/// Runs a program on `cpus` (on any if empty) until it ends, and kills what it
-/// has left in its process group. `said` is called when it has written
-/// something.
-[[nodiscard]] Ended run_program(
+/// Runs a program, where we may run, until it ends, and kills what it has left
+/// in its process group. `said` is called when it has written something.
+/// @return of the output, the end. Throws Failure when it cannot be started.
+[[nodiscard]] ProgramResult run_program(
     const std::vector<std::string>& arguments,
-    const std::vector<unsigned>& cpus,
     const std::function<void()>& said = [] {});
 
 }  // namespace ipidefer::lab::agent

@@ -16,7 +16,6 @@
 #include <cctype>
 #include <cerrno>
 #include <cstddef>
-#include <fstream>
 #include <optional>
 #include <string_view>
 
@@ -99,9 +98,7 @@ std::string environment_for_shell()
 void write_job(const BoxSpec& spec, const fs::path& job)
 {
     const auto write = [&](const char* name, const std::string& text) {
-        std::ofstream out{job / name};
-        out << text;
-        if (!out.flush()) throw system_failure((job / name).string());
+        write_whole(job / name, text);
     };
     std::string modules;
     for (const char* name : kKvmModules)

@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "base/installed.hpp"
+#include "base/json_writer.hpp"
+#include "base/option_value.hpp"
 #include "base/process.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
@@ -31,7 +32,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr char kFolder[] = "ipidefer-kvm-report";
-constexpr unsigned kMostRounds = 500;
 
 /// What it says of a host is in these; those that are not there are left out.
 constexpr const char* kFacts[] = {
@@ -124,14 +124,6 @@ std::vector<Step> steps(const KvmReportOptions& options, const fs::path& folder)
     };
 }
 
-void write_json(const fs::path& file, const ordered_json& json)
-{
-    std::ofstream out{file};
-    out << json.dump(2, ' ', false, ordered_json::error_handler_t::replace)
-        << '\n';
-    if (!out.flush()) throw system_failure(file.string());
-}
-
 int in_box(const KvmReportOptions& options,
            const std::vector<std::string>& command)
 {
@@ -166,7 +158,7 @@ void add_kvm_report_options(CLI::App& app, KvmReportOptions& options)
 int kvm_report(const KvmReportOptions& options,
                const std::vector<std::string>& command)
 {
-    (void)check_within("--rounds", options.rounds, 1, kMostRounds);
+    check_within("--rounds", options.rounds, 1, kMostBenchRounds);
     const auto why = without_whole_kvm(check_qemu(options.qemu),
                                        check_kernel(options.kernel));
     if (!why.empty()) {
@@ -178,7 +170,7 @@ int kvm_report(const KvmReportOptions& options,
     const Scratch scratch;
     const fs::path folder = scratch.path() / kFolder;
     fs::create_directory(folder);
-    write_json(folder / "host.json", host_facts());
+    write_whole(folder / "host.json", json_text(host_facts(), 2) + '\n');
     ordered_json summary = ordered_json::array();
     int worst = 0;
     for (const auto& step : steps(options, folder)) {
@@ -207,7 +199,7 @@ int kvm_report(const KvmReportOptions& options,
             status != static_cast<int>(Exit::kNotPossible))
             worst = std::max(worst, status);
     }
-    write_json(folder / "summary.json", summary);
+    write_whole(folder / "summary.json", json_text(summary, 2) + '\n');
     const auto packed =
         run_program("/bin/tar", {"-czf", fs::absolute(options.output).string(),
                                  "-C", scratch.path().string(), kFolder});

@@ -10,6 +10,9 @@
 
 namespace ipidefer::lab {
 
+/// Most rounds of `ipidefer bench kvm`, which the report is made with, too.
+inline constexpr unsigned kMostBenchRounds = 500;
+
 /// As on the command line.
 struct KvmReportOptions {
     std::string output = "ipidefer-kvm-report.tar.gz";

@@ -6,10 +6,10 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
-#include <fstream>
 #include <iostream>
 
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/scratch.hpp"
 #include "experiments/lab/box.hpp"
 #include "experiments/lab/experiment.hpp"
@@ -47,22 +47,6 @@ void tell(const Failure& failure)
     if (failure.detail().empty()) return;
     std::cerr << "---- the last lines:\n" << failure.detail();
     if (!failure.detail().ends_with('\n')) std::cerr << '\n';
-}
-
-void write_json(const std::string& to, const Report& report)
-{
-    const std::string text =
-        to_json(report).dump(2, ' ', false,
-                             nlohmann::ordered_json::error_handler_t::replace) +
-        '\n';
-    if (to == "-") {
-        std::cout << text;
-        return;
-    }
-    std::ofstream out{to};
-    out << text;
-    if (!out.flush())
-        throw Failure{Exit::kCannotRun, "--json: cannot write '" + to + "'"};
 }
 
 /// The same command in the box, whose KVM boots Linux.
@@ -127,7 +111,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
     // With --json - standard output is for a program.
     (options.json == "-" ? std::cerr : std::cout)
         << render_tables(report.runs) << std::flush;
-    if (!options.json.empty()) write_json(options.json, report);
+    if (!options.json.empty()) write_report(options.json, to_json(report));
     if (failure) {
         tell(*failure);
         return static_cast<int>(failure->exit());

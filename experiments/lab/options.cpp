@@ -18,7 +18,6 @@ namespace fs = std::filesystem;
 constexpr unsigned kLeastMemoryMib = 128;
 constexpr unsigned kMostMemoryMib = 64 * 1024;
 constexpr unsigned kShortestTimeout = 5;
-constexpr unsigned kLongestTimeout = 24 * 3600;
 constexpr unsigned kMostRetries = 100;
 constexpr char kDefaultWorkload[] = "mixed";
 // What is deferred for a vCPU that runs a guest, and nothing else.
@@ -152,16 +151,6 @@ fs::path check_kernel(const std::string& given)
         or_environment(given, "IPIDEFER_KERNEL", "--kernel");
     return readable("--kernel",
                     fs::is_directory(kernel) ? kernel / "bzImage" : kernel);
-}
-
-unsigned check_within(const std::string& option, unsigned value, unsigned least,
-                      unsigned most, const std::string& unit)
-{
-    if (value < least || value > most)
-        refuse_option(option, std::to_string(value) + " is not within " +
-                                  std::to_string(least) + " and " +
-                                  std::to_string(most) + unit);
-    return value;
 }
 
 CpuSet check_isolated(const std::string& text, unsigned cpus)

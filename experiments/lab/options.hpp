@@ -103,10 +103,6 @@ void add_qemu_and_kernel(CLI::App& app, std::string& qemu, std::string& kernel);
 
 // Values that other commands of the lab have as well, checked, from the
 // environment where they are not given. Throw a Failure.
-/// @param unit of the limits, with a blank in front
-[[nodiscard]] unsigned check_within(const std::string& option, unsigned value,
-                                    unsigned least, unsigned most,
-                                    const std::string& unit = {});
 /// CPUs of so many that are to be isolated; never 0.
 [[nodiscard]] CpuSet check_isolated(const std::string& text, unsigned cpus);
 [[nodiscard]] std::filesystem::path check_folder(

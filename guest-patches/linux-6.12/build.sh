@@ -5,18 +5,13 @@
 # series. See README.md; --help shows the options.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../.." && pwd)
 what=kernel
-# shellcheck source=../../setup/build-lib.sh
-. "$repo/setup/build-lib.sh"
 # shellcheck source=kernel-lib.sh
-. "$here/kernel-lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/kernel-lib.sh"
 
 readonly PACKAGES=(gcc make flex bison bc libelf-dev libssl-dev cpio kmod patch
     xz-utils rsync linux-source-6.12)
-patches=$here/patches
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
+patches=$series_dir/patches
 jobs=$(nproc)
 force=false print_path=false
 base=lab fragments=() upto=
@@ -54,7 +49,7 @@ while (($#)); do
         --jobs) jobs=$2 ;;
         --upto) upto=$2 ;;
         --base)
-            [[ -r $here/config/$2.config ]] || die "--base: no config/$2.config"
+            [[ -r $series_dir/config/$2.config ]] || die "--base: no config/$2.config"
             base=$2 ;;
         --config)
             [[ -r $2 ]] || die "--config: cannot read '$2'"
@@ -84,7 +79,7 @@ fingerprint() {
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     printf 'make %s\n' "${MAKE_VARIABLES[*]}"
     fingerprint_series "$patches" | head -n "$upto"
-    cat "$here/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
+    cat "$series_dir/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
         sha256sum | sed 's/^/config /'
 }
 
@@ -103,7 +98,7 @@ On Debian 12: apt-get install ${PACKAGES[*]}"
 # A fragment may take back what an earlier one says, so only what the last one
 # says must survive; and a config for fewer patches lacks the options of others.
 configure() {
-    local all=("$here/config/$base.config" ${fragments[@]+"${fragments[@]}"}) wrong
+    local all=("$series_dir/config/$base.config" ${fragments[@]+"${fragments[@]}"}) wrong
     merge_configs "${all[@]}"
     wrong=$(lost "${all[-1]}")
     if ((upto < total)); then wrong=$(sed '/^\(# \)\?CONFIG_IPI_DEFER/d' <<<"$wrong"); fi

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154
 #
-# What build.sh and tests/check-series.sh have in common: a kernel's tree, and
-# its configuration. Sourced after setup/build-lib.sh, and needs what that needs.
+# What build.sh and the scripts in tests have in common: a kernel's tree, and
+# its configuration. Sourced in place of setup/build-lib.sh, and needs what that needs.
+
+series_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=setup/build-lib.sh
+. "$series_dir/../../setup/build-lib.sh"
 
 source=/usr/src/linux-source-6.12.tar.xz
 
@@ -11,6 +15,13 @@ source=/usr/src/linux-source-6.12.tar.xz
 # tree is, or lies in, a git repository is another release, with a plus sign.
 readonly MAKE_VARIABLES=(LOCALVERSION= KBUILD_BUILD_TIMESTAMP=2026-01-01
     KBUILD_BUILD_USER=ipidefer KBUILD_BUILD_HOST=lab)
+
+# need_source: a test that has no source ends, skipped.
+need_source() {
+    [[ ! -r $source ]] || return 0
+    echo "skipped: no $source (Debian package linux-source-6.12)"
+    exit 77
+}
 
 # The package's version says what the archive holds; another archive is hashed.
 source_id() {

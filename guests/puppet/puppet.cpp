@@ -394,7 +394,7 @@ const char* obey(Puppet& self, const char* text)
     if (later) ++text;
     const Operation* const operation = find_operation(text);
     if (operation == nullptr) return "no such operation";
-    u32 args[kMostArgs];
+    u32 args[kMostArgs] = {};
     for (unsigned n = 0; n < operation->args; ++n)
         if (!read_number(text, args[n])) return "bad or missing number";
     skip_blanks(text);

@@ -56,14 +56,13 @@ void bench()
 {
     expect(contract_found(), "no signature in CPUID");
     start_all();
-    Cpu& target = g_cpus[1];
     give(1, [](Cpu& self) {
         register_cpu(self);
         while (self.stop.load() == 0) enter_user_until_stopped(self);
         unregister_cpu();
     });
     await("the loop does not run",
-          [&] { return target.user_loops.load() > 1000; });
+          [] { return g_cpus[1].user_loops.load() > 1000; });
     const u64 window = option("window", 500) * 1'000'000;
     const u32 rounds = static_cast<u32>(option("rounds", 10));
     for (u32 round = 0; round < rounds; ++round)

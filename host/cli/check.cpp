@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/check/host_checks.hpp"
@@ -15,7 +16,6 @@
 #include "host/domain/domain_checks.hpp"
 #include "host/domain/well_formed.hpp"
 #include "host/segment/open.hpp"
-#include "host/segment/status_json.hpp"
 #ifdef IPIDEFER_HAS_LIBVIRT
 #include "host/libvirt/connection.hpp"
 #endif
@@ -114,7 +114,7 @@ int run_check(const CheckOptions& options, const segment::Place& place)
                             {"grade", std::string{to_string(finding.grade)}},
                             {"what", finding.what},
                             {"remedy", finding.remedy}});
-        std::cout << segment::dump(list, 2) << '\n';
+        std::cout << json_text(list, 2) << '\n';
     } else {
         Table table{{Table::left(""), Table::left("", 22), Table::left("")}};
         for (const Finding& finding : findings)

@@ -10,13 +10,13 @@
 
 #include "base/cpulist.hpp"
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/emulator_probe.hpp"
 #include "host/domain/defer_object.hpp"
 #include "host/domain/plan.hpp"
-#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -94,7 +94,7 @@ void show(const Plan& plan, bool as_json, std::ostream& out)
             list.push_back({{"name", change.name},
                             {"kind", std::string{to_string(change.kind)}},
                             {"what", change.what}});
-        out << segment::dump(list, 2) << '\n';
+        out << json_text(list, 2) << '\n';
         return;
     }
     Table table{{Table::left("", 8), Table::left("", 14), Table::left("")}};

@@ -5,6 +5,7 @@
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/option_value.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
@@ -102,7 +103,7 @@ int run_list(const ListOptions& options, const segment::Place& place)
             list["broken"].push_back({{"name", one.name}, {"why", one.why}});
         list["left_out"] = {{"foreign", survey.left_out.foreign},
                             {"other", survey.left_out.other}};
-        std::cout << segment::dump(list, 2) << '\n';
+        std::cout << json_text(list, 2) << '\n';
     } else {
         show(vms);
         for (const Broken& one : broken)

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "host/cli/command.hpp"
 #include "host/segment/status_json.hpp"
 #include "vmm/terms/policy_text.hpp"
@@ -34,7 +35,7 @@ int run_policy(const PolicyOptions& options, const segment::Place& place)
     const terms::Policy after = read_policy(vm.segment());
     vm.check();
     if (options.json) {
-        std::cout << segment::dump(to_json(after), 2) << '\n';
+        std::cout << json_text(to_json(after), 2) << '\n';
     } else if (change) {
         for (const std::string& line : differences(before, after))
             std::cout << line << '\n';

@@ -9,6 +9,7 @@
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
@@ -110,7 +111,7 @@ void show(const std::vector<VmStatus>& vms, const StatOptions& options)
     if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const VmStatus& vm : vms) list.push_back(to_json(vm));
-        std::cout << segment::dump(list, options.interval.empty() ? 2 : -1)
+        std::cout << json_text(list, options.interval.empty() ? 2 : -1)
                   << std::endl;
         return;
     }

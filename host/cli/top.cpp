@@ -14,11 +14,11 @@
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/top_table.hpp"
 #include "host/segment/status.hpp"
-#include "host/segment/status_json.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -140,8 +140,7 @@ int run_top(const TopOptions& options, const segment::Place& place)
     const auto now = read_all(options, place);
     const TopTable table{before, now, std::chrono::steady_clock::now() - then};
     if (options.json)
-        std::cout << segment::dump(table.json(options.isolated_only), 2)
-                  << '\n';
+        std::cout << json_text(table.json(options.isolated_only), 2) << '\n';
     else
         for (const std::string& line : table.lines(options.isolated_only))
             std::cout << line << '\n';

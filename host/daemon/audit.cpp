@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/text.hpp"
 #include "host/daemon/service.hpp"
-#include "host/segment/status_json.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -63,7 +63,7 @@ void Audit::policy(const std::string& vm, const std::string& by,
         {"vm", vm},
         {"by", by},
         {"changes", changes}};
-    const std::string text = segment::dump(entry);
+    const std::string text = json_text(entry);
     log(LOG_NOTICE, text, {{"IPIDEFER_VM", vm}, {"IPIDEFER_BY", by}});
     const std::string line = text + '\n';
     if (path_.empty()) return;

@@ -27,6 +27,7 @@
 #include "base/await.hpp"
 #include "base/failure.hpp"
 #include "base/json_reader.hpp"
+#include "base/json_writer.hpp"
 #include "host/daemon/audit.hpp"
 #include "host/daemon/config.hpp"
 #include "host/daemon/control.hpp"
@@ -322,9 +323,9 @@ class Daemon {
             config_.control_users.contains(peer.uid) ||
             config_.status_users.contains(peer.uid))
             return "";
-        return segment::dump(
-            {{"error", "user " + std::to_string(peer.uid) +
-                           " is in neither control_users nor status_users"}});
+        return json_text(nlohmann::ordered_json{
+            {"error", "user " + std::to_string(peer.uid) +
+                          " is in neither control_users nor status_users"}});
     }
 
     std::string answer(const std::string& line, const Peer& peer)
@@ -336,7 +337,7 @@ class Daemon {
                 !request["command"].is_string())
                 throw Failure{Exit::kCannotRun, "expected {\"command\": ...}"};
             const auto command = request["command"].get<std::string>();
-            if (command == "status") return segment::dump(status_json());
+            if (command == "status") return json_text(status_json());
             if (command != "policy" && command != "reload")
                 throw Failure{Exit::kCannotRun, "there is no such command"};
             if (!config_.control_users.contains(peer.uid))
@@ -354,12 +355,12 @@ class Daemon {
             fleet_.refresh(config_);
             const auto changes =
                 fleet_.change(request["vm"].get<std::string>(),
-                              parse_policy(segment::dump(request["policy"])),
+                              parse_policy(json_text(request["policy"])),
                               "control uid=" + std::to_string(peer.uid) +
                                   " pid=" + std::to_string(peer.pid));
-            return segment::dump(Json{{"changes", changes}});
+            return json_text(Json{{"changes", changes}});
         } catch (const Failure& failure) {
-            return segment::dump(Json{{"error", failure.what()}});
+            return json_text(Json{{"error", failure.what()}});
         }
     }
 

@@ -38,8 +38,8 @@ void object(std::string_view text)
     require(again && again->isolated() == CpuSet{2, 3});
 }
 
-/// A plan grows with the vCPUs. Larger domains are only read: their plans, which
-/// unit tests make, would take the time of all other inputs.
+/// A plan grows with the vCPUs. Larger domains are only read: their plans,
+/// which unit tests make, would take the time of all other inputs.
 constexpr unsigned kMostPlanned = 1024;
 
 void plan(const std::string& xml)

@@ -4,11 +4,10 @@
 #include <algorithm>
 
 #include "base/failure.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::domain {
 namespace {
-
-constexpr std::string_view kBlank = " \t\r\n";
 
 struct Word {
     std::size_t begin;

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/failure.hpp"
+#include "base/text.hpp"
 #include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {
@@ -35,14 +35,6 @@ std::string replaced(std::string text, const std::string& from,
     const auto at = text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     return text.replace(at, from.size(), to);
-}
-
-std::vector<std::string> lines(const std::string& text)
-{
-    std::vector<std::string> all;
-    std::istringstream in{text};
-    for (std::string line; std::getline(in, line);) all.push_back(line);
-    return all;
 }
 
 std::string names(const Plan& plan, Kind kind)
@@ -100,12 +92,13 @@ TEST(Plan, PlainDomainGetsWhatItNeedsAndNothingElseChanges)
 TEST(Plan, EveryLineThatWasThereStillIs)
 {
     for (const std::string& xml : {kPlain, kDirect}) {
-        const auto after = lines(plan(xml).xml);
+        const Plan made = plan(xml);
+        const auto after = lines_of(made.xml);
         std::size_t at = 0;
-        for (const std::string& line : lines(xml)) {
-            if (line.find("<domain ") != std::string::npos ||
-                line.find("<cmdline>") != std::string::npos ||
-                line.find("<devices/>") != std::string::npos)
+        for (const auto line : lines_of(xml)) {
+            if (line.find("<domain ") != line.npos ||
+                line.find("<cmdline>") != line.npos ||
+                line.find("<devices/>") != line.npos)
                 continue;
             while (at < after.size() && after[at] != line) ++at;
             EXPECT_LT(at, after.size()) << line;
@@ -170,7 +163,7 @@ TEST(Plan, ThousandsOfVcpusGetACpuEach)
     for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu)
         options.host_isolated->insert(10'000 + vcpu);
     const Plan moved = plan(made.xml, options);
-    EXPECT_EQ(lines(moved.xml).size(), lines(made.xml).size());
+    EXPECT_EQ(lines_of(moved.xml).size(), lines_of(made.xml).size());
     const Domain there = read_domain(moved.xml);
     for (unsigned vcpu = 1; vcpu < kVcpus; ++vcpu)
         ASSERT_EQ(there.vcpu_pins.at(vcpu), CpuSet{10'000 + vcpu});

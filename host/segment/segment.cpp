@@ -7,6 +7,7 @@
 #include <numeric>
 #include <thread>
 
+#include "base/duration.hpp"
 #include "base/failure.hpp"
 
 namespace ipidefer::segment {
@@ -18,7 +19,6 @@ namespace {
 constexpr int kTriesAtOnce = 64;
 constexpr int kTries = kTriesAtOnce + 40;
 constexpr auto kPause = std::chrono::microseconds{50};
-constexpr double kNsPerSecond = 1e9;
 
 [[noreturn]] void refuse(const std::string& why)
 {
@@ -74,7 +74,8 @@ std::optional<std::int64_t> Clock::monotonic_ns(
     if (tsc_hz == 0) return std::nullopt;
     const double ticks =
         static_cast<double>(static_cast<std::int64_t>(tsc - sample.tsc));
-    const double ns = ticks * kNsPerSecond / static_cast<double>(tsc_hz);
+    const double ns =
+        ticks * double{kNsPerSecond} / static_cast<double>(tsc_hz);
     // Nonsense must not overflow.
     constexpr double kFar = 4e18;
     return static_cast<std::int64_t>(
@@ -90,7 +91,7 @@ std::optional<std::uint64_t> Clock::age_ns(std::uint64_t tsc,
     if (now <= tsc) return 0;
     constexpr double kFar = 1e19;
     return static_cast<std::uint64_t>(
-        std::min(static_cast<double>(now - tsc) * kNsPerSecond /
+        std::min(static_cast<double>(now - tsc) * double{kNsPerSecond} /
                      static_cast<double>(tsc_hz),
                  kFar));
 }

@@ -57,9 +57,4 @@ nlohmann::ordered_json to_json(const VmStatus& status)
             {"out_of_range", counters_json(status.out_of_range)}};
 }
 
-std::string dump(const nlohmann::ordered_json& json, int indent)
-{
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
 }  // namespace ipidefer::segment

@@ -10,8 +10,4 @@ namespace ipidefer::segment {
 
 [[nodiscard]] nlohmann::ordered_json to_json(const VmStatus& status);
 
-/// One line, or indented; whatever is not UTF-8 is replaced.
-[[nodiscard]] std::string dump(const nlohmann::ordered_json& json,
-                               int indent = -1);
-
 }  // namespace ipidefer::segment

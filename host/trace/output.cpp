@@ -8,14 +8,15 @@
 #include <ostream>
 
 #include "base/cpulist.hpp"
+#include "base/duration.hpp"
+#include "base/json_writer.hpp"
 #include "base/text.hpp"
 #include "host/trace/perfetto.hpp"
 
 namespace ipidefer::trace {
 namespace {
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-constexpr std::int64_t kNsPerUs = 1'000;
+constexpr std::uint64_t kNsPerUs = 1'000;
 
 /// Fields that stand elsewhere in a line.
 bool is_shown_apart(const Field& field)
@@ -78,11 +79,9 @@ class TextOutput final : public Output {
         // Before the boot there is nothing; a broken clock may say so.
         const auto ns = static_cast<unsigned long long>(at.ns < 0 ? 0 : at.ns);
         char head[96];
-        std::snprintf(
-            head, sizeof head,
-            "%16.40s %s %5llu.%06llu: ", printable(task).c_str(), cpu,
-            ns / std::uint64_t{kNsPerSecond},
-            ns % std::uint64_t{kNsPerSecond} / std::uint64_t{kNsPerUs});
+        std::snprintf(head, sizeof head,
+                      "%16.40s %s %5llu.%06llu: ", printable(task).c_str(), cpu,
+                      ns / kNsPerSecond, ns % kNsPerSecond / kNsPerUs);
         std::string text{head};
         if (!name.empty()) {
             text += name;
@@ -146,10 +145,7 @@ class JsonOutput final : public Output {
 
     void write(const Json& json)
     {
-        // Text of a guest need not be UTF-8.
-        out_ << json.dump(-1, ' ', false, Json::error_handler_t::replace)
-             << '\n'
-             << std::flush;
+        out_ << json_text(json) << '\n' << std::flush;
     }
 
     std::ostream& out_;

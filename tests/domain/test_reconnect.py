@@ -17,9 +17,8 @@ class TestReconnect:
         daemon = domains.daemon()
 
         def connected(value):
-            daemon.wait_for(lambda: daemon.metrics()
-                            ["ipidefer_libvirt_connected"] == value,
-                            f"connected is {value}")
+            daemon.wait_until(f"connected is {value}",
+                              lambda: daemon.metrics()["ipidefer_libvirt_connected"] == value)
         connected("0")
         domains.libvirtd.start()
         connected("1")
@@ -27,7 +26,7 @@ class TestReconnect:
         domains.boot(domain)
         said = f"libvirt: domain '{domains.name}' runs, UUID " + \
             domain.UUIDString()
-        daemon.wait_for(lambda: said in daemon.output(), said)
+        daemon.wait_until(said, lambda: said in daemon.output())
         domains.libvirtd.kill()
         connected("0")
         assert "libvirt: connection lost" in daemon.output()
@@ -40,22 +39,21 @@ class TestReconnect:
         assert domains.deferred(domain) > 0
         domain.destroy()
         ended = f"libvirt: domain '{domains.name}' has ended"
-        daemon.wait_for(lambda: ended in daemon.output(), ended)
+        daemon.wait_until(ended, lambda: ended in daemon.output())
         # Said once each.
         assert daemon.output().count(said) == 1
         assert daemon.close() == 0
 
     def test_libvirtd_that_hangs_holds_nothing_up(self, domains):
         daemon = domains.daemon()
-        daemon.wait_for(lambda: daemon.metrics()
-                        ["ipidefer_libvirt_connected"] == "1", "connected")
+        daemon.wait_until("connected",
+                          lambda: daemon.metrics()["ipidefer_libvirt_connected"] == "1")
         pid = domains.libvirtd.pid("libvirtd.pid")
         os.kill(pid, signal.SIGSTOP)
         try:
             # Found out by keepalive; scraping goes on all the time.
-            daemon.wait_for(lambda: daemon.metrics()
-                            ["ipidefer_libvirt_connected"] == "0",
-                            "the connection is given up")
+            daemon.wait_until("the connection is given up",
+                              lambda: daemon.metrics()["ipidefer_libvirt_connected"] == "0")
             assert daemon.close() == 0
         finally:
             os.kill(pid, signal.SIGCONT)

@@ -36,7 +36,7 @@ class TestSegment:
         domains.boot(domain)
         info = f'ipidefer_domain_info{{domain="{domains.name}",' \
             f'name="{domains.name}",uuid="{domain.UUIDString()}"}}'
-        daemon.wait_for(lambda: daemon.metrics().get(info) == "1", info)
+        daemon.wait_until(info, lambda: daemon.metrics().get(info) == "1")
 
         domains.toggle()
         counts = verdicts(daemon, domains.name)
@@ -60,8 +60,7 @@ class TestSegment:
         domains.ipidefer("policy", domains.name, "--on")
 
         domain.destroy()
-        daemon.wait_for(lambda: info not in daemon.metrics(),
-                        "the VM is gone")
+        daemon.wait_until("the VM is gone", lambda: info not in daemon.metrics())
         assert daemon.close() == 0
 
     def test_policy_of_a_domain_is_applied_when_it_starts(self, domains):
@@ -77,8 +76,8 @@ class TestSegment:
             def policy():
                 result = domains.ipidefer("policy", f"{domains.name}-segment", "--json")
                 return json.loads(result.stdout)
-            daemon.wait_for(lambda: policy()["max_age_ns"] == 250_000_000,
-                            "the policy is there")
+            daemon.wait_until("the policy is there",
+                              lambda: policy()["max_age_ns"] == 250_000_000)
             assert policy()["idle"]
             info = f'ipidefer_domain_info{{domain="{domains.name}-segment",' \
                 f'name="{domains.name}",uuid="{uuid}"}}'

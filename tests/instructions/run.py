@@ -22,15 +22,14 @@ from pathlib import Path
 
 from tests.support import puppet
 from tests.support.configurations import HOST_CPU, X2APIC
-from tests.support.contract import (ACCEPT, ASSERT, MIB, MSR_ICR, MSR_ICR_MULTI, MSR_REGISTER,
-                                    PLAIN, REQUEST, VECTOR, binding, msr)
-from tests.support.puppet import MULTICAST_IDS, Puppet
+from tests.support.contract import ACCEPT, MIB, PLAIN
+from tests.support.puppet import MULTICAST_IDS
+from tests.support.sender import FIRST_TARGET, SENDER, Sender
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 NEEDED = ("IPIDEFER_QEMU", "IPIDEFER_KERNEL", "IPIDEFER_CLI", "IPIDEFER_WIDE_PUPPET")
-# vCPUs; the host CPUs that they, and the rest of QEMU, are on.
-SENDER, FIRST_TARGET = 1, 2
+# Host CPUs that the vCPUs, and the rest of QEMU, are on.
 SENDERS_HOST, TARGETS_HOST, OTHERS = {3}, {1, 2}, {0}
 RUNS, IPIS = 5, 20
 SCRATCH = 32 * MIB
@@ -41,41 +40,30 @@ MODES = {
 }
 
 
-def word(cpu):
-    """Each in a line of its own, above what the program itself occupies."""
-    return 16 * MIB + 64 * cpu
+class Counted(Sender):
+    """Targets by hot-plug: firmware starts all that are there at once, and 450 that contend
+    for a lock on three CPUs never come to an end."""
 
+    @staticmethod
+    def word(cpu):
+        """Each in a line of its own, above what the program itself occupies."""
+        return 16 * MIB + 64 * cpu
 
-def table(cpu):
-    return 24 * MIB + 0x100 * cpu
+    @staticmethod
+    def table(cpu):
+        return 24 * MIB + 0x100 * cpu
 
-
-class Sender(Puppet):
-    """All targets with a registered word of their own."""
-
-    def add_targets(self, model, targets):
-        """By hot-plug: firmware starts all that are there at once, and 450 that contend for
-        a lock on three CPUs never come to an end."""
-        self.targets = range(FIRST_TARGET, FIRST_TARGET + targets)
-        for cpu in self.targets:
+    def start(self, model, targets, x2apic):
+        targets = range(FIRST_TARGET, FIRST_TARGET + targets)
+        for cpu in targets:
             self.qmp("device_add", driver=f"{model}-x86_64-cpu", socket_id=cpu, core_id=0,
                      thread_id=0)
             self.tell(0, "start", cpu)
-
-    def prepare(self, x2apic):
-        self.x2apic = x2apic
-        of = self.threads()
         for task in os.listdir(f"/proc/{self.process.pid}/task"):
             os.sched_setaffinity(int(task), OTHERS)
-        for cpu, thread in of.items():
+        for cpu, thread in self.threads().items():
             os.sched_setaffinity(thread, SENDERS_HOST if cpu == SENDER else TARGETS_HOST)
-        if x2apic:
-            for cpu in of:
-                self.enable_x2apic(cpu)
-        for cpu in self.targets:
-            self.write(table(cpu), binding(word(cpu)))
-            self.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
-        self.write_request(REQUEST, VECTOR, FIRST_TARGET, *range(len(self.targets)))
+        self.prepare(targets, x2apic)
 
     def spin(self):
         """Targets that have a host CPU each stay in ring 3; others halt."""
@@ -86,26 +74,11 @@ class Sender(Puppet):
             os.sched_setaffinity(of[cpu], {host})
             self.tell(cpu, "!toggle3", SCRATCH + 64 * cpu, 0, SCRATCH)
 
-    def accept(self, value):
-        for cpu in self.targets:
-            self.w32(word(cpu), value)
-
-    def ordinary(self):
-        """To the first target, by the ICR."""
-        target = FIRST_TARGET if self.x2apic else FIRST_TARGET << 24
-        self.tell(SENDER, "spam", self.x2apic, target, ASSERT | PLAIN, IPIS, 0)
-
-    def ring(self):
-        self.tell(SENDER, "ring", MSR_ICR, FIRST_TARGET, VECTOR, IPIS, 0)
-
-    def ring_all(self):
-        self.tell(SENDER, "ring", MSR_ICR_MULTI, 0, REQUEST, IPIS, 0)
-
     def ways(self):
         """{name: (what the words are, how to send)}"""
         count = len(self.targets)
         if count == 1:
-            return {"ordinary IPI": (0, self.ordinary),
+            return {"ordinary IPI": (0, lambda ipis: self.ordinary(PLAIN, ipis)),
                     "doorbell, recorded": (ACCEPT, self.ring),
                     "doorbell, delivered": (0, self.ring)}
         return {f"multicast to {count}, recorded": (ACCEPT, self.ring_all),
@@ -119,20 +92,19 @@ def inside(results):
     with open(results, "w", encoding="utf-8") as out:
         for mode, (accel, cpu, x2apic, numbers) in MODES.items():
             for targets in numbers:
-                with Sender(os.environ["IPIDEFER_QEMU"], os.environ["IPIDEFER_WIDE_PUPPET"],
-                            "-object", "ipi-defer,id=d0,idle=on,doorbell=on,isolated-cpus="
-                            f"{FIRST_TARGET}-{FIRST_TARGET + targets - 1}", *cpu,
-                            accel=accel, memory="64M",
-                            cpus=f"{FIRST_TARGET},maxcpus={FIRST_TARGET + targets},"
-                            f"sockets={FIRST_TARGET + targets},cores=1,threads=1") as vm:
-                    vm.add_targets(cpu[1].partition(",")[0], targets)
-                    vm.prepare(x2apic)
+                with Counted(os.environ["IPIDEFER_QEMU"], os.environ["IPIDEFER_WIDE_PUPPET"],
+                             "-object", "ipi-defer,id=d0,idle=on,doorbell=on,isolated-cpus="
+                             f"{FIRST_TARGET}-{FIRST_TARGET + targets - 1}", *cpu,
+                             accel=accel, memory="64M",
+                             cpus=f"{FIRST_TARGET},maxcpus={FIRST_TARGET + targets},"
+                             f"sockets={FIRST_TARGET + targets},cores=1,threads=1") as vm:
+                    vm.start(cpu[1].partition(",")[0], targets, x2apic)
                     vm.spin()
                     for way, (value, send) in vm.ways().items():
                         vm.accept(value)
                         # The first finds nothing translated, and less in caches of QEMU's.
                         for run in range(1 + RUNS):
-                            send()
+                            send(IPIS)
                             print(json.dumps([mode, way, run]), file=out, flush=True)
 
 

@@ -19,11 +19,10 @@ kernelrelease:
 git-variables:
 	@env | grep '^GIT_' || true
 """
-# The libraries of the kernel's build, which expect these variables.
-LIBRARIES = f"""\
+# The library of the kernel's build, which expects these variables.
+LIBRARY = f"""\
 set -euo pipefail
 what=release
-. {ROOT}/setup/build-lib.sh
 . {ROOT}/guest-patches/linux-6.12/kernel-lib.sh
 root=$1 log=$1/log source=$1/source.tar
 """
@@ -36,8 +35,8 @@ def tools():
 
 
 def build_says(folder, script, *arguments):
-    """@return the status and the lines of a script that has the libraries"""
-    done = subprocess.run(["bash", "-c", LIBRARIES + script, "bash", folder, *arguments],
+    """@return the status and the lines of a script that has the library"""
+    done = subprocess.run(["bash", "-c", LIBRARY + script, "bash", folder, *arguments],
                           stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode, done.stdout.splitlines()
 

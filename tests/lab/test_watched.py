@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.support.lab import DEFECT, DONE, ISOLATED, Watched
+from tests.support.lab import DEFECT, DONE, ISOLATED
+from tests.support.watched import Watched
 
 pytestmark = [pytest.mark.nested, pytest.mark.long,
               pytest.mark.ctest(timeout=1200, serial=True, each=True)]
@@ -25,8 +26,8 @@ def running(lab, tool, *more):
     with lab.running("--shm-dir", tool.folder, "lab", "run", "--modes", "hv", "--name",
                      "web1", "--workload", lab.script(WORKLOAD), "--json",
                      str(lab.report_file), *more) as process:
-        watched = Watched(tool)
-        watched.wait_until_it_defers()
+        watched = Watched(tool, ISOLATED)
+        watched.wait_until_it_defers(20)
         yield process, watched
 
 

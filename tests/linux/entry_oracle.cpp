@@ -32,16 +32,16 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#include "base/text.hpp"
 
 namespace {
 
@@ -253,12 +253,10 @@ void wait_for_userspace(const Shared& shared, pid_t pid)
 
 unsigned number(const char* text)
 {
-    unsigned value = 0;
-    const char* end = text + std::strlen(text);
-    const auto [stop, error] = std::from_chars(text, end, value);
-    if (error != std::errc{} || stop != end)
+    const auto value = ipidefer::number_of<unsigned>(text);
+    if (!value)
         throw std::runtime_error{std::string{text} + " is not a number"};
-    return value;
+    return *value;
 }
 
 /// Tables are freed while the child walks them, or its CPU's NMI handler does.

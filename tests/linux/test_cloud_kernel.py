@@ -11,6 +11,7 @@ import pytest
 from tests.support import requirements
 from tests.support.configurations import HOST_CPU
 from tests.support.initramfs import archive
+from tests.support.linux_guest import KERNEL_TROUBLE
 
 pytestmark = pytest.mark.ctest(timeout=900, serial=True)
 INIT = """\
@@ -36,7 +37,7 @@ DETERMINISTIC = ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", 
                  "-rtc", "base=2026-01-01,clock=vm")
 OBJECT = ("-object", "ipi-defer,id=defer0,isolated-cpus=1")
 SECONDS = 240
-TROUBLE = re.compile(r"WARNING:|BUG:|Oops|rcu: INFO|Kernel panic")
+TROUBLE = re.compile(f"{KERNEL_TROUBLE}|Kernel panic")
 
 
 @pytest.fixture(scope="module")

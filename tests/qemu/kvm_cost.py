@@ -19,13 +19,11 @@ import time
 
 from tests.qemu.ipi_cost import spread
 from tests.support.configurations import X2APIC
-from tests.support.contract import (ACCEPT, ASSERT, MSR_ICR, MSR_ICR_MULTI, MSR_REGISTER,
-                                    PLAIN, REQUEST, VECTOR, WORDS, binding, msr, table,
-                                    word)
-from tests.support.puppet import Puppet
+from tests.support.contract import ACCEPT, PLAIN, VECTOR, WORDS
 from tests.support.requirements import without_kvm
+from tests.support.sender import SENDER, Sender
 
-SENDER, TARGETS = 1, (2, 3)
+TARGETS = (2, 3)
 MODES = {
     "in-kernel xAPIC": ("kvm", (), 0),
     "in-kernel x2APIC": ("kvm", X2APIC, 1),
@@ -34,52 +32,27 @@ MODES = {
 }
 
 
-class Sender(Puppet):
-    """Both targets in ring 3, with registered words."""
+class Timed(Sender):
+    """Both targets in ring 3."""
 
-    def prepare(self, x2apic):
-        self.x2apic = x2apic
-        for cpu in range(4):
-            if x2apic:
-                self.enable_x2apic(cpu)
-        for cpu in TARGETS:
-            self.write(table(cpu), binding(word(cpu)))
-            self.wrmsr(cpu, MSR_REGISTER, msr(table(cpu), 1))
-        self.ring_multi(0, REQUEST, VECTOR, 0, *TARGETS)
+    def start(self, x2apic):
+        self.prepare(TARGETS, x2apic)
         self.spread(SENDER, TARGETS[0])
         for cpu in TARGETS:
             self.tell(cpu, "!toggle3", WORDS + 0x400 + 64 * cpu, 0, WORDS + 0x800)
 
-    def took(self, *command):
-        start = time.perf_counter()
-        self.tell(SENDER, *command)
-        return time.perf_counter() - start
-
-    def ordinary(self, vector, ipis):
-        high = TARGETS[0] if self.x2apic else TARGETS[0] << 24
-        return self.took("spam", self.x2apic, high, ASSERT | vector, ipis, 0)
-
-    def ring_one(self, ipis):
-        return self.took("ring", MSR_ICR, TARGETS[0], VECTOR, ipis, 0)
-
-    def ring_both(self, ipis):
-        return self.took("ring", MSR_ICR_MULTI, 0, REQUEST, ipis, 0)
-
-    def accept(self, value):
-        for cpu in TARGETS:
-            self.w32(word(cpu), value)
-
     def ways(self, doorbell):
-        ways = {"ordinary IPI": (0, lambda n: self.ordinary(PLAIN, n)),
-                "ICR, recorded": (ACCEPT, lambda n: self.ordinary(VECTOR, n)),
-                "ICR, delivered": (0, lambda n: self.ordinary(VECTOR, n))}
+        """{name: (what the words are, how to send)}"""
+        ordinary = (0, lambda ipis: self.ordinary(PLAIN, ipis))
         if doorbell:
-            ways = {"ordinary IPI": ways["ordinary IPI"],
-                    "doorbell, recorded": (ACCEPT, self.ring_one),
-                    "doorbell, delivered": (0, self.ring_one),
-                    "multicast to 2, recorded": (ACCEPT, self.ring_both),
-                    "multicast to 2, delivered": (0, self.ring_both)}
-        return ways
+            return {"ordinary IPI": ordinary,
+                    "doorbell, recorded": (ACCEPT, self.ring),
+                    "doorbell, delivered": (0, self.ring),
+                    "multicast to 2, recorded": (ACCEPT, self.ring_all),
+                    "multicast to 2, delivered": (0, self.ring_all)}
+        return {"ordinary IPI": ordinary,
+                "ICR, recorded": (ACCEPT, lambda ipis: self.ordinary(VECTOR, ipis)),
+                "ICR, delivered": (0, lambda ipis: self.ordinary(VECTOR, ipis))}
 
 
 def main():
@@ -95,11 +68,11 @@ def main():
     machines, took = {}, {}
     try:
         for mode, (accel, cpu, x2apic) in MODES.items():
-            machines[mode] = Sender(
+            machines[mode] = Timed(
                 qemu, guest, "-object",
                 "ipi-defer,id=d0,isolated-cpus=2-3,idle=on,doorbell=on", *cpu,
                 accel=accel)
-            machines[mode].prepare(x2apic)
+            machines[mode].start(x2apic)
             machines[mode].qmp("stop")
         for _ in range(rounds):
             for mode in random.sample(list(machines), len(machines)):
@@ -109,7 +82,9 @@ def main():
                 for way in random.sample(list(ways), len(ways)):
                     value, send = ways[way]
                     m.accept(value)
-                    took.setdefault((mode, way), []).append(send(ipis))
+                    start = time.perf_counter()
+                    send(ipis)
+                    took.setdefault((mode, way), []).append(time.perf_counter() - start)
                 m.qmp("stop")
     finally:
         for machine in machines.values():

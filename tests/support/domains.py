@@ -12,7 +12,7 @@ import urllib.request
 
 from tests.support import libvirtd as own
 from tests.support import requirements
-from tests.support.machine import Stream
+from tests.support.machine import Stream, wait_until
 
 GUEST = requirements.ROOT / "tests/domain/domains/guest.xml"
 ISOLATED = 2
@@ -61,11 +61,11 @@ class Daemon:
         return dict(line.rsplit(" ", 1) for line in text.splitlines()
                     if line and not line.startswith("#"))
 
-    def wait_for(self, holds, what):
+    def wait_until(self, what, done):
         try:
-            own.wait_for(holds, what)
-        except own.Failed as failed:
-            raise own.Failed(f"{failed}\n{self.output()}") from failed
+            wait_until(what, done, own.TIMEOUT)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from error
 
     def stop(self):
         """However a test ends."""

@@ -6,7 +6,6 @@ import os
 import subprocess
 
 from tests.support.children import mortal
-from tests.support.machine import wait_until
 
 # Its exit statuses (base/failure.hpp).
 DONE, CANNOT_RUN, DEFECT = 0, 1, 2
@@ -79,28 +78,3 @@ def process_with(text):
         except OSError:
             pass    # It has ended meanwhile.
     return None
-
-
-class Watched:
-    """A lab whose guest "web1" has a segment in the tool's folder."""
-
-    def __init__(self, tool):
-        self.tool = tool
-
-    def count(self, prefix):
-        """Verdicts whose name starts so, of the isolated vCPUs."""
-        return sum(n for (vcpu, _, verdict), n in self.tool.counts("web1").items()
-                   if vcpu in ISOLATED and verdict.startswith(prefix))
-
-    def suppressed(self):
-        return self.count("deferred") + self.count("coalesced")
-
-    @staticmethod
-    def wait_until(what, done):
-        """For far longer than anything takes."""
-        wait_until(what, done, timeout=120)
-
-    def wait_until_it_defers(self):
-        """Boots; until IPIs are deferred."""
-        self.wait_until("the VM appears", self.tool.list)
-        self.wait_until("it defers", lambda: self.suppressed() > 20)

@@ -14,9 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 from tests.support import requirements
+from tests.support.machine import Failed, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = "/usr/sbin/libvirtd"
@@ -24,22 +24,6 @@ TIMEOUT = 120.0
 NOBODY = 65534
 # Debian's, of a package that starts the daemon, and that tests do not need.
 SYSTEM_USER = "libvirt-qemu"
-
-
-class Failed(Exception):
-    """libvirtd did not do what it should."""
-
-
-def wait_for(holds, what, timeout=TIMEOUT):
-    """Until it is true; what it was is returned."""
-    deadline = time.monotonic() + timeout
-    while True:
-        result = holds()
-        if result:
-            return result
-        if time.monotonic() > deadline:
-            raise Failed(f"not within {timeout:.0f} s: {what}")
-        time.sleep(0.05)
 
 
 def runs(pid):
@@ -141,8 +125,8 @@ class Libvirtd:
                 self.last = error
                 return False
         try:
-            wait_for(answers, "libvirtd answers")
-        except Failed as error:
+            wait_until("libvirtd answers", answers, TIMEOUT)
+        except AssertionError as error:
             raise Failed(f"{error}; {self.last}\n{self.output()}") from error
 
     def pid(self, name):
@@ -157,7 +141,7 @@ class Libvirtd:
         pid = self.pid(name)
         if pid and runs(pid):
             os.kill(pid, number)
-            wait_for(lambda: not runs(pid), f"{name} ends")
+            wait_until(f"{name} ends", lambda: not runs(pid), TIMEOUT)
 
     def kill(self):
         """As if it had crashed."""

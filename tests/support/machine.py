@@ -26,7 +26,7 @@ def wait_until(what, done, timeout=TIMEOUT):
     """@param what: is said if it does not come true in time"""
     deadline = time.monotonic() + timeout
     while not done():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what}"
         time.sleep(0.01)
 
 

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 
 from tests.support import requirements
-from tests.support.machine import wait_until
 from tests.support.segment_tool import Tool
+from tests.support.watched import NAME, Watched
 
 # Its exit statuses (base/failure.hpp).
 DONE, CANNOT_RUN, GUEST_FAILED, NOT_POSSIBLE = 0, 1, 2, 77
@@ -115,18 +115,18 @@ class Vmm:
                                 bufsize=0)
 
 
-class WatchedVmm:
-    """A VMM that runs "web1" with a segment in a folder of its own, while the test does
-    something else."""
+class WatchedVmm(Watched):
+    """A VMM that runs it with a segment in a folder of its own, while the test does
+    something else. Of the isolated vCPUs the first is looked at."""
 
     def __init__(self, vmm, append, *more, program=None):
         folder = tempfile.mkdtemp(prefix="segments-", dir=vmm.folder)
-        self.tool = Tool(requirements.path("IPIDEFER_CLI"), folder)
+        super().__init__(Tool(requirements.path("IPIDEFER_CLI"), folder), (1,))
         self.report_file = vmm.folder / "watched.json"
         self.report_file.unlink(missing_ok=True)
         self.process = vmm.start(
             *vmm.four(f"{append} {PATIENT}"), "--timeout", "150", "--segment", "on",
-            "--name", "web1", "--json", self.report_file, "--segment-dir", folder,
+            "--name", NAME, "--json", self.report_file, "--segment-dir", folder,
             *more, program=program)
 
     def __enter__(self):
@@ -137,26 +137,6 @@ class WatchedVmm:
             self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-    def has_segment(self):
-        return any(name.startswith("ipidefer.web1~") for name in self.tool.files())
-
-    def count(self, prefix):
-        """Verdicts whose name starts so, of vCPU 1."""
-        return sum(n for (vcpu, _, verdict), n in self.tool.counts("web1").items()
-                   if vcpu == 1 and verdict.startswith(prefix))
-
-    def suppressed(self):
-        return self.count("deferred") + self.count("coalesced")
-
-    @staticmethod
-    def wait_until(what, done):
-        """For far longer than anything takes."""
-        wait_until(what, done, timeout=120)
-
-    def wait_until_it_defers(self, least=0):
-        self.wait_until("it defers",
-                        lambda: self.has_segment() and self.suppressed() > least)
 
     def end(self, signal=None):
         """Waits for the end. @return as Vmm.run() does"""

@@ -9,15 +9,13 @@ readonly SERIES=10.0
 readonly SOURCE_PACKAGE=qemu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repo=$(cd "$here/../.." && pwd)
 what=qemu
 # shellcheck source=../../setup/build-lib.sh
-. "$repo/setup/build-lib.sh"
+. "$here/../../setup/build-lib.sh"
 # shellcheck source=../../setup/packages.sh
 . "$repo/setup/packages.sh"
 patches=$here/patches
 mutants=$here/mutants
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 jobs=$(nproc)
 stock=false tsan=false each=false force=false print_path=false dsc=
 

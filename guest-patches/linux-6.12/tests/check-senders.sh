@@ -5,14 +5,9 @@
 # A patch that adds a sender, or removes one, has to say so there.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-series_dir=$here/..
-repo=$(cd "$here/../../.." && pwd)
 what=senders
-# shellcheck source=../../../setup/build-lib.sh
-. "$repo/setup/build-lib.sh"
 # shellcheck source=../kernel-lib.sh
-. "$series_dir/kernel-lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../kernel-lib.sh"
 
 usage() {
     cat <<EOF
@@ -24,7 +19,6 @@ the call sites with senders.toml.
 EOF
 }
 
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 while (($#)); do
     case $1 in
     --cache) cache=${2:?--cache needs a value}; shift ;;
@@ -33,14 +27,8 @@ while (($#)); do
     esac
     shift
 done
-if [[ ! -r $source ]]; then
-    echo "skipped: no $source (Debian package linux-source-6.12)"
-    exit 77
-fi
-readonly root=$cache/senders
-mkdir -p "$root"
-log=$root/log
-: >"$log"
+need_source
+open_root senders
 lock
 work=$(mktemp -d "$root/work.XXXXXX")
 cleanup+=("$work")

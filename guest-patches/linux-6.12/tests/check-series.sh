@@ -5,14 +5,9 @@
 # off? Reviewers of its ancestors met builds that failed without SMP.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-series_dir=$here/..
-repo=$(cd "$here/../../.." && pwd)
 what=series
-# shellcheck source=../../../setup/build-lib.sh
-. "$repo/setup/build-lib.sh"
 # shellcheck source=../kernel-lib.sh
-. "$series_dir/kernel-lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../kernel-lib.sh"
 # shellcheck source=../../../tests/guest-lib.sh
 . "$repo/tests/guest-lib.sh"
 
@@ -32,7 +27,6 @@ early entry code. Results are kept by what they were made of.
 EOF
 }
 
-cache=${IPIDEFER_CACHE:-$HOME/.cache/ipidefer}
 brief=false each=false force=false first=1
 while (($#)); do
     case $1 in
@@ -48,10 +42,7 @@ while (($#)); do
 done
 if $brief && $each; then die "--brief does not go with --each"; fi
 [[ $first =~ ^[1-9][0-9]*$ ]] || die "--from: '$first' is not a number above 0"
-if [[ ! -r $source ]]; then
-    echo "skipped: no $source (Debian package linux-source-6.12)"
-    exit 77
-fi
+need_source
 readonly root=$cache/series
 mkdir -p "$root"
 log=$root/log

@@ -8,14 +8,9 @@
 # rcutorture has a broken RCU of its own, which must be found out: the control.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-series_dir=$here/..
-repo=$(cd "$here/../../.." && pwd)
 what=rcutorture
-# shellcheck source=../../../setup/build-lib.sh
-. "$repo/setup/build-lib.sh"
 # shellcheck source=../kernel-lib.sh
-. "$series_dir/kernel-lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../kernel-lib.sh"
 # shellcheck source=../../../tests/guest-lib.sh
 . "$repo/tests/guest-lib.sh"
 
@@ -36,10 +31,7 @@ if ! [[ $seconds =~ ^[0-9]{2,6}$ ]] || ((seconds < 20)); then
 fi
 qemu=${IPIDEFER_QEMU:-qemu-system-x86_64}
 command -v "$qemu" >/dev/null || { echo "skipped: no $qemu"; exit 77; }
-if [[ ! -r $source ]]; then
-    echo "skipped: no $source (Debian package linux-source-6.12)"
-    exit 77
-fi
+need_source
 
 kernel=$("$series_dir/build.sh" --base tiny --config "$series_dir/config/torture.config")
 dir=$(mktemp -d)
@@ -102,7 +94,7 @@ echo "RCU with a counter of 2 bits: ${verdict:-no verdict}"
 grep 'sync_core' "$dir/console-rcu" | tail -n 4 || true
 status=0
 if [[ $verdict != SUCCESS ]] ||
-    grep -E 'WARNING:|BUG:|rcu: INFO|!!!' "$dir/console-rcu"; then
+    grep -E "$KERNEL_TROUBLE|!!!" "$dir/console-rcu"; then
     tail -n 30 "$dir/console-rcu"
     status=1
 fi

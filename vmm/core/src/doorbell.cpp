@@ -10,8 +10,6 @@
 namespace ipidefer {
 namespace {
 
-/// As in the x2APIC's ICR: [31:20], [17:16], [13:12].
-constexpr std::uint32_t kReserved = 0xfff3'3000;
 constexpr std::uint32_t kBroadcast = 0xffff'ffff;
 constexpr std::uint32_t kWordBits = 64;
 
@@ -43,7 +41,8 @@ ipidefer_error decode_doorbell(std::uint64_t value, ipidefer_icr& out,
                                ipidefer_fault* fault) noexcept
 {
     const auto low = static_cast<std::uint32_t>(value);
-    if (const std::uint32_t bits = low & kReserved; bits != 0)
+    if (const std::uint32_t bits = low & IPIDEFER_ICR_X2APIC_RESERVED;
+        bits != 0)
         return refuse(fault, IPIDEFER_E_BELL_RESERVED, 0, bits, 0);
     const ipidefer_icr icr = decode_icr_x2apic(value);
     if (icr.delivery != IPIDEFER_FIXED || icr.level_trigger)

@@ -10,19 +10,15 @@ namespace {
 // ds, delivery status, is read-only in xAPIC mode, and reserved in x2APIC
 // mode, where WRMSR refuses reserved bits; xAPIC ignores what is written
 // there.
-constexpr unsigned kShorthandShift = 18;                // [19:18]
-constexpr std::uint32_t kTriggerLevel = 1u << 15;       // [15]
-constexpr std::uint32_t kLevelAssert = 1u << 14;        // [14]
-constexpr std::uint32_t kLogical = 1u << 11;            // [11]
-constexpr unsigned kDeliveryShift = 8;                  // [10:8]
-constexpr std::uint32_t kVectorMask = 0xff;             // [7:0]
-constexpr std::uint32_t kX2apicReserved = 0xfff3'3000;  // [31:20,17:16,13:12]
+constexpr unsigned kShorthandShift = 18;           // [19:18]
+constexpr std::uint32_t kTriggerLevel = 1u << 15;  // [15]
+constexpr std::uint32_t kLevelAssert = 1u << 14;   // [14]
+constexpr std::uint32_t kLogical = 1u << 11;       // [11]
+constexpr unsigned kDeliveryShift = 8;             // [10:8]
+constexpr std::uint32_t kVectorMask = 0xff;        // [7:0]
 
 constexpr unsigned kXapicDestShift = 24;  // of the high half
 constexpr unsigned kX2apicDestShift = 32;
-
-/// Below it, a fixed or lowest-priority IPI is an error of the sender.
-constexpr std::uint8_t kFirstLegalVector = 16;
 
 /// The SDM's valid combinations. The level bit takes no part: it has no
 /// meaning since the Pentium 4, and Linux leaves it 0.
@@ -33,9 +29,9 @@ bool combination_legal(const ipidefer_icr& icr) noexcept
         icr.shorthand == IPIDEFER_SELF || icr.shorthand == IPIDEFER_ALL;
     switch (static_cast<ipidefer_delivery>(icr.delivery)) {
         case IPIDEFER_FIXED:
-            return icr.vector >= kFirstLegalVector;
+            return icr.vector >= IPIDEFER_FIRST_LEGAL_VECTOR;
         case IPIDEFER_LOWEST:
-            return !fixed_only && icr.vector >= kFirstLegalVector;
+            return !fixed_only && icr.vector >= IPIDEFER_FIRST_LEGAL_VECTOR;
         case IPIDEFER_SMI:
         case IPIDEFER_NMI:
         case IPIDEFER_INIT:
@@ -59,8 +55,8 @@ ipidefer_icr decode(std::uint32_t low, std::uint32_t dest, bool x2apic) noexcept
     icr.level_trigger = (low & kTriggerLevel) != 0;
     icr.x2apic = x2apic;
     icr.dest = dest;
-    icr.legal =
-        combination_legal(icr) && !(x2apic && (low & kX2apicReserved) != 0);
+    icr.legal = combination_legal(icr) &&
+                !(x2apic && (low & IPIDEFER_ICR_X2APIC_RESERVED) != 0);
     icr.deferrable = icr.legal && icr.delivery == IPIDEFER_FIXED;
     return icr;
 }

@@ -88,10 +88,6 @@ class Policy final {
     {
         return load(words_->trace) & IPIDEFER_TRACE_ALL;
     }
-    [[nodiscard]] const std::uint32_t* trace_word() const noexcept
-    {
-        return &words_->trace;
-    }
 
     [[nodiscard]] ipidefer_segment_policy& words() noexcept { return *words_; }
 

@@ -31,6 +31,10 @@ int main(void)
     }
     if (ipidefer_set_isolated(vm, 1, true))
         return 1;
+    ipidefer_set_trace(vm, IPIDEFER_TRACE_VERDICT);
+    if (ipidefer_trace(vm) != IPIDEFER_TRACE_VERDICT ||
+        ipidefer_bindings(vm, 1, bindings) != 1)
+        return 1;
     struct ipidefer_icr icr = ipidefer_icr_x2apic(0x1000000f1);
     if (!icr.deferrable || !ipidefer_typed(vm, icr.vector))
         return 1;

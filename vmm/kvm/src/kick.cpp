@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "base/duration.hpp"
 #include "base/failure.hpp"
 
 // glibc before 2.38 has no name for this member.
@@ -15,8 +16,6 @@
 
 namespace ipidefer::vmm {
 namespace {
-
-constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 
 /// The kvm_run of the vCPU whose thread this is.
 constinit thread_local kvm_run* t_run = nullptr;
@@ -36,7 +35,7 @@ std::uint64_t now_ns() noexcept
 {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * kNanoseconds +
+    return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond +
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
@@ -122,8 +121,8 @@ void Kick::leave_guest_at(std::optional<std::uint64_t> deadline)
     armed_ = deadline;
     itimerspec when{};
     if (deadline) {
-        when.it_value.tv_sec = static_cast<time_t>(*deadline / kNanoseconds);
-        when.it_value.tv_nsec = static_cast<long>(*deadline % kNanoseconds);
+        when.it_value.tv_sec = static_cast<time_t>(*deadline / kNsPerSecond);
+        when.it_value.tv_nsec = static_cast<long>(*deadline % kNsPerSecond);
     }
     if (::timer_settime(timer_, TIMER_ABSTIME, &when, nullptr) != 0)
         throw system_failure("timer_settime");

@@ -54,9 +54,7 @@ constexpr std::uint32_t kEsrSendIllegal = 1u << 5;
 constexpr std::uint32_t kEsrReceiveIllegal = 1u << 6;
 constexpr std::uint32_t kIcrDeliveryStatus = 1u << 12;  // read-only, idle
 constexpr std::uint32_t kIcrWritable = 0x000c'cfff;
-constexpr std::uint32_t kIcrX2apicReserved = 0xfff3'3000;
 constexpr std::uint32_t kSelfShorthand = 1u << 18;
-constexpr std::uint8_t kFirstLegalVector = 16;
 
 // Version 0x14, highest LVT entry 6, no EOI broadcast suppression. 11.4.8.
 constexpr std::uint32_t kVersionValue = 0x0006'0014;
@@ -185,7 +183,7 @@ std::uint8_t LocalApic::processor_priority() const noexcept
 void LocalApic::accept(std::uint8_t vector)
 {
     if (!software_enabled()) return;
-    if (vector < kFirstLegalVector) {
+    if (vector < IPIDEFER_FIRST_LEGAL_VECTOR) {
         pending_errors_ |= kEsrReceiveIllegal;
         return;
     }
@@ -406,7 +404,7 @@ std::optional<ApicEffect> LocalApic::write_msr(std::uint32_t msr,
     const auto low = static_cast<std::uint32_t>(value);
 
     if (reg == kIcrLow) {
-        if ((low & kIcrX2apicReserved) != 0) return std::nullopt;
+        if ((low & IPIDEFER_ICR_X2APIC_RESERVED) != 0) return std::nullopt;
         icr_low_ = low;
         icr_high_ = static_cast<std::uint32_t>(value >> 32);
         return ApicEffect{.ipi = ipidefer_icr_x2apic(value)};

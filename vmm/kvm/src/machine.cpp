@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
 #include "vmm/kvm/src/cpuid.hpp"
@@ -24,7 +25,6 @@ namespace {
 
 /// Where KVM on Intel keeps its own TSS; beyond RAM, below the APIC.
 constexpr std::uint64_t kKvmTssGpa = 0xfffb'd000;
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 /// A vCPU that is still in KVM after this long will not come back.
 constexpr std::uint64_t kStopWithin = 20 * kNsPerSecond;

@@ -4,12 +4,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/command_line.hpp"
 #include "base/failure.hpp"
+#include "base/json_writer.hpp"
 #include "base/version.hpp"
 #include "vmm/kvm/src/image.hpp"
 #include "vmm/kvm/src/kvm.hpp"
@@ -21,7 +21,6 @@ namespace {
 
 using namespace ipidefer::vmm;
 using ipidefer::Exit;
-using ipidefer::system_failure;
 
 constexpr std::size_t kMostImage = 256u << 20;
 
@@ -40,18 +39,6 @@ Exit status_of(const Outcome& outcome)
     return Exit::kCannotRun;
 }
 
-void write_json(const nlohmann::json& report, const std::string& path)
-{
-    if (path == "-") {
-        std::cout << report.dump(2) << std::endl;
-        return;
-    }
-    std::ofstream file{path};
-    file << report.dump(2) << '\n';
-    file.close();
-    if (!file) throw system_failure("--json '" + path + "'");
-}
-
 Exit run(const Options& options)
 {
     const Kvm kvm;
@@ -64,7 +51,7 @@ Exit run(const Options& options)
 
     const auto report = report_json(machine, outcome, kvm.probe());
     if (!options.quiet) std::cout << report_table(report) << std::flush;
-    if (!options.json.empty()) write_json(report, options.json);
+    if (!options.json.empty()) ipidefer::write_report(options.json, report);
     if (outcome.kind == Outcome::Kind::kExit && outcome.status != 0)
         std::cerr << "ipidefer-vmm: the guest ended with status "
                   << outcome.status << '\n';

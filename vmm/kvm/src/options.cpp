@@ -3,7 +3,6 @@
 
 #include <sched.h>
 
-#include <charconv>
 #include <optional>
 
 #include "base/duration.hpp"
@@ -15,7 +14,6 @@ namespace ipidefer::vmm {
 namespace {
 
 constexpr unsigned kMostCpus = 254;  // 8-bit APIC IDs, without 255
-constexpr unsigned kLongestTimeout = 24 * 3600;
 constexpr unsigned kMiB = 1u << 20;
 
 [[noreturn]] void refuse(const std::string& option, const std::string& value,
@@ -68,14 +66,11 @@ std::optional<SegmentConfig> check_segment(const RawOptions& raw)
                    std::to_string(IPIDEFER_SEGMENT_NAME - 1) + " bytes");
     segment.name = raw.name;
     segment.directory = raw.segment_dir;
-    unsigned mode = 0;
-    const char* const end = raw.segment_mode.data() + raw.segment_mode.size();
-    const auto [at, error] =
-        std::from_chars(raw.segment_mode.data(), end, mode, 8);
-    if (error != std::errc{} || at != end || mode == 0 || mode > 0777)
+    const auto mode = number_of<unsigned>(raw.segment_mode, 8);
+    if (!mode || *mode == 0 || *mode > 0777)
         refuse("--segment-mode", raw.segment_mode,
                "is not an octal number from 1 to 777");
-    segment.mode = mode;
+    segment.mode = *mode;
     if (!raw.segment_group.empty()) {
         const auto group = group_of(raw.segment_group);
         if (!group)
@@ -156,11 +151,8 @@ Options check_options(const RawOptions& raw)
     Options options;
     if (raw.guest.empty()) refuse_option("--guest", "not given");
     options.guest = raw.guest;
-    if (raw.cpus < 1 || raw.cpus > kMostCpus)
-        refuse("--cpus", std::to_string(raw.cpus),
-               "is not within 1 and " + std::to_string(kMostCpus));
     MachineConfig& machine = options.machine;
-    machine.vcpus = raw.cpus;
+    machine.vcpus = check_within("--cpus", raw.cpus, 1, kMostCpus);
     machine.ram_bytes =
         parse_memory("--mem", raw.memory, kLeastRam / kMiB, kMostRam / kMiB) *
         kMiB;
@@ -178,11 +170,8 @@ Options check_options(const RawOptions& raw)
         refuse("--load", raw.load,
                "is not an address below " + std::to_string(machine.ram_bytes));
     options.flat_gpa = *load;
-    if (raw.timeout < 1 || raw.timeout > kLongestTimeout)
-        refuse("--timeout", std::to_string(raw.timeout),
-               "is not within 1 and " + std::to_string(kLongestTimeout) +
-                   " seconds");
-    options.timeout = raw.timeout;
+    options.timeout =
+        check_within("--timeout", raw.timeout, 1, kLongestTimeout, " seconds");
     options.json = raw.json;
     options.quiet = raw.quiet;
     return options;

@@ -54,7 +54,7 @@ TEST(Options, RefusalsNameOptionValueAndLimit)
     EXPECT_EQ(refusal(raw), "--guest: not given");
     raw = good();
     raw.cpus = 255;
-    EXPECT_EQ(refusal(raw), "--cpus: '255' is not within 1 and 254");
+    EXPECT_EQ(refusal(raw), "--cpus: 255 is not within 1 and 254");
     raw = good();
     raw.isolated = "1-4";
     EXPECT_EQ(refusal(raw), "--isolated '1-4': '4' is not within 0 and 3");
@@ -76,7 +76,7 @@ TEST(Options, RefusalsNameOptionValueAndLimit)
     EXPECT_EQ(refusal(raw), "--pin: '0,1' names 2 host CPUs for 4 vCPUs");
     raw = good();
     raw.timeout = 0;
-    EXPECT_EQ(refusal(raw), "--timeout: '0' is not within 1 and 86400 seconds");
+    EXPECT_EQ(refusal(raw), "--timeout: 0 is not within 1 and 86400 seconds");
     raw = good();
     raw.load = "0x4000000";
     EXPECT_EQ(refusal(raw),

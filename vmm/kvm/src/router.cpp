@@ -7,7 +7,6 @@
 namespace ipidefer::vmm {
 namespace {
 
-constexpr std::uint8_t kFirstLegalVector = 16;
 constexpr unsigned kBits = 64;
 
 }  // namespace
@@ -98,7 +97,7 @@ bool Router::send(unsigned sender, const ipidefer_icr& icr)
         icr.delivery == IPIDEFER_FIXED || icr.delivery == IPIDEFER_LOWEST;
     const std::shared_lock shared{lock_};
     if (interceptor_.tracing()) trace(sender, icr);
-    if (has_vector && icr.vector < kFirstLegalVector) return false;
+    if (has_vector && icr.vector < IPIDEFER_FIRST_LEGAL_VECTOR) return false;
 
     for (unsigned target = 0; target < ends_.size(); ++target) {
         if (!ipidefer_icr_names(&icr, &ends_[target].apic, target == sender))

@@ -3,21 +3,18 @@
 
 #include <grp.h>
 
-#include <charconv>
 #include <cstdio>
 
 #include "base/failure.hpp"
+#include "base/text.hpp"
 #include "base/version.hpp"
 
 namespace ipidefer::vmm {
 
 std::optional<gid_t> group_of(const std::string& text)
 {
-    gid_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc{} && at == end && number != static_cast<gid_t>(-1))
-        return number;
+    const auto number = number_of<gid_t>(text);
+    if (number && *number != static_cast<gid_t>(-1)) return number;
     // Not getgrnam(): in a static program it needs the C library's modules.
     struct Close {
         void operator()(std::FILE* file) const { (void)std::fclose(file); }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmm/shm/src/clock.hpp"
 
-#include <time.h>
-
 namespace ipidefer::shm {
 namespace {
 
@@ -10,15 +8,20 @@ constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kShortestBase = 1'000'000;  // nanoseconds
 constexpr int kTries = 8;
 
-std::uint64_t nanoseconds(clockid_t clock) noexcept
+std::uint64_t now(clockid_t clock) noexcept
 {
-    timespec now{};
-    ::clock_gettime(clock, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond +
-           static_cast<std::uint64_t>(now.tv_nsec);
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return nanoseconds(time);
 }
 
 }  // namespace
+
+std::uint64_t nanoseconds(const timespec& time) noexcept
+{
+    return static_cast<std::uint64_t>(time.tv_sec) * kNsPerSecond +
+           static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 ipidefer_clock_sample sample_clocks() noexcept
 {
@@ -26,8 +29,8 @@ ipidefer_clock_sample sample_clocks() noexcept
     std::uint64_t shortest = UINT64_MAX;
     for (int i = 0; i < kTries; ++i) {
         const std::uint64_t before = __builtin_ia32_rdtsc();
-        const std::uint64_t monotonic = nanoseconds(CLOCK_MONOTONIC);
-        const std::uint64_t realtime = nanoseconds(CLOCK_REALTIME);
+        const std::uint64_t monotonic = now(CLOCK_MONOTONIC);
+        const std::uint64_t realtime = now(CLOCK_REALTIME);
         const std::uint64_t took = __builtin_ia32_rdtsc() - before;
         if (took >= shortest) continue;
         shortest = took;

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <ipidefer/segment.h>
+#include <time.h>
 
 #include <cstdint>
 
 namespace ipidefer::shm {
+
+[[nodiscard]] std::uint64_t nanoseconds(const timespec& time) noexcept;
 
 /// The best of a few tries: the one that was interrupted least.
 [[nodiscard]] ipidefer_clock_sample sample_clocks() noexcept;

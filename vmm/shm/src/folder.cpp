@@ -17,7 +17,6 @@ namespace {
 
 constexpr mode_t kFolderMode = 0755;
 constexpr std::size_t kPrefix = sizeof IPIDEFER_SHM_FOLDER - 1;
-constexpr std::size_t kTagDigits = 8;
 /// Others that may put something in the way of a folder while we make one.
 constexpr int kTries = 16;
 
@@ -34,9 +33,7 @@ bool read_folder_name(const char* name, uid_t& user) noexcept
         (at - digits > 1 && *digits == '0'))
         return false;
     if (at == end) return true;
-    return *at == '.' &&
-           std::strspn(at + 1, "0123456789abcdef") == kTagDigits &&
-           at + 1 + kTagDigits == end;
+    return is_tag(at, '.');
 }
 
 /// A folder that nobody but this user, and root, can put files into, or take

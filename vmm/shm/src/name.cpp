@@ -9,14 +9,13 @@
 #include <cstring>
 
 #include "vmm/shm/src/error.hpp"
+#include "vmm/shm/src/percent.hpp"
 
 namespace ipidefer::shm {
 namespace {
 
-constexpr char kDigits[] = "0123456789ABCDEF";
 /// Not one of those that stand for themselves in a name, so that it ends one.
 constexpr char kTagMark = '~';
-constexpr std::size_t kTagDigits = 8;
 constexpr std::size_t kPrefix = sizeof IPIDEFER_SHM_PREFIX - 1;
 
 /// What everybody can write in a shell, and no separator of paths.
@@ -26,21 +25,19 @@ bool plain(char c) noexcept
            (c >= '0' && c <= '9') || (c != '\0' && std::strchr("_.+:@-", c));
 }
 
-int digit(char c) noexcept
+}  // namespace
+
+bool has_prefix(const char* file) noexcept
 {
-    const char* at = c == '\0' ? nullptr : std::strchr(kDigits, c);
-    return at == nullptr ? -1 : static_cast<int>(at - kDigits);
+    return std::strncmp(file, IPIDEFER_SHM_PREFIX, kPrefix) == 0;
 }
 
-/// "~" and the digits of a tag, and nothing behind them.
-bool is_tag(const char* text) noexcept
+bool is_tag(const char* text, char mark) noexcept
 {
-    if (*text != kTagMark) return false;
+    if (*text != mark) return false;
     const std::size_t digits = std::strspn(text + 1, "0123456789abcdef");
     return digits == kTagDigits && text[1 + digits] == '\0';
 }
-
-}  // namespace
 
 bool file_of_name(const char* name, std::uint32_t tag, FileName& file,
                   ipidefer_shm_error* error) noexcept
@@ -51,11 +48,11 @@ bool file_of_name(const char* name, std::uint32_t tag, FileName& file,
              IPIDEFER_SEGMENT_NAME - 1, name, length);
         return false;
     }
-    std::size_t used = std::strlen(IPIDEFER_SHM_PREFIX);
+    std::size_t used = kPrefix;
     std::memcpy(file, IPIDEFER_SHM_PREFIX, used);
     for (const char* c = name; *c != '\0'; ++c) {
         // Room for %XX and the tag.
-        if (used + 3 + 1 + kTagDigits >= sizeof file) {
+        if (used + kPercentBytes + 1 + kTagDigits >= sizeof file) {
             fail(error, ENAMETOOLONG,
                  "the VM's name '%s' needs more than %zu bytes in a file name, "
                  "where most bytes that are no letters or digits take three",
@@ -66,10 +63,8 @@ bool file_of_name(const char* name, std::uint32_t tag, FileName& file,
             file[used++] = *c;
             continue;
         }
-        const auto byte = static_cast<unsigned char>(*c);
-        file[used++] = '%';
-        file[used++] = kDigits[byte >> 4];
-        file[used++] = kDigits[byte & 15];
+        write_percent(file + used, *c);
+        used += kPercentBytes;
     }
     std::snprintf(file + used, sizeof file - used, "%c%0*" PRIx32, kTagMark,
                   static_cast<int>(kTagDigits), tag);
@@ -101,23 +96,22 @@ bool random_tag(std::uint32_t& tag) noexcept
 bool ipidefer_shm_name_of_file(const char* file, char* name)
 {
     using namespace ipidefer::shm;
-    if (std::strncmp(file, IPIDEFER_SHM_PREFIX, kPrefix) != 0) return false;
+    if (!has_prefix(file)) return false;
     std::size_t used = 0;
     for (const char* c = file + kPrefix; *c != '\0'; ++c) {
-        if (is_tag(c)) {
+        if (is_tag(c, kTagMark)) {
             name[used] = '\0';
             return used != 0;
         }
         if (used + 1 == IPIDEFER_SEGMENT_NAME) return false;
         char byte = *c;
         if (*c == '%') {
-            const int high = digit(c[1]);
-            const int low = high < 0 ? -1 : digit(c[2]);
-            if (low < 0) return false;
-            byte = static_cast<char>(high << 4 | low);
+            const int read = read_percent(c);
+            if (read < 0) return false;
+            byte = static_cast<char>(read);
             // One file name for each name.
             if (plain(byte) || byte == '\0') return false;
-            c += 2;
+            c += kPercentBytes - 1;
         } else if (!plain(byte)) {
             return false;
         }

@@ -5,12 +5,22 @@
 #include <ipidefer/shm.h>
 
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 
 namespace ipidefer::shm {
 
 using FileName = char[NAME_MAX + 1];
 static_assert(sizeof(FileName) <= IPIDEFER_SHM_ID);
+
+/// Digits of a tag: lower case, hexadecimal.
+inline constexpr std::size_t kTagDigits = 8;
+
+/// Does a file name begin as a segment's does?
+[[nodiscard]] bool has_prefix(const char* file) noexcept;
+
+/// A mark and the digits of a tag, and nothing behind them.
+[[nodiscard]] bool is_tag(const char* text, char mark) noexcept;
 
 /// The file name of a segment of this VM.
 /// @param tag tells segments of the same name apart

@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <new>
 
+#include "vmm/shm/src/clock.hpp"
 #include "vmm/shm/src/error.hpp"
 #include "vmm/shm/src/file.hpp"
 #include "vmm/shm/src/folder.hpp"
@@ -23,13 +23,6 @@ namespace {
 
 /// Far above the largest segment.
 constexpr off_t kMostBytes = off_t{1} << 32;
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-
-bool has_prefix(const char* file) noexcept
-{
-    return std::strncmp(file, IPIDEFER_SHM_PREFIX,
-                        sizeof IPIDEFER_SHM_PREFIX - 1) == 0;
-}
 
 /// Call `each(entry)` with the segments of one folder.
 template <class Each>
@@ -53,10 +46,7 @@ void list_folder(const Fd& folder, const Owners& owners,
             std::snprintf(entry.id, sizeof entry.id, "%s", id_of_file(file));
             entry.owner = status.st_uid;
             // Of its inode's last change, which its name was.
-            entry.published_ns =
-                static_cast<std::uint64_t>(status.st_ctim.tv_sec) *
-                    kNsPerSecond +
-                static_cast<std::uint64_t>(status.st_ctim.tv_nsec);
+            entry.published_ns = nanoseconds(status.st_ctim);
             each(entry);
         }
     }

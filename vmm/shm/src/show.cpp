@@ -4,17 +4,12 @@
 #include <ipidefer/shm.h>
 
 #include <cstdint>
-#include <cstring>
+
+#include "vmm/shm/src/percent.hpp"
 
 namespace {
 
-constexpr char kDigits[] = "0123456789ABCDEF";
-
-int digit(char c) noexcept
-{
-    const char* at = c == '\0' ? nullptr : std::strchr(kDigits, c);
-    return at == nullptr ? -1 : static_cast<int>(at - kDigits);
-}
+using namespace ipidefer::shm;
 
 struct Character {
     std::uint32_t code;
@@ -73,10 +68,8 @@ const char* ipidefer_shm_show_name(const char* name, char* shown)
                 *to++ = *at;
                 continue;
             }
-            const auto byte = static_cast<unsigned char>(*at);
-            *to++ = '%';
-            *to++ = kDigits[byte >> 4];
-            *to++ = kDigits[byte & 15];
+            write_percent(to, *at);
+            to += kPercentBytes;
         }
     }
     *to = '\0';
@@ -90,11 +83,10 @@ bool ipidefer_shm_read_name(const char* shown, char* name)
         if (used + 1 == IPIDEFER_SEGMENT_NAME) return false;
         char byte = *at;
         if (byte == '%') {
-            const int high = digit(at[1]);
-            const int low = high < 0 ? -1 : digit(at[2]);
-            if (low < 0 || (high == 0 && low == 0)) return false;
-            byte = static_cast<char>(high << 4 | low);
-            at += 2;
+            const int read = read_percent(at);
+            if (read <= 0) return false;
+            byte = static_cast<char>(read);
+            at += kPercentBytes - 1;
         }
         name[used++] = byte;
     }

@@ -203,7 +203,8 @@ IPIDEFER_EXPORT uint64_t ipidefer_max_age(const ipidefer_vm *vm);
 /** What to trace when no reader asks for anything.
  *  @param kinds OR of enum ipidefer_trace_kind; other bits are ignored */
 IPIDEFER_EXPORT void ipidefer_set_trace(ipidefer_vm *vm, uint32_t kinds);
-/** What is traced now: that, and what readers ask for. */
+/** What is traced now: that, and what readers ask for. For VMMs that show their
+ *  policy; ipidefer_tracing() is for the way of each ICR write. */
 IPIDEFER_EXPORT uint32_t ipidefer_trace(const ipidefer_vm *vm);
 
 /** The policy's words, in the segment or, without one, in the VM's own memory;
@@ -244,7 +245,9 @@ IPIDEFER_EXPORT void ipidefer_unbind(ipidefer_vm *vm, uint32_t vcpu);
 IPIDEFER_EXPORT void ipidefer_lose_word(ipidefer_vm *vm, uint32_t vcpu,
                                         uint32_t slot);
 
-/** Bindings of a vCPU. @return their number, 0 without a registration. */
+/** Bindings of a vCPU, for VMMs that keep no copy of what a guest registered
+ *  and want to show or migrate it. @return their number, 0 without a
+ *  registration. */
 IPIDEFER_EXPORT uint32_t
 ipidefer_bindings(const ipidefer_vm *vm, uint32_t vcpu,
                   struct ipi_defer_binding out[IPI_DEFER_MAX_BINDINGS]);
@@ -265,11 +268,12 @@ static inline bool ipidefer_typed(const ipidefer_vm *vm, uint8_t vector)
 }
 
 /** Decide one fixed-mode IPI to one target; on DEFERRED and COALESCED the
- *  word has been written. Bounded, lock-free, allocates nothing. */
+ *  word has been written. Bounded, lock-free, allocates nothing. For VMMs that
+ *  do not know the sender, or do not trace. */
 IPIDEFER_EXPORT enum ipidefer_verdict
 ipidefer_decide(ipidefer_vm *vm, uint32_t target, uint8_t vector);
 
-/** The same, and the trace names the vCPU that sends. */
+/** The same, and the trace names the vCPU that sends, or IPIDEFER_NO_VCPU. */
 IPIDEFER_EXPORT enum ipidefer_verdict
 ipidefer_decide_from(ipidefer_vm *vm, uint32_t sender, uint32_t target,
                      uint8_t vector);
@@ -336,6 +340,14 @@ IPIDEFER_EXPORT uint64_t ipidefer_expired(const ipidefer_vm *vm, uint32_t vcpu,
                                           uint8_t vector);
 
 /* ---- ICR -------------------------------------------------------------- */
+
+/** Bits that are reserved in the low half of an ICR in x2APIC mode, [31:20],
+ *  [17:16] and [13:12], where WRMSR refuses them; and in a doorbell's. */
+#define IPIDEFER_ICR_X2APIC_RESERVED 0xfff33000u
+
+/** No local APIC takes a vector below it as a fixed or lowest-priority IPI: it
+ *  is an error of the sender. SDM vol. 3A 11.5.2. */
+#define IPIDEFER_FIRST_LEGAL_VECTOR 16u
 
 /** Delivery modes, SDM vol. 3A 11.6.1. */
 enum ipidefer_delivery {
