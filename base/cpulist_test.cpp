@@ -4,18 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer {
 namespace {
 
 std::string refusal(std::string_view text, unsigned limit)
 {
-    try {
-        (void)parse_cpulist(text, limit);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return parse_cpulist(text, limit); });
 }
 
 TEST(CpuList, OneCpu) { EXPECT_EQ(parse_cpulist("3", 4), (CpuSet{3})); }
@@ -68,12 +64,7 @@ TEST(CpuList, NothingLeftIsRefused)
 
 std::string kernel_refusal(std::string_view text, unsigned count)
 {
-    try {
-        (void)parse_kernel_cpulist(text, count);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return parse_kernel_cpulist(text, count); });
 }
 
 TEST(KernelCpuList, AllAndTheLastOneAreTheMachines)

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer {
 namespace {
@@ -12,12 +12,7 @@ using namespace std::chrono_literals;
 
 std::string refusal(std::string_view text)
 {
-    try {
-        (void)parse_duration(text);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return parse_duration(text); });
 }
 
 TEST(Duration, EveryUnitIsRead)

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "base/failure_testing.hpp"
+
 namespace ipidefer {
 namespace {
 
@@ -19,12 +21,7 @@ std::string nested(std::size_t depth)
 template <typename Json = json>
 std::string json_refusal(const std::string& text, const JsonBounds& bounds = {})
 {
-    try {
-        (void)read_json<Json>(text, bounds);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return read_json<Json>(text, bounds); });
 }
 
 TEST(JsonReader, ValueIsReadAsItIs)

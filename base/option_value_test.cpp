@@ -3,26 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include "base/failure_testing.hpp"
+
 namespace ipidefer {
 namespace {
-
-template <class Read>
-std::string refusal(Read read)
-{
-    try {
-        (void)read();
-    } catch (const Failure& failure) {
-        EXPECT_EQ(failure.exit(), Exit::kCannotRun);
-        return failure.what();
-    }
-    return "";
-}
 
 TEST(OptionValue, SwitchIsOnOrOff)
 {
     EXPECT_TRUE(parse_switch("--idle", "on"));
     EXPECT_FALSE(parse_switch("--idle", "off"));
-    EXPECT_EQ(refusal([] { return parse_switch("--idle", "yes"); }),
+    EXPECT_EQ(refusal_of([] { return parse_switch("--idle", "yes"); }),
               "--idle: 'yes' is neither on nor off");
 }
 
@@ -31,7 +21,8 @@ TEST(OptionValue, MemoryIsWithinItsLimits)
     EXPECT_EQ(parse_memory("--mem", "64M", 64, 2048), 64u);
     EXPECT_EQ(parse_memory("--mem", "2G", 64, 2048), 2048u);
     const auto refused = [](const std::string& text) {
-        return refusal([&] { return parse_memory("--mem", text, 64, 2048); });
+        return refusal_of(
+            [&] { return parse_memory("--mem", text, 64, 2048); });
     };
     EXPECT_EQ(refused("63M"), "--mem: '63M' is not within 64M and 2G");
     EXPECT_EQ(refused("3G"), "--mem: '3G' is not within 64M and 2G");
@@ -46,7 +37,7 @@ TEST(OptionValue, MemoryIsWithinItsLimits)
 
 TEST(OptionValue, FailuresGetTheOptionsName)
 {
-    EXPECT_EQ(refusal([] {
+    EXPECT_EQ(refusal_of([] {
                   return named_option("--age", []() -> int {
                       throw Failure{Exit::kCannotRun, "too old"};
                   });

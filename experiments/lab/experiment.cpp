@@ -36,12 +36,6 @@ constexpr int kQuietTries = 20;
 /// Exit status by which a workload says that this kernel cannot run it.
 constexpr int kWorkloadNotPossible = 77;
 
-asio::awaitable<void> sleep_for(std::chrono::milliseconds time)
-{
-    asio::steady_timer timer{co_await asio::this_coro::executor, time};
-    co_await timer.async_wait(asio::use_awaitable);
-}
-
 json command(const char* name) { return {{protocol::kCommand, name}}; }
 
 std::optional<GuestStats> stats_in(const json& answer)

@@ -76,13 +76,13 @@ class Once {
     bool is_set_ = false;
 };
 
+}  // namespace
+
 asio::awaitable<void> sleep_for(std::chrono::milliseconds time)
 {
     asio::steady_timer timer{co_await asio::this_coro::executor, time};
     co_await timer.async_wait(asio::use_awaitable);
 }
-
-}  // namespace
 
 /// Shared with the coroutines that watch, which may outlive the Machine by one
 /// turn of the event loop.

@@ -82,4 +82,7 @@ class Machine {
     std::shared_ptr<State> state_;
 };
 
+[[nodiscard]] boost::asio::awaitable<void> sleep_for(
+    std::chrono::milliseconds time);
+
 }  // namespace ipidefer::lab

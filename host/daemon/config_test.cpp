@@ -5,18 +5,14 @@
 #include <unistd.h>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::daemon {
 namespace {
 
 std::string refusal(const std::string& text)
 {
-    try {
-        (void)parse_config(text);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return parse_config(text); });
 }
 
 TEST(Config, EmptyObjectIsTheDefaults)

@@ -26,9 +26,7 @@ class DomainChecks : public ::testing::Test {
     }
     void change(const std::string& from, const std::string& to)
     {
-        const auto at = xml_.find(from);
-        ASSERT_NE(at, std::string::npos) << from;
-        xml_.replace(at, from.size(), to);
+        xml_ = test::replaced(xml_, from, to);
     }
     std::vector<Finding> all()
     {

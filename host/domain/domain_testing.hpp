@@ -2,6 +2,7 @@
 // Domains and hosts for tests.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 
 #include "host/check/host_cpus.hpp"
@@ -50,6 +51,15 @@ inline const std::string kDirect = R"(<domain type="qemu">
   <devices/>
 </domain>
 )";
+
+/// The first `from` as `to`.
+inline std::string replaced(std::string text, const std::string& from,
+                            const std::string& to)
+{
+    const auto at = text.find(from);
+    if (at == std::string::npos) throw std::invalid_argument{"no " + from};
+    return text.replace(at, from.size(), to);
+}
 
 /// An emulator that has the object, with all that it can do.
 inline Emulator patched()

@@ -12,10 +12,7 @@ namespace {
 
 std::string changed(const std::string& from, const std::string& to)
 {
-    std::string xml = test::kPlain;
-    const auto at = xml.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return xml.replace(at, from.size(), to);
+    return test::replaced(test::kPlain, from, to);
 }
 
 std::string with_arguments(const std::string& a, const std::string& b)

@@ -15,6 +15,7 @@ namespace {
 using Kind = Change::Kind;
 using test::kDirect;
 using test::kPlain;
+using test::replaced;
 
 PlanOptions isolating(const CpuSet& isolated)
 {
@@ -27,14 +28,6 @@ Plan plan(const std::string& xml,
           const PlanOptions& options = isolating({2, 3}))
 {
     return make_plan(xml, options, test::host(), test::patched());
-}
-
-std::string replaced(std::string text, const std::string& from,
-                     const std::string& to)
-{
-    const auto at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return text.replace(at, from.size(), to);
 }
 
 std::string names(const Plan& plan, Kind kind)

@@ -4,18 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::domain {
 namespace {
 
 std::string refusal(const std::string& text)
 {
-    try {
-        XmlText{text};
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return XmlText{text}; });
 }
 
 TEST(XmlText, AttributeIsReplacedAndTheRestStays)

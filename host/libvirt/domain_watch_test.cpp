@@ -93,16 +93,18 @@ TEST_F(DomainWatchTest, ThreadEndsWithTheWatch)
     watch("test:///default");
     ASSERT_TRUE(run_until([&] { return listed_ == 1; }));
     watch_.reset();
-    const auto before = threads();  // with what libvirt has by now
+    // With what libvirt has by now; at times with the watch's, which is about
+    // to end.
+    const auto before = threads();
     watch("test:///default");
     ASSERT_TRUE(run_until([&] { return listed_ == 2; }));
     watch_.reset();
     // It waits for its first event, and the end is none of libvirt's.
-    EXPECT_TRUE(run_until([&] { return threads() == before; }));
+    EXPECT_TRUE(run_until([&] { return threads() <= before; }));
     watch("qemu+unix:///system?socket=/nonexistent");
     ASSERT_TRUE(run_until([&] { return !notes_.empty(); }));
     watch_.reset();
-    EXPECT_TRUE(run_until([&] { return threads() == before; }));
+    EXPECT_TRUE(run_until([&] { return threads() <= before; }));
 }
 
 // Its thread is in a call that libvirtd does not answer for longer than the end

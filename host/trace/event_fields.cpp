@@ -98,10 +98,10 @@ std::optional<std::uint32_t> event_kind(std::string_view name) noexcept
     return std::nullopt;
 }
 
-bool mask_has(const Event& event, std::uint32_t cpu) noexcept
+bool mask_has(const std::vector<std::uint64_t>& mask,
+              std::uint64_t cpu) noexcept
 {
-    return cpu / 64 < event.mask.size() &&
-           (event.mask[cpu / 64] >> cpu % 64 & 1) != 0;
+    return cpu / 64 < mask.size() && (mask[cpu / 64] >> cpu % 64 & 1) != 0;
 }
 
 }  // namespace ipidefer::trace

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "host/segment/trace_reader.hpp"
 
@@ -41,7 +42,8 @@ struct Field {
 [[nodiscard]] std::optional<std::uint32_t> event_kind(
     std::string_view name) noexcept;
 
-/// Is `cpu` in the event's mask?
-[[nodiscard]] bool mask_has(const Event& event, std::uint32_t cpu) noexcept;
+/// Is `cpu` in the mask?
+[[nodiscard]] bool mask_has(const std::vector<std::uint64_t>& mask,
+                            std::uint64_t cpu) noexcept;
 
 }  // namespace ipidefer::trace

@@ -85,11 +85,6 @@ bool run(const Event& event, const ScalarTest& test)
     return false;
 }
 
-bool in_mask(const std::vector<std::uint64_t>& mask, std::uint64_t cpu)
-{
-    return cpu / 64 < mask.size() && (mask[cpu / 64] >> cpu % 64 & 1) != 0;
-}
-
 bool run(const Event& event, const ScalarMaskTest& test)
 {
     const std::uint64_t number = test.field->number(event);
@@ -98,7 +93,7 @@ bool run(const Event& event, const ScalarMaskTest& test)
     if (test.field->type == FieldType::kScalar && number >= test.vcpus)
         return false;
     if (test.op == Op::kNe) return true;
-    return test.op == Op::kAnd && in_mask(test.mask, number);
+    return test.op == Op::kAnd && mask_has(test.mask, number);
 }
 
 bool run(const Event& event, const MaskTest& test)
@@ -119,7 +114,7 @@ bool run(const Event& event, const MaskTest& test)
 
 bool run(const Event& event, const MaskCpuTest& test)
 {
-    const bool has = mask_has(event, test.cpu);
+    const bool has = mask_has(event.mask, test.cpu);
     if (test.op == Op::kAnd) return has;
     bool only = has;
     for (std::size_t i = 0; i < event.mask.size(); ++i) {

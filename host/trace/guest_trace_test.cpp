@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::trace {
 namespace {
@@ -18,12 +18,7 @@ GuestTrace read(const std::string& text)
 
 std::string failure_of(const std::string& text)
 {
-    try {
-        (void)read(text);
-        return "";
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
+    return refusal_of([&] { return read(text); });
 }
 
 /// Of a trace of one line: its task, or why it is none.

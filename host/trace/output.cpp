@@ -157,7 +157,7 @@ std::string mask_text(const Event& event)
 {
     CpuSet cpus;
     for (std::uint32_t cpu = 0; cpu < event.mask.size() * 64; ++cpu)
-        if (mask_has(event, cpu)) cpus.insert(cpus.end(), cpu);
+        if (mask_has(event.mask, cpu)) cpus.insert(cpus.end(), cpu);
     return format_cpulist(cpus);
 }
 

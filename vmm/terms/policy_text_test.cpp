@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::terms {
 namespace {
@@ -12,12 +12,7 @@ using namespace std::chrono_literals;
 
 std::string refusal(const RawPolicy& raw)
 {
-    try {
-        (void)check_policy(raw, 8);
-    } catch (const Failure& failure) {
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return check_policy(raw, 8); });
 }
 
 TEST(PolicyOptions, NothingGivenChangesNothing)

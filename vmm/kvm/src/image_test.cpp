@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 #include "vmm/kvm/src/boot_info.hpp"
 #include "vmm/kvm/src/cpu_state.hpp"
 
@@ -76,13 +77,7 @@ struct Elf64 {
 
 std::string refusal(const Bytes& file)
 {
-    try {
-        (void)read_image(file, kRam, 0x10'0000);
-    } catch (const Failure& failure) {
-        EXPECT_EQ(failure.exit(), Exit::kCannotRun);
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return read_image(file, kRam, 0x10'0000); });
 }
 
 TEST(Image, PlainElf64EntersInLongMode)

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 #include "base/number_list.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/memory.hpp"
@@ -26,13 +27,7 @@ RawOptions good()
 
 std::string refusal(const RawOptions& raw)
 {
-    try {
-        (void)check_options(raw);
-    } catch (const Failure& failure) {
-        EXPECT_EQ(failure.exit(), Exit::kCannotRun);
-        return failure.what();
-    }
-    return "";
+    return refusal_of([&] { return check_options(raw); });
 }
 
 TEST(Options, DefaultsAreThoseOfTheCore)
