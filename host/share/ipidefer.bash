@@ -61,8 +61,7 @@ _ipidefer() {
     --vector) options='' vms='' words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
     -p | --vm) options='' vms=yes ;;
     --owner) options='' words='' vms='' ;;
-    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config |
-        --emulator)
+    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config | --emulator)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
