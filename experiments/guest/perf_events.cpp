@@ -4,8 +4,8 @@
 //
 // KIND is counting: software events, which nothing reads before they end;
 // tracepoint: the tracepoint sched_switch; sampling: a clock with a period;
-// frequency: a clock with a frequency, which perf(1) uses by default, and for
-// which all nohz_full CPUs have to tick. Ends with 77 if the kernel has none.
+// frequency: task switches that are sampled so many times a second, for which
+// the kernel has all nohz_full CPUs tick. Ends with 77 if it has none.
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -54,6 +54,8 @@ std::vector<perf_event_attr> events_of(std::string_view kind)
         return {attr};
     }
     if (kind == "frequency") {
+        // Of a clock the kernel makes a period.
+        attr.config = PERF_COUNT_SW_CONTEXT_SWITCHES;
         attr.freq = 1;
         attr.sample_freq = kFrequency;
         return {attr};
