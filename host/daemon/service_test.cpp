@@ -42,7 +42,7 @@ class Mailbox {
         : socket_{io_, datagram_protocol::endpoint{path.string()}}
     {
         ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO,
-                     &kReceiveTimeout, sizeof kPatience);
+                     &kReceiveTimeout, sizeof kReceiveTimeout);
     }
     /// The next that has this in it; "" when none comes.
     std::string with(const std::string& what)
