@@ -18,4 +18,9 @@ run ftrace 3
 run bpf 2
 run modules 3
 run vmalloc 5
+# And whatever else is to be among it: NAME ROUNDS...
+while [ $# -gt 0 ]; do
+    run "$1" "$2"
+    shift 2
+done
 [ $ran -gt 0 ] || exit 77
