@@ -38,8 +38,10 @@ void write_initramfs(const RootContents& contents, const fs::path& to)
     cpio.character_device("dev/console", 0600, 5, 1);
     add_program(cpio, contents.guest_programs / "lab-agent",
                 in_root(protocol::kAgent));
-    for (const std::string tool : {"lab-bpf-attach", "lab-bpf-maps",
-                                   "lab-huge-pages", "lab-secret-page"})
+    for (const std::string tool :
+         {"lab-bpf-attach", "lab-bpf-maps", "lab-cgroup-bpf", "lab-huge-pages",
+          "lab-many-files", "lab-memory", "lab-perf-events", "lab-seccomp",
+          "lab-secret-page"})
         add_program(cpio, contents.guest_programs / tool,
                     in_root(protocol::kRoot) + '/' + tool);
     if (contents.nested) {

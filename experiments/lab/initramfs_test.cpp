@@ -19,8 +19,10 @@ class InitramfsTest : public testing::Test {
     InitramfsTest()
     {
         contents_.guest_programs = make_folder("programs");
-        for (const char* name : {"lab-agent", "lab-bpf-attach", "lab-bpf-maps",
-                                 "lab-huge-pages", "lab-secret-page"})
+        for (const char* name :
+             {"lab-agent", "lab-bpf-attach", "lab-bpf-maps", "lab-cgroup-bpf",
+              "lab-huge-pages", "lab-many-files", "lab-memory",
+              "lab-perf-events", "lab-seccomp", "lab-secret-page"})
             std::ofstream{contents_.guest_programs / name} << name;
         contents_.busybox = make_file("busybox", "box");
     }
@@ -58,8 +60,9 @@ TEST_F(InitramfsTest, LabIsThereWithItsAgent)
     const auto made = archive();
     for (const char* path :
          {"lab/agent", "lab/busybox", "lab/bin", "lab/lab-bpf-attach",
-          "lab/lab-bpf-maps", "lab/lab-huge-pages", "lab/lab-secret-page",
-          "proc", "dev/console"})
+          "lab/lab-bpf-maps", "lab/lab-cgroup-bpf", "lab/lab-huge-pages",
+          "lab/lab-many-files", "lab/lab-memory", "lab/lab-perf-events",
+          "lab/lab-seccomp", "lab/lab-secret-page", "proc", "dev/console"})
         EXPECT_TRUE(has(made, path)) << path;
 }
 

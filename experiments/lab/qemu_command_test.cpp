@@ -32,7 +32,8 @@ TEST(KernelCommandLine, NamesModeAndCpus)
     EXPECT_EQ(kernel_command_line(options(), Mode::kHv),
               "console=ttyS0 rdinit=/lab/agent nohz_full=2-3,5 "
               "isolcpus=managed_irq,domain,2-3,5 rcu_nocbs=2-3,5 "
-              "irqaffinity=0-1,4 tsc=reliable ipi_defer_small_pages panic=-1 "
+              "irqaffinity=0-1,4 tsc=reliable ipi_defer_small_pages "
+              "ipi_defer_stats panic=-1 "
               "ipi_defer=hv");
 }
 

@@ -81,6 +81,7 @@ fingerprint() {
     fingerprint_series "$patches" | head -n "$upto"
     cat "$series_dir/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
         sha256sum | sed 's/^/config /'
+    cat "$series_dir"/modules/* | sha256sum | sed 's/^/modules /'
 }
 
 check_tools() {
@@ -135,6 +136,12 @@ step "configuring"
 configure
 step "compiling, with $jobs jobs (minutes)"
 logged "building the kernel" "${make[@]}" -j "$jobs" bzImage modules
+# Modules of our own, where the kernel has what they are about. They are built in a
+# copy, since kbuild leaves its files beside the sources.
+if grep -qx CONFIG_LIVEPATCH=y .config; then
+    cp -r "$series_dir/modules" lab-modules
+    logged "building our modules" "${make[@]}" -j "$jobs" M=lab-modules modules
+fi
 if warnings=$(grep -iE 'warning: (objtool|.*\[-W)|: warning:' "$log"); then
     printf '%s\n' "$warnings" >&2
     step "the build printed warnings"

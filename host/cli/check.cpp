@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ipidefer check: is this host fit, or a domain on it?
+// ipidefer check: is this host fit, a domain on it, or a guest's kernel?
 #include <algorithm>
 #include <fstream>
 #include <iostream>
@@ -9,6 +9,7 @@
 #include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
+#include "host/check/guest_config.hpp"
 #include "host/check/host_checks.hpp"
 #include "host/check/host_kvm.hpp"
 #include "host/cli/command.hpp"
@@ -32,6 +33,7 @@ struct CheckOptions {
     std::string xml;     // file
     std::string domain;  // of libvirt
     std::string connect;
+    std::string guest_config;  // file
     bool probe = false;
     bool json = false;
 };
@@ -95,18 +97,25 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
     return domain::domain_findings(input);
 }
 
+std::vector<Finding> findings_of(const CheckOptions& options,
+                                 const segment::Place& place)
+{
+    if (!options.guest_config.empty())
+        return check::guest_config_findings(
+            check::guest_config_text(read_input(options.guest_config)));
+    if (!options.xml.empty() || !options.domain.empty())
+        return domain_findings(options, place);
+    return check::host_findings(
+        kRoot, place.directory.empty() ? IPIDEFER_SHM_PARENT : place.directory);
+}
+
 int run_check(const CheckOptions& options, const segment::Place& place)
 {
     if (options.probe && options.xml.empty() && options.domain.empty())
         throw Failure{Exit::kCannotRun,
                       "--probe needs --domain or --domain-xml: a host has no "
                       "emulator to ask"};
-    const auto findings =
-        options.xml.empty() && options.domain.empty()
-            ? check::host_findings(kRoot, place.directory.empty()
-                                              ? IPIDEFER_SHM_PARENT
-                                              : place.directory)
-            : domain_findings(options, place);
+    const auto findings = findings_of(options, place);
     if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const Finding& finding : findings)
@@ -148,7 +157,7 @@ std::string read_input(const std::string& file)
         throw Failure{Exit::kCannotRun,
                       "'" + printable(file) + "' has more than " +
                           std::to_string(domain::kMostXmlBytes) +
-                          " bytes, the most that virsh reads"};
+                          " bytes, the most that is read"};
     return text;
 }
 
@@ -156,16 +165,21 @@ Run add_check(CLI::App& app, const segment::Place& place)
 {
     auto* command = app.add_subcommand(
         "check",
-        "is this host, or a libvirt domain, fit for isolated vCPUs, and what "
-        "to do");
+        "is this host, a libvirt domain, or a guest's kernel, fit for "
+        "isolated vCPUs, and what to do");
     const auto options = std::make_shared<CheckOptions>();
     auto* domain = command->add_option(
         "--domain", options->domain,
         "a libvirt domain, by name or UUID; of one that runs also its guest");
+    auto* xml = command
+                    ->add_option("--domain-xml", options->xml,
+                                 "a domain XML; - for standard input")
+                    ->excludes(domain);
     command
-        ->add_option("--domain-xml", options->xml,
-                     "a domain XML; - for standard input")
-        ->excludes(domain);
+        ->add_option("--guest-config", options->guest_config,
+                     "the configuration of a guest's kernel: a .config, or "
+                     "its /proc/config.gz; - for standard input")
+        ->excludes(domain, xml);
     command
         ->add_option("--connect", options->connect,
                      "libvirt URI; default: as virsh")
@@ -182,6 +196,7 @@ Run add_check(CLI::App& app, const segment::Place& place)
         "  ipidefer check\n"
         "  ipidefer check --domain web1\n"
         "  ipidefer check --domain-xml web1.xml\n"
+        "  ipidefer check --guest-config /boot/config-$(uname -r)\n"
         "  ipidefer check --json | jq '.[] | select(.grade != \"pass\")'\n\n"
         "Exit status: 0 nothing fails, 1 could not run, 2 something fails,\n"
         "77 libvirt is not installed.");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The command line as a whole, ipidefer check, and what is written about them.
 
+#include <fstream>
 #include <regex>
 #include <set>
 
@@ -38,6 +39,30 @@ TEST_F(CliTest, CheckHasALineForEachFinding)
     EXPECT_EQ(
         run_program(IPIDEFER, {"--shm-dir", "/nonexistent", "check"}).status,
         kDefect);
+}
+
+TEST_F(CliTest, CheckOfAGuestsConfigurationLooksAtNothingElse)
+{
+    const auto file = folder_.path() / "config";
+    std::ofstream{file} << "CONFIG_X86_64=y\n";
+    const auto result = run({"check", "--guest-config", file, "--json"});
+    EXPECT_EQ(result.status, kDefect) << result.output;
+    for (const json& finding : json::parse(result.output))
+        EXPECT_TRUE(finding["name"].get<std::string>().starts_with("guest."));
+    EXPECT_NE(run({"check", "--guest-config", file})
+                  .output.find("fail  guest.nohz_full"),
+              std::string::npos);
+}
+
+TEST_F(CliTest, CheckRefusesWhatIsNoConfiguration)
+{
+    const auto file = folder_.path() / "config";
+    std::ofstream{file} << "<domain/>\n";
+    EXPECT_EQ(run({"check", "--guest-config", file}).status, kCannotRun);
+    EXPECT_EQ(run({"check", "--guest-config", "/nonexistent"}).status,
+              kCannotRun);
+    EXPECT_EQ(run({"check", "--guest-config", file, "--domain", "web1"}).status,
+              kCannotRun);
 }
 
 std::set<std::string> long_options(const std::string& text)

@@ -263,7 +263,7 @@ class Planner {
 
     CpuSet housekeeping_cpus()
     {
-        const CpuSet pool = without(
+        CpuSet pool = without(
             options_.host_housekeeping.value_or(without(
                 host_.online, options_.host_isolated.value_or(host_.isolated))),
             taken_cpus(domain_, isolated_));

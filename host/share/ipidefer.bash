@@ -40,7 +40,7 @@ _ipidefer() {
             --buffered --backlog --read-only --guest-trace --tsc-offset --help'
         vms=yes
         ;;
-    check) options='--domain --domain-xml --connect --probe --json --help' ;;
+    check) options='--domain --domain-xml --guest-config --connect --probe --json --help' ;;
     domain)
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
             --segment --replace --probe --no-probe --check -o --output --json --help'
@@ -61,7 +61,7 @@ _ipidefer() {
     --vector) options='' vms='' words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
     -p | --vm) options='' vms=yes ;;
     --owner) options='' words='' vms='' ;;
-    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --emulator)
+    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config | --emulator)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

@@ -2,7 +2,7 @@
 """What must not wait interrupts, in each mode (I11)."""
 import pytest
 
-from tests.support.lab import events
+from tests.support.lab import CANNOT_RUN, events
 
 pytestmark = [pytest.mark.nested, pytest.mark.long,
               pytest.mark.ctest(timeout=1200, serial=True, each=True)]
@@ -70,3 +70,27 @@ def test_secret_memory_interrupts(lab):
     """The direct map of secret memory is gone when the first access returns, and with it
     a range of one page."""
     must_interrupt(lab, "lab-secret-page", "do_kernel_range_flush")
+
+
+# The parts of the workload must-interrupt.
+PARTS = ("noinstr text", "secret memory", "memory types", "huge pages set aside",
+         "huge pages freed", "page tables of the kernel")
+
+
+def test_all_of_it_interrupts_before_its_caller_goes_on(lab):
+    """The workload looks at the interrupts of each isolated vCPU after each part, and this
+    at whether there was each part."""
+    lab.run("--modes", "guest,hv", "--append", "ipi_defer_test", "--workload", lab.script(
+        "sh /lab/workloads/must-interrupt.sh >/tmp/said 2>&1 || { cat /tmp/said; exit 1; }\n" +
+        "".join(f"grep -qx '{part}' /tmp/said || exit 1\n" for part in PARTS) +
+        "! grep 'not in this kernel' /tmp/said\n"))
+
+
+@pytest.mark.parametrize("fault,part", [
+    pytest.param("defer_noinstr", "noinstr text", id="noinstr-text"),
+    pytest.param("defer_any_page", "memory types", id="memory-types")])
+def test_part_that_is_deferred_is_named(lab, fault, part):
+    """What each part looks at depends on the rule."""
+    said = lab.run("--modes", "hv", "--append", f"ipi_defer_test ipi_defer_fault={fault}",
+                   "--workload", "must-interrupt", status=CANNOT_RUN)
+    assert f"{part}: CPUs 2 3 were not interrupted" in said

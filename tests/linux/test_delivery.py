@@ -251,6 +251,25 @@ class TestQuiet:
         expect_quiet(boot, "ipi_defer=hv", "off", defer=None)
 
 
+class TestStatistics:
+    """Senders share no counters unless that is asked for."""
+
+    def test_not_counted(self, boot):
+        guest = boot("ipi_defer=guest ipi_defer_test", counted=False)
+        request(guest)
+        [row] = [line.split() for line in guest.lines_of(f"cat {DIRECTORY}/stats")
+                 if line.startswith(f"{ISOLATED[0]} sync_core ")]
+        assert row[2:4] == ["-", "-"]
+        # What the vCPU itself knows is there.
+        assert int(row[6]) > 0
+
+    def test_counted(self, boot):
+        guest = boot("ipi_defer=guest ipi_defer_test")
+        before = guest.work_stats("sync_core")
+        request(guest, times=10)
+        assert guest.work_stats("sync_core")["requested"] >= before["requested"] + 10
+
+
 def looks(boot, append, **kwargs):
     """@return the guest, and whether its kernel entry looks"""
     guest = boot(append, **kwargs)

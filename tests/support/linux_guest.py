@@ -37,17 +37,19 @@ class Guest(Machine):
     """Isolated vCPUs 2 and 3; tests/linux/init obeys over a serial port."""
 
     def __init__(self, qemu, kernel, initrd, append="", cpu="max", defer="", more=(),
-                 memory="512M", **kwargs):
+                 memory="512M", counted=True, **kwargs):
         """
         @param kernel: the folder of its build
         @param defer: more properties of the ipi-defer object; None: no object
         @param more: more of QEMU's arguments
+        @param counted: the kernel's senders count what they ask for
         """
+        counts = "ipi_defer_stats" if counted else ""
         machine = [] if defer is None else [
             "-object", f"ipi-defer,id=d0,isolated-cpus=2-3{defer}"]
         self.launch(qemu, f"{kernel}/bzImage", "-cpu", cpu, "-no-reboot",
                     "-initrd", initrd, "-append",
-                    f"{BASE} {ISOLATION} generation=1 {append}",
+                    f"{BASE} {ISOLATION} generation=1 {counts} {append}",
                     *machine, *more, memory=memory, **kwargs)
 
     def launch(self, qemu, kernel, *args, **kwargs):
