@@ -104,9 +104,12 @@ void read_arguments(Domain& domain, pugi::xml_node root)
     for (const pugi::xml_node arg : qemu_arguments(root))
         domain.arguments.emplace_back(arg.attribute("value").value());
     const auto& all = domain.arguments;
-    for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
         if (all[i] != "-object" && all[i] != "--object") continue;
-        ++i;
+        // What we put behind it would become its value.
+        if (++i == all.size())
+            refuse_domain("its last argument of QEMU is '" + all.back() +
+                          "' without a value, which QEMU refuses");
         if (auto object = DeferObject::parse(all[i]))
             domain.objects.push_back({i, std::move(*object)});
     }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 #include "host/domain/domain_testing.hpp"
 
 namespace ipidefer::domain {
@@ -27,6 +28,21 @@ TEST(Domain, PlainOneIsRead)
     EXPECT_TRUE(domain.objects.empty());
     EXPECT_EQ(domain.place_of_vcpu(2), std::nullopt);
     EXPECT_EQ(domain.segment_name(), "web1");
+}
+
+TEST(Domain, ObjectWithoutAValueIsRefused)
+{
+    const auto refused = [](const std::string& args) {
+        return refusal_of([&] {
+            return read_domain(
+                with("<q:commandline>" + args + "</q:commandline>",
+                     "xmlns:q='" + std::string{kQemuNamespace} + "'"));
+        });
+    };
+    EXPECT_EQ(refused("<q:arg value='--object'/>"),
+              "domain XML: its last argument of QEMU is '--object' without a "
+              "value, which QEMU refuses");
+    EXPECT_EQ(refused("<q:arg value='-object'/><q:arg value='-object'/>"), "");
 }
 
 TEST(Domain, PinsAreReadAndTheRestIsWhereTheVcpusAre)
@@ -103,13 +119,8 @@ TEST(Domain, ObjectIsFoundWhateverThePrefix)
 
 TEST(Domain, NumberOfIothreadsHasALimitThatIsNamed)
 {
-    const auto refusal = [](const std::string& xml) -> std::string {
-        try {
-            (void)read_domain(with(xml));
-        } catch (const Failure& failure) {
-            return failure.what();
-        }
-        return "";
+    const auto refusal = [](const std::string& xml) {
+        return refusal_of([&] { return read_domain(with(xml)); });
     };
     std::string ids;
     for (unsigned id = 1; id <= 513; ++id)
