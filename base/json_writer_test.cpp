@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 #include "base/file.hpp"
 #include "base/scratch.hpp"
 
@@ -38,14 +38,9 @@ TEST(JsonWriter, DashIsStandardOutput)
 
 TEST(JsonWriter, FileThatCannotBeWrittenIsNamed)
 {
-    try {
-        write_report("/nonexistent/report", json{});
-        FAIL() << "it was written";
-    } catch (const Failure& failure) {
-        EXPECT_STREQ(failure.what(),
-                     "--json: cannot write '/nonexistent/report': "
-                     "No such file or directory");
-    }
+    EXPECT_EQ(refusal_of([] { write_report("/nonexistent/report", json{}); }),
+              "--json: cannot write '/nonexistent/report': "
+              "No such file or directory");
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::bench {
 namespace {
@@ -51,13 +51,8 @@ TEST(BenchKvm, PairsPhasesOfARound)
 
 TEST(BenchKvm, ReportIsAnObjectOfABoundedDepth)
 {
-    const auto refusal = [](const std::string& text) -> std::string {
-        try {
-            (void)read_vmm_report(text);
-        } catch (const Failure& failure) {
-            return failure.what();
-        }
-        return "";
+    const auto refusal = [](const std::string& text) {
+        return refusal_of([&] { return read_vmm_report(text); });
     };
     EXPECT_EQ(read_vmm_report(vmm_report().dump()), vmm_report());
     EXPECT_EQ(refusal("[]"),

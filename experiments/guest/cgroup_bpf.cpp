@@ -11,10 +11,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
+#include <iterator>
 
-#include "base/failure.hpp"
 #include "base/text.hpp"
+#include "experiments/guest/repeat.hpp"
 
 namespace {
 
@@ -88,19 +88,20 @@ int main(int argc, char** argv)
         std::perror(argv[1]);
         return 1;
     }
-    for (unsigned i = 0; i < count; ++i)
-        for (const Kind& kind : kKinds) {
-            const int error = attach_and_detach(cgroup, kind);
-            if ((error == ENOSYS || error == EINVAL) && i == 0 &&
-                &kind == kKinds) {
-                std::printf("this kernel has no programs of control groups\n");
-                return static_cast<int>(Exit::kNotPossible);
-            }
-            if (error != 0) {
-                std::fprintf(stderr, "lab-cgroup-bpf: kind %d: %s\n",
-                             kind.attachment, std::strerror(error));
-                return 1;
-            }
-        }
-    return 0;
+    const auto kind_of = [](std::uint64_t i) -> const Kind& {
+        return kKinds[i % std::size(kKinds)];
+    };
+    return lab::agent::repeat(
+        {.once =
+             [&](std::uint64_t i) {
+                 return attach_and_detach(cgroup, kind_of(i));
+             },
+         .lacking = {ENOSYS, EINVAL},
+         .lacks = "programs of control groups",
+         .name =
+             [&](std::uint64_t i) {
+                 return "lab-cgroup-bpf: kind " +
+                        std::to_string(kind_of(i).attachment);
+             }},
+        std::uint64_t{count} * std::size(kKinds));
 }

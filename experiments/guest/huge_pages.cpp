@@ -7,10 +7,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 
-#include "base/failure.hpp"
 #include "base/text.hpp"
+#include "experiments/guest/repeat.hpp"
 
 namespace {
 
@@ -53,19 +52,13 @@ int main(int argc, char** argv)
         std::fprintf(stderr, "usage: lab-huge-pages N, a number from 1 on\n");
         return 1;
     }
-    for (unsigned i = 0; i < count; ++i) {
-        const int error = collapse_once();
-        if (error == EINVAL && i == 0) {
-            std::printf(
-                "this kernel has no transparent huge pages, or does not "
-                "collapse\n");
-            return static_cast<int>(Exit::kNotPossible);
-        }
-        if (error != 0) {
-            std::fprintf(stderr, "lab-huge-pages: collapse %u: %s\n", i + 1,
-                         std::strerror(error));
-            return 1;
-        }
-    }
-    return 0;
+    return lab::agent::repeat(
+        {.once = [](std::uint64_t) { return collapse_once(); },
+         .lacking = {EINVAL},
+         .lacks = "transparent huge pages, or does not collapse",
+         .name =
+             [](std::uint64_t i) {
+                 return "lab-huge-pages: collapse " + std::to_string(i + 1);
+             }},
+        count);
 }

@@ -53,24 +53,21 @@ class Memory {
     void fill(bool same)
     {
         for (std::size_t at = 0; at < size_; at += kPage)
-            std::memset(at_ + at, same ? 1 : static_cast<int>(at / kPage % 251),
-                        kPage);
+            std::memset(at_ + at, content(at, same), kPage);
     }
     [[nodiscard]] bool holds(bool same) const
     {
         for (std::size_t at = 0; at < size_; at += kPage)
-            if (at_[at] != static_cast<char>(
-                               same ? 1 : static_cast<int>(at / kPage % 251)))
-                return false;
+            if (at_[at] != static_cast<char>(content(at, same))) return false;
         return true;
     }
     /// How many of the pages are in memory.
     [[nodiscard]] std::size_t resident() const
     {
-        std::vector<unsigned char> pages(size_ / kPage);
-        if (::mincore(at_, size_, pages.data()) != 0) return pages.size();
+        std::vector<unsigned char> all(pages());
+        if (::mincore(at_, size_, all.data()) != 0) return all.size();
         std::size_t count = 0;
-        for (const unsigned char page : pages) count += page & 1;
+        for (const unsigned char page : all) count += page & 1;
         return count;
     }
     /// Where each page is, as the kernel shows it; empty when it does not.
@@ -101,6 +98,12 @@ class Memory {
     }
 
   private:
+    /// Each byte of the page there.
+    static int content(std::size_t at, bool same)
+    {
+        return same ? 1 : static_cast<int>(at / kPage % 251);
+    }
+
     std::size_t size_;
     char* at_ = nullptr;
 };

@@ -14,14 +14,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/failure.hpp"
 #include "base/text.hpp"
 #include "experiments/guest/files.hpp"
+#include "experiments/guest/repeat.hpp"
 
 namespace {
 
@@ -126,16 +125,13 @@ int main(int argc, char** argv)
         return 1;
     }
     const auto events = events_of(kind);
-    for (unsigned i = 0; i < count; ++i) {
-        const int error = events.empty() ? ENOENT : count_once(events);
-        if ((error == ENOSYS || error == ENOENT) && i == 0) {
-            std::printf("this kernel has no such perf events\n");
-            return static_cast<int>(Exit::kNotPossible);
-        }
-        if (error != 0) {
-            std::fprintf(stderr, "lab-perf-events: %s\n", std::strerror(error));
-            return 1;
-        }
-    }
-    return 0;
+    return lab::agent::repeat(
+        {.once =
+             [&](std::uint64_t) {
+                 return events.empty() ? ENOENT : count_once(events);
+             },
+         .lacking = {ENOSYS, ENOENT},
+         .lacks = "such perf events",
+         .name = [](std::uint64_t) { return "lab-perf-events"; }},
+        count);
 }

@@ -12,10 +12,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
-#include <cstring>
 
-#include "base/failure.hpp"
 #include "base/text.hpp"
+#include "experiments/guest/repeat.hpp"
 
 namespace {
 
@@ -63,17 +62,13 @@ int main(int argc, char** argv)
         std::fprintf(stderr, "usage: lab-seccomp N, a number from 1 on\n");
         return 1;
     }
-    for (unsigned i = 0; i < count; ++i) {
-        const int error = filter_once();
-        if ((error == ENOSYS || error == EINVAL) && i == 0) {
-            std::printf("this kernel has no filters of system calls\n");
-            return static_cast<int>(Exit::kNotPossible);
-        }
-        if (error != 0) {
-            std::fprintf(stderr, "lab-seccomp: process %u: %s\n", i + 1,
-                         std::strerror(error));
-            return 1;
-        }
-    }
-    return 0;
+    return lab::agent::repeat(
+        {.once = [](std::uint64_t) { return filter_once(); },
+         .lacking = {ENOSYS, EINVAL},
+         .lacks = "filters of system calls",
+         .name =
+             [](std::uint64_t i) {
+                 return "lab-seccomp: process " + std::to_string(i + 1);
+             }},
+        count);
 }

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 #include "base/scratch.hpp"
 
 namespace ipidefer::lab {
@@ -39,13 +39,7 @@ class OptionsTest : public testing::Test {
 
     [[nodiscard]] std::string refusal() const
     {
-        try {
-            (void)check();
-        } catch (const Failure& failure) {
-            EXPECT_EQ(failure.exit(), Exit::kCannotRun);
-            return failure.what();
-        }
-        return "";
+        return refusal_of([this] { return check(); });
     }
 
     Scratch scratch_;

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-#include "base/failure.hpp"
+#include "base/failure_testing.hpp"
 
 namespace ipidefer::segment {
 namespace {
@@ -31,12 +31,7 @@ class SegmentCheck : public ::testing::Test {
     std::string refusal() { return refusal(bytes_); }
     std::string refusal(std::size_t bytes)
     {
-        try {
-            const Segment segment{memory_, bytes};
-        } catch (const Failure& failure) {
-            return failure.what();
-        }
-        return "";
+        return refusal_of([&] { return Segment{memory_, bytes}; });
     }
 
     const std::size_t bytes_ = ipidefer_segment_bytes(kVcpus, kRing);

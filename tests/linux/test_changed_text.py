@@ -2,7 +2,7 @@
 """Work was done before code that was changed in the meantime (I5)."""
 import pytest
 
-from tests.support.oracle import CPU, ROUNDS, TEST, ask, boot_oracle
+from tests.support.oracle import CPU, ROUNDS, TEST, ask, boot_oracle, spin
 from tests.support.serialized import Watch
 
 pytestmark = pytest.mark.ctest(timeout=900, processors=2)
@@ -53,7 +53,7 @@ def expect_all(boot, watch, append):
     assert seen["unsynced"] == 0
     assert watch.probes(CPU) == [True] * WATCHED
     # For these, something has to be in userspace there.
-    guest.run(f"taskset -c {CPU} sh -c 'while :; do :; done' &")
+    spin(guest)
     for name, command in COMMANDS.items():
         before = guest.work_stats("sync_core")
         watch.probes(CPU)

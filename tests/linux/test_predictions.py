@@ -6,13 +6,12 @@ again, and isolated ones may do so when they next enter the kernel: ahead of the
 code, and so of the first indirect branch. Emulated CPUs predict nothing; that a vCPU
 has executed the barrier is what QEMU can tell.
 """
-import time
-
 import pytest
 
 from tests.support.executed import Executed
 from tests.support.linux_guest import PATIENCE
-from tests.support.oracle import CPU, TEST, boot_oracle
+from tests.support.machine import wait_until
+from tests.support.oracle import CPU, TEST, boot_oracle, spin
 
 pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=900, processors=2)]
 TIMES = 20
@@ -29,7 +28,7 @@ def executed(tmp_path, kernel):
 def start(boot, executed, append):
     """@return a guest with a vCPU that stays in userspace"""
     guest = boot_oracle(boot, f"{append} loops=", more=executed.args)
-    guest.run(f"taskset -c {CPU} sh -c 'while :; do :; done' &")
+    spin(guest)
     return guest
 
 
@@ -46,11 +45,12 @@ def entry_by(guest, executed, way):
     @return what it has begun until then
     """
     calls = calls_during(guest, executed, f"{way} {CPU}")
-    deadline = time.monotonic() + PATIENCE
-    while (CPU, WAYS[way]) not in calls:
-        assert time.monotonic() < deadline, f"{way} has not arrived: {calls}"
-        time.sleep(0.1)
-        calls += executed.calls()
+
+    def has_arrived():
+        calls.extend(executed.calls())
+        return (CPU, WAYS[way]) in calls
+
+    wait_until(f"{way} arrives", has_arrived, PATIENCE)
     return [name for cpu, name in calls if cpu == CPU]
 
 

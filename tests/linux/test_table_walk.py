@@ -1,32 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """No page table is freed under a walk that has no lock (I5, I8)."""
+from collections import Counter
+
 import pytest
 
-from tests.support.oracle import CPU, TEST, ask, boot_oracle
+from tests.support.oracle import CPU, TEST, ask, boot_oracle, spin
 
 pytestmark = pytest.mark.ctest(timeout=900, processors=2)
 TABLES = 1000
 TIMES = 20
-# In userspace, and for nothing else.
-SPIN = f"taskset -c {CPU} sh -c 'while :; do :; done' &"
+# While the vCPU is in userspace, these are freed at least, in so many attempts: it may
+# seldom be there.
+LEAST_OUTSIDE, ATTEMPTS = TABLES / 20, 5
 
 
-def walks(boot, append, how):
+def walks(boot, append, how, least_outside=0):
     """The kernel's counts of tables that were freed, and of walks meanwhile."""
-    seen = ask(boot_oracle(boot, f"{append} loops="), how, TABLES)
-    assert seen["unlinked"] == TABLES
-    assert seen["walks"] > TABLES / 10
-    return seen
+    guest = boot_oracle(boot, f"{append} loops=")
+    total = Counter()
+    for _ in range(ATTEMPTS):
+        seen = ask(guest, how, TABLES)
+        assert seen["unlinked"] == TABLES
+        assert seen["walks"] > TABLES / 10
+        total.update(seen)
+        if total["outside"] >= least_outside:
+            break
+    return total
 
 
 def expect_whole(boot, append, skips):
     """No walk meets a table that was freed, on the way in and out of the kernel, and in
     NMIs on top of userspace."""
-    seen = walks(boot, append, "walk")
+    seen = walks(boot, append, "walk", LEAST_OUTSIDE + 1 if skips else 0)
     assert seen["walked_freed"] == 0
     # Both are met: a CPU that may be left alone, and one that may not.
     if skips:
-        assert 0 < seen["outside"] < TABLES
+        assert LEAST_OUTSIDE < seen["outside"] < seen["unlinked"]
     else:
         assert seen["outside"] == 0
     seen = walks(boot, append, "walk_nmi")
@@ -71,7 +80,7 @@ def calls(guest, command, times=TIMES):
 
 def boot_spinning(boot, append):
     guest = boot_oracle(boot, append)
-    guest.run(SPIN)
+    spin(guest)
     # Large pages of the direct map are split once, which interrupts.
     calls(guest, "ro")
     calls(guest, "np")

@@ -30,6 +30,11 @@ def boot_oracle(boot, append, **kwargs):
     return boot(f"ipi_defer_test {append}", files, **kwargs)
 
 
+def spin(guest):
+    """Have something in userspace there, and for nothing else."""
+    guest.run(f"taskset -c {CPU} sh -c 'while :; do :; done' &")
+
+
 def ask(guest, entry, rounds, change=""):
     """The kernel's counts for rounds of entries, each after a change of mappings."""
     text = "\n".join(guest.lines_of(f"entry_oracle {entry} {rounds} {CPU} {change}"))
