@@ -173,6 +173,79 @@ TEST(Agreement, InterruptThatNobodySentIsSaidHoweverManyWereFlushed)
                         "VMM (I1)"});
 }
 
+/// The VMM sees neither what is sent again by the local APIC nor, so, that it
+/// is merged with an earlier one: by itself that makes nothing less.
+Snapshots delivered_37_by_doorbell(std::uint64_t taken, std::uint64_t resent)
+{
+    auto at = delivered_37(taken, 1, resent);
+    for (Snapshot* snapshot : {&at.a, &at.b, &at.c}) snapshot->sees_icr = false;
+    return at;
+}
+
+TEST(Agreement, WhatIsSentAgainPastTheVmmMayBeOneMore)
+{
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(38, 1)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(37, 1)), Sentences{});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(36, 1)), Sentences{})
+        << "for the flush";
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(39, 1)),
+              Sentences{"vCPU 2, sync_core: 39 taken, but 37 delivered by the "
+                        "VMM (I1): they differ by 2, and at most 1 were sent "
+                        "again"});
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(35, 1)).size(), 1u);
+    EXPECT_EQ(check(Mode::kHv, delivered_37_by_doorbell(38, 0)).size(), 1u);
+}
+
+TEST(Agreement, WhatIsSentAgainPastAVmmThatCountsMergesMayBeOneMore)
+{
+    auto at = delivered_37_by_doorbell(37, 1);
+    at.a.vmm->at(2).merged[kVector] = 5;
+    at.c.vmm->at(2).merged[kVector] = 6;
+    EXPECT_EQ(check(Mode::kHv, at), Sentences{});
+    at.c.vmm->at(2).merged[kVector] = 7;
+    EXPECT_EQ(check(Mode::kHv, at).size(), 1u);
+    at.c.vmm->at(2).merged[kVector] = 4;
+    EXPECT_EQ(check(Mode::kHv, at).size(), 1u) << "lost after the verdict";
+}
+
+/// One that its target answered, and took, between the two.
+void take_one_in_userspace(Snapshots& at)
+{
+    for (Snapshot* snapshot : {&at.b, &at.c}) {
+        row(*snapshot, 2).delivered += 1;
+        snapshot->interrupts.rows["DSC"].taken[2] += 1;
+    }
+}
+
+TEST(Agreement, WhatIsSentAgainPastTheWordMayComeToALoop)
+{
+    for (const Mode mode : {Mode::kGuest, Mode::kHv}) {
+        auto at = good_run(mode);
+        for (Snapshot* snapshot : {&at.a, &at.b, &at.c})
+            snapshot->sees_icr = mode == Mode::kGuest;
+        take_one_in_userspace(at);
+        EXPECT_FALSE(check(mode, at).empty()) << name(mode);
+        at.b.resent += 1;
+        at.c.resent += 1;
+        EXPECT_EQ(check(mode, at), Sentences{}) << name(mode);
+        take_one_in_userspace(at);
+        EXPECT_EQ(check(mode, at).at(0),
+                  "vCPU 2, sync_core: its loop was interrupted in userspace: 2 "
+                  "typed interrupts, but only 0 others that can have taken it "
+                  "into the kernel, and 1 were sent again");
+    }
+}
+
+/// It decides on these as well.
+TEST(Agreement, NothingIsSentAgainPastAVmmThatSeesTheIcr)
+{
+    auto at = good_run(Mode::kHv);
+    take_one_in_userspace(at);
+    at.b.resent += 1;
+    at.c.resent += 1;
+    EXPECT_EQ(check(Mode::kHv, at).size(), 2u);
+}
+
 TEST(Agreement, GuestModeMayMergeForFlushesAndTakeWhatWasSentAgain)
 {
     auto at = good_run(Mode::kGuest);

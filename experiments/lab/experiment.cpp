@@ -231,7 +231,10 @@ class Session {
                 command(protocol::kSnapshot), "reading the guest's counters");
 
             taken = Snapshot{};
-            if (vmm) taken.vmm = parse_ipi_defer(*vmm);
+            if (vmm) {
+                taken.vmm = parse_ipi_defer(*vmm);
+                taken.sees_icr = sees_icr(*vmm);
+            }
             taken.segment = std::move(segment);
             taken.kvm = kvm;
             taken.stats = stats_in(after);

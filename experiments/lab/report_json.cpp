@@ -39,7 +39,7 @@ Json vmm_json(const Run& run)
     Json merged = nullptr;
     for (const auto& [vector, count] : run.merged)
         merged[terms::vector_number(static_cast<std::uint8_t>(vector))] = count;
-    return {{"verdicts", by_vector}, {"merged", merged}};
+    return {{"icr", run.sees_icr}, {"verdicts", by_vector}, {"merged", merged}};
 }
 
 Json loops_json(const Run& run)
@@ -79,6 +79,7 @@ Json run_json(const Run& run)
     Json guest{{"mode", mode_json(run.guest_mode)},
                {"events", run.events},
                {"interrupts", run.interrupts},
+               {"resent", run.resent},
                {"loop", loops_json(run)}};
     return {{"mode", name(run.mode)},
             {"workload", run.workload},

@@ -79,10 +79,12 @@ TEST(ReportJson, Run)
 TEST(ReportJson, Guest)
 {
     const Json guest = to_json(good_report())["runs"][2]["guest"];
-    EXPECT_EQ(keys(guest), (Keys{"mode", "events", "interrupts", "loop"}));
+    EXPECT_EQ(keys(guest),
+              (Keys{"mode", "events", "interrupts", "resent", "loop"}));
     EXPECT_EQ(guest["mode"], "hv");
     EXPECT_EQ(guest["events"], Json({{"typed:sync_core", 20}}));
     EXPECT_EQ(guest["interrupts"]["DSC"], 0);
+    EXPECT_EQ(guest["resent"], 0);
     EXPECT_EQ(keys(guest["loop"]), (Keys{"2", "3"}));
     EXPECT_EQ(guest["loop"]["2"], Json({{"interruptions", 5},
                                         {"longest_gap_cycles", 2600},
@@ -100,6 +102,20 @@ TEST(ReportJson, Verdicts)
     EXPECT_EQ(keys(verdicts["delivered"]),
               (Keys{"in-kernel", "not-isolated", "not-bound", "policy",
                     "bad-word", "contended"}));
+}
+
+TEST(ReportJson, WhatWasSentAgainAndWhetherTheVmmSawIt)
+{
+    Report report = good_report();
+    EXPECT_EQ(to_json(report)["runs"][2]["vmm"]["icr"], true);
+    auto at = test::good_run(Mode::kHv);
+    at.a.resent = 3;
+    at.b.resent = 5;
+    for (Snapshot* snapshot : {&at.a, &at.b, &at.c}) snapshot->sees_icr = false;
+    report.runs[2] = evaluate(Mode::kHv, "mixed", test::kIsolated, at);
+    const Json run = to_json(report)["runs"][2];
+    EXPECT_EQ(run["guest"]["resent"], 2);
+    EXPECT_EQ(run["vmm"]["icr"], false);
 }
 
 TEST(ReportJson, MergedIsNullWhereNobodyCounts)

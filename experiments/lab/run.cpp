@@ -66,6 +66,7 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
                               taken_on(at.a.interrupts, row, isolated);
         run.descriptions[row] = seen.description;
     }
+    run.resent = at.b.resent - at.a.resent;
     run.loops = at.b.loops;
     run.kvm = since(at.a.kvm, at.b.kvm);
     for (const auto& [cpu, after] : at.b.nested) {
@@ -85,6 +86,7 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
                 vector, after - (base == before.end() ? terms::VerdictCounts{}
                                                       : base->second));
         }
+        run.sees_icr = at.b.sees_icr;
         run.merged = merged_on(*at.b.vmm, isolated);
         for (const auto& [vector, count] : merged_on(*at.a.vmm, isolated))
             run.merged[vector] -= count;

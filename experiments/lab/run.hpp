@@ -41,6 +41,8 @@ struct Run {
     std::map<std::string, std::uint64_t> interrupts;
     /// Row -> what the kernel calls it.
     std::map<std::string, std::string> descriptions;
+    /// Typed IPIs that were sent again as they were late, to any vCPU.
+    std::uint64_t resent = 0;
     std::map<unsigned, LoopReport> loops;
     /// Of the nested guest on each isolated vCPU; empty without --nested.
     std::map<unsigned, NestedRun> nested;
@@ -49,6 +51,8 @@ struct Run {
     /// Vector -> deliveries to isolated vCPUs that found it pending; no entry
     /// where the VMM does not count them.
     std::map<unsigned, std::uint64_t> merged;
+    /// As verdict_report.hpp has it.
+    bool sees_icr = true;
     /// Of each vCPU; empty without KVM.
     KvmStats kvm;
     std::vector<std::string> disagreements;

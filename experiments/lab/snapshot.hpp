@@ -48,6 +48,8 @@ struct Snapshot {
     std::map<unsigned, NestedReport> nested;
     /// Nothing when the VMM has no ipi-defer object.
     std::optional<VmmReport> vmm;
+    /// As verdict_report.hpp has it.
+    bool sees_icr = true;
     /// Nothing when the VMM shares no segment.
     std::optional<SegmentReport> segment;
     /// Nothing without KVM.

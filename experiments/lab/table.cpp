@@ -97,6 +97,11 @@ void add_events(RunTable& table, const Runs& runs)
         table.row(key,
                   [&](const Run& run) { return number_at(run.events, key); });
     if (keys.empty()) table.section(kNothing);
+    // A host that runs all vCPUs makes no sender wait so long.
+    if (std::ranges::any_of(runs,
+                            [](const Run* run) { return run->resent != 0; }))
+        table.summary("typed IPIs sent again, to any vCPU",
+                      [](const Run& run) { return number(run.resent); });
 }
 
 void add_interrupts(RunTable& table, const Runs& runs)

@@ -44,6 +44,19 @@ TEST(Table, WhatIsWrongFollowsTheTable)
               std::string::npos);
 }
 
+TEST(Table, WhatWasSentAgainIsShownWhereThereWasAny)
+{
+    auto at = test::good_run(Mode::kHv);
+    at.a.resent = 3;
+    at.b.resent = 5;
+    EXPECT_NE(
+        render_tables({evaluate(Mode::kHv, "mixed", test::kIsolated, at)})
+            .find("typed IPIs sent again, to any vCPU     2\ninterrupts they"),
+        std::string::npos);
+    EXPECT_EQ(render_tables({test::good_result(Mode::kHv)}).find("sent again"),
+              std::string::npos);
+}
+
 TEST(Table, ColumnSaysWhatTheGuestRanAs)
 {
     auto run = test::good_result(Mode::kOff);

@@ -54,4 +54,6 @@ VmmReport parse_ipi_defer(const json& answer)
     return report;
 }
 
+bool sees_icr(const json& answer) { return answer.value("icr", true); }
+
 }  // namespace ipidefer::lab

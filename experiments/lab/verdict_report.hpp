@@ -41,4 +41,8 @@ using VmmReport = std::map<unsigned, VmmCpu>;
 /// Throws a Failure for what is no answer to query-ipi-defer.
 [[nodiscard]] VmmReport parse_ipi_defer(const nlohmann::json& answer);
 
+/// Does the VMM see what the guest sends by its local APIC? Otherwise the guest
+/// rings a doorbell. One that does not say so has no doorbell.
+[[nodiscard]] bool sees_icr(const nlohmann::json& answer);
+
 }  // namespace ipidefer::lab

@@ -47,6 +47,16 @@ TEST(VerdictReport, EveryMemberIsWhereItBelongs)
     EXPECT_EQ(verdicts.delivered(), 4u + 8u + 16u + 32u + 64u + 128u);
 }
 
+TEST(VerdictReport, IcrIsSeenUnlessItSaysOtherwise)
+{
+    auto said = answer();
+    EXPECT_TRUE(sees_icr(said));
+    said["icr"] = true;
+    EXPECT_TRUE(sees_icr(said));
+    said["icr"] = false;
+    EXPECT_FALSE(sees_icr(said));
+}
+
 TEST(VerdictReport, MergedIsThereWhereTheVmmSeesThePendingVectors)
 {
     json seen = answer();

@@ -62,10 +62,13 @@ def events(run, callback):
 
 
 def assert_undisturbed(run, typed_row):
-    """A typed interrupt needs another one that has the vCPU in the kernel."""
+    """A typed interrupt needs another one that has the vCPU in the kernel, but where it
+    is sent again, past whoever defers."""
     interrupts = run["guest"]["interrupts"]
+    sees_all = run["mode"] == "hv" and run["vmm"]["icr"]
+    again = 0 if sees_all else run["guest"]["resent"]
     others = sum(taken for row, taken in interrupts.items() if row not in TYPED_ROWS)
-    assert interrupts[typed_row] <= others, run["mode"]
+    assert interrupts[typed_row] <= others + again, run["mode"]
 
 
 def process_with(text):
