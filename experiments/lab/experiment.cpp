@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "experiments/lab/agreement.hpp"
 #include "experiments/lab/events.hpp"
 #include "experiments/lab/initramfs.hpp"
@@ -215,6 +216,13 @@ class Session {
         co_return parse_kvm_stats(vcpus_, *stats);
     }
 
+    HostInterrupts host_interrupts_now() const
+    {
+        if (options_.accel != Accel::kKvm || options_.pin.empty()) return {};
+        return host_interrupts(parse_interrupts(read_whole("/proc/interrupts")),
+                               options_.isolated, options_.pin);
+    }
+
     /// Guest and VMM cannot be asked at one moment; but if the guest counts the
     /// same before and after the VMM is asked, it might as well have been.
     asio::awaitable<Snapshot> snapshot()
@@ -225,6 +233,7 @@ class Session {
                 command(protocol::kStats), "reading the guest's statistics");
             const auto vmm = co_await machine_.ask_vmm("query-ipi-defer");
             const KvmStats kvm = co_await kvm_stats();
+            const HostInterrupts interrupts = host_interrupts_now();
             std::optional<SegmentReport> segment;
             if (vm_) segment = read_segment(*vm_);
             const json after = co_await machine_.ask_guest(
@@ -237,6 +246,7 @@ class Session {
             }
             taken.segment = std::move(segment);
             taken.kvm = kvm;
+            taken.host_interrupts = interrupts;
             taken.stats = stats_in(after);
             if (const json& resent = after.at(protocol::kResent);
                 !resent.is_null())

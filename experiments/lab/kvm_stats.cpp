@@ -38,6 +38,23 @@ KvmStats since(const KvmStats& before, const KvmStats& after)
     return difference;
 }
 
+HostInterrupts host_interrupts(const Interrupts& of_host,
+                               const CpuSet& isolated, const CpuSet& pins)
+{
+    // smp_send_reschedule(), as in kvm_vcpu_kick().
+    constexpr std::string_view kKick = "RES";
+    HostInterrupts found;
+    auto vcpu = isolated.begin();
+    for (const unsigned pin : pins) {
+        std::uint64_t& sum = found[*vcpu++];
+        for (const auto& [name, row] : of_host.rows)
+            if (const auto taken = row.taken.find(pin);
+                name != kKick && taken != row.taken.end())
+                sum += taken->second;
+    }
+    return found;
+}
+
 bool counts_exits(std::string_view name)
 {
     return name == "exits" || name.ends_with("_exits");

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What KVM counts of each vCPU: its exits, by reason as far as KVM tells them
-// apart. Asking costs the vCPUs no exit.
+// apart. Asking costs the vCPUs no exit. And what explains some of them.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+
+#include "base/cpulist.hpp"
+#include "experiments/lab/guest_report.hpp"
 
 namespace ipidefer::lab {
 
@@ -26,5 +30,17 @@ using KvmStats = std::map<unsigned, VcpuStats>;
 
 /// Is it a count of exits: "exits", "irq_exits", ...?
 [[nodiscard]] bool counts_exits(std::string_view name);
+
+/// By vCPU.
+using HostInterrupts = std::map<unsigned, std::uint64_t>;
+
+/// What their host CPUs were interrupted with since the host booted, each of
+/// which is an exit when it comes to a vCPU that runs: devices, ticks, calls.
+/// Without what KVM itself sends a CPU for its vCPU's sake, which is what exits
+/// are counted for.
+/// @param pins the host CPUs of the isolated vCPUs, in order; may be empty
+[[nodiscard]] HostInterrupts host_interrupts(const Interrupts& of_host,
+                                             const CpuSet& isolated,
+                                             const CpuSet& pins);
 
 }  // namespace ipidefer::lab

@@ -36,6 +36,20 @@ TEST(KvmStats, AreComparedByName)
     EXPECT_EQ(since(before, after), (KvmStats{{0, {{"exits", 3}}}}));
 }
 
+TEST(HostInterrupts, AreThoseOfTheCpuThatAVcpuIsPinnedToWithoutKicks)
+{
+    const auto host = parse_interrupts(
+        "      CPU0  CPU1  CPU3\n"
+        " 29:     1     2    30  PCI-MSIX-0000:00:02.0  1-edge  virtio1\n"
+        "LOC:     4     8   100  Local timer interrupts\n"
+        "RES:    16    32  5000  Rescheduling interrupts\n"
+        "ERR:     7\n");
+    EXPECT_EQ(host_interrupts(host, {2, 3}, {1, 3}),
+              (HostInterrupts{{2, 10}, {3, 130}}));
+    EXPECT_EQ(host_interrupts(host, {2}, {9}), (HostInterrupts{{2, 0}}));
+    EXPECT_EQ(host_interrupts(host, {2, 3}, {}), HostInterrupts{});
+}
+
 TEST(KvmStats, SomeCountExits)
 {
     EXPECT_TRUE(counts_exits("exits"));

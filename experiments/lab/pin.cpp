@@ -53,6 +53,8 @@ void pin(pid_t qemu, const nlohmann::json& cpus, const CpuSet& isolated,
         "/proc/" + std::to_string(qemu) + "/task";
     for (const auto& task : std::filesystem::directory_iterator{tasks})
         bind(std::stoi(task.path().filename()), rest);
+    // Nor do we disturb them.
+    bind(0, rest);
     auto host = hosts.begin();
     for (const unsigned cpu : isolated) bind(threads.at(cpu), only(*host++));
 }

@@ -74,6 +74,15 @@ Json kvm_json(const Run& run)
     return kvm;
 }
 
+Json host_interrupts_json(const Run& run)
+{
+    if (run.host_interrupts.empty()) return nullptr;
+    Json counts = Json::object();
+    for (const auto& [cpu, count] : run.host_interrupts)
+        counts[std::to_string(cpu)] = count;
+    return counts;
+}
+
 Json run_json(const Run& run)
 {
     Json guest{{"mode", mode_json(run.guest_mode)},
@@ -88,6 +97,7 @@ Json run_json(const Run& run)
             {"guest", guest},
             {"nested", nested_json(run)},
             {"kvm", kvm_json(run)},
+            {"host_interrupts", host_interrupts_json(run)},
             {"vmm", vmm_json(run)},
             {"agree", run.disagreements.empty()},
             {"disagreements", run.disagreements}};

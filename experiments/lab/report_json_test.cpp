@@ -65,9 +65,9 @@ TEST(ReportJson, Starved)
 TEST(ReportJson, Run)
 {
     const Json run = to_json(good_report())["runs"][2];
-    EXPECT_EQ(keys(run),
-              (Keys{"mode", "workload", "isolated", "milliseconds", "guest",
-                    "nested", "kvm", "vmm", "agree", "disagreements"}));
+    EXPECT_EQ(keys(run), (Keys{"mode", "workload", "isolated", "milliseconds",
+                               "guest", "nested", "kvm", "host_interrupts",
+                               "vmm", "agree", "disagreements"}));
     EXPECT_EQ(run["mode"], "hv");
     EXPECT_EQ(run["workload"], "mixed");
     EXPECT_EQ(run["isolated"], Json({2, 3}));
@@ -116,6 +116,18 @@ TEST(ReportJson, WhatWasSentAgainAndWhetherTheVmmSawIt)
     const Json run = to_json(report)["runs"][2];
     EXPECT_EQ(run["guest"]["resent"], 2);
     EXPECT_EQ(run["vmm"]["icr"], false);
+}
+
+TEST(ReportJson, HostInterruptsAreThoseOfTheRun)
+{
+    Report report = good_report();
+    EXPECT_TRUE(to_json(report)["runs"][2]["host_interrupts"].is_null());
+    auto at = test::good_run(Mode::kHv);
+    at.a.host_interrupts = {{2, 100}, {3, 7}};
+    at.b.host_interrupts = {{2, 105}, {3, 7}};
+    report.runs[2] = evaluate(Mode::kHv, "mixed", test::kIsolated, at);
+    EXPECT_EQ(to_json(report)["runs"][2]["host_interrupts"],
+              Json({{"2", 5}, {"3", 0}}));
 }
 
 TEST(ReportJson, MergedIsNullWhereNobodyCounts)

@@ -69,6 +69,10 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
     run.resent = at.b.resent - at.a.resent;
     run.loops = at.b.loops;
     run.kvm = since(at.a.kvm, at.b.kvm);
+    for (const auto& [cpu, count] : at.b.host_interrupts)
+        if (const auto before = at.a.host_interrupts.find(cpu);
+            before != at.a.host_interrupts.end())
+            run.host_interrupts[cpu] = count - before->second;
     for (const auto& [cpu, after] : at.b.nested) {
         const auto found = at.a.nested.find(cpu);
         if (found == at.a.nested.end()) continue;

@@ -55,6 +55,8 @@ struct Run {
     bool sees_icr = true;
     /// Of each vCPU; empty without KVM.
     KvmStats kvm;
+    /// Of each isolated vCPU; empty without KVM or --pin.
+    HostInterrupts host_interrupts;
     std::vector<std::string> disagreements;
     std::chrono::milliseconds took{};
 };

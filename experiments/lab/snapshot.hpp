@@ -54,6 +54,8 @@ struct Snapshot {
     std::optional<SegmentReport> segment;
     /// Nothing without KVM.
     KvmStats kvm;
+    /// Nothing without KVM or --pin.
+    HostInterrupts host_interrupts;
     /// Nothing typed happened while guest and VMM were asked.
     bool consistent = true;
 };

@@ -234,6 +234,15 @@ void add_exits(RunTable& table, const Runs& runs)
             return number(sum);
         });
     if (names.empty()) table.section(kNothing);
+    if (std::ranges::any_of(
+            runs, [](const Run* run) { return !run->host_interrupts.empty(); }))
+        table.row("interrupts of the host itself",
+                  [](const Run& run) -> std::optional<std::string> {
+                      std::uint64_t sum = 0;
+                      for (const auto& [cpu, count] : run.host_interrupts)
+                          sum += count;
+                      return number(sum);
+                  });
 }
 
 std::string mode_title(const Run& run)

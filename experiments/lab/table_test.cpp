@@ -78,6 +78,20 @@ TEST(Table, WorkloadsHaveTablesOfTheirOwn)
     EXPECT_LT(text.find("guest\n"), second);
 }
 
+TEST(Table, HostsOwnInterruptsFollowTheExits)
+{
+    auto run = test::good_result(Mode::kHv);
+    run.kvm[2]["exits"] = 12;
+    run.kvm[3]["exits"] = 30;
+    EXPECT_EQ(render_tables({run}).find("of the host itself"),
+              std::string::npos);
+    run.host_interrupts = {{2, 10}, {3, 25}};
+    EXPECT_NE(
+        render_tables({run}).find("  exits                            42\n"
+                                  "  interrupts of the host itself    35\n"),
+        std::string::npos);
+}
+
 TEST(Table, NestedGuestsTakeThePlaceOfTheLoops)
 {
     auto run = test::good_result(Mode::kHv);
