@@ -33,8 +33,10 @@ def expect_agreement(report, least):
 
 
 def exits(run):
-    """Of the isolated vCPUs, as KVM counts them."""
-    return sum(run["kvm"][str(cpu)]["exits"] for cpu in run["isolated"])
+    """Of the isolated vCPUs, as KVM counts them, but for those that their host CPUs'
+    own interrupts account for: a host that is slow has more of these, not fewer IPIs."""
+    return sum(run["kvm"][str(cpu)]["exits"] - run["host_interrupts"][str(cpu)]
+               for cpu in run["isolated"])
 
 
 def undisturbed_cpu():
@@ -51,8 +53,14 @@ def expect_static_keys_undisturbed(lab, *more):
     off, guest, hv = report["runs"]
     for run in (guest, hv):
         assert_undisturbed(run, "DSC")
-        # An IPI that is not deferred is an exit, or several.
-        assert cpu is None or exits(run) < exits(off) // 2, run["mode"]
+    if cpu is None:
+        return
+    # An IPI that is not deferred is an exit, or several. Not each of the host's interrupts
+    # is: some come while the vCPU is out of the guest already.
+    bound = events(off, "do_sync_core") // 3
+    assert exits(off) > bound
+    for run in (guest, hv):
+        assert exits(run) < bound, run["mode"]
 
 
 @pytest.mark.long

@@ -87,9 +87,9 @@ def one_box(config, names):
             box = subprocess.Popen(
                 mortal([requirements.path("IPIDEFER_CLI"), "lab", "box", "--share", folder,
                         "--console", str(console),
-                        # For what is to be left alone; tests choose by themselves where
-                        # else they run.
-                        "--append", "nohz_full=2-3 rcu_nocbs=2-3", "--",
+                        # For what is to be left alone, by the box's devices too; tests
+                        # choose by themselves where else they run.
+                        "--append", "nohz_full=2-3 rcu_nocbs=2-3 irqaffinity=0-1", "--",
                         "env", f"{REPORTS}={reports}", f"{VARIABLE}={WHOLE}",
                         sys.executable, "-B", "-m", "pytest", "--quiet",
                         "--rootdir", str(config.rootpath), *names], "TERM"),
