@@ -19,6 +19,9 @@ struct Sign {
     std::optional<Lateness> late = std::nullopt;
 };
 
+/// A guest's kernel complains of lateness so soon after the limit.
+constexpr std::chrono::seconds kComplains{2};
+
 // What Linux 6.12 has for limits: a remote tick is due each second and may be
 // 3 s late (sched_tick_remote), a soft lockup takes twice watchdog_thresh, and
 // an RCU stall CONFIG_RCU_CPU_STALL_TIMEOUT.
@@ -64,6 +67,16 @@ std::optional<Trouble> defect_in(std::string_view line)
         line.find("has not answered", at) != std::string_view::npos)
         return Trouble{"a typed IPI without an answer", std::nullopt};
     return std::nullopt;
+}
+
+std::optional<Starvation> excuse(const Lateness& late, const HostTime& time,
+                                 HostTime::Clock::time_point complained,
+                                 bool emulated)
+{
+    auto found =
+        time.starvation(complained, late.limit + kComplains, late.share);
+    if (!found && emulated) found = Starvation{"the box", late.limit};
+    return found;
 }
 
 Console::Console(const std::filesystem::path& log) : log_{log, std::ios::binary}

@@ -32,6 +32,17 @@ struct Trouble {
 /// What kind of trouble a line of the kernel's log announces, if any.
 [[nodiscard]] std::optional<Trouble> defect_in(std::string_view line);
 
+/// What kept a guest that complains of lateness from running, if anything did.
+/// @param complained when its complaint was read
+/// @param emulated whether the host is, as in the box. Its kernel counts what
+///   its CPUs run, and not when they stand still. How much the machine below
+///   gave their threads is known, but not what these did with it: they also
+///   translate, and wait for one another. So lateness is the box's, for as
+///   long as the guest complains of.
+[[nodiscard]] std::optional<Starvation> excuse(
+    const Lateness& late, const HostTime& time,
+    HostTime::Clock::time_point complained, bool emulated);
+
 class Console {
   public:
     /// Throws a Failure when the file cannot be written.

@@ -10,6 +10,8 @@
 namespace ipidefer::lab {
 namespace {
 
+using namespace std::chrono_literals;
+
 TEST(ConsoleDefect, WhatKernelsPrintWhenTheyAreInTrouble)
 {
     const std::pair<const char*, const char*> cases[] = {
@@ -77,6 +79,39 @@ TEST(ConsoleDefect, WhatHealthyKernelsPrint)
           "[    0.4] ipi_defer: fault injection: drop_flush",
           "[    0.5] rcu: \tRCU CPU stall timeout is 21", ""})
         EXPECT_FALSE(defect_in(line)) << line;
+}
+
+constexpr char kLateTick[] =
+    "WARNING: CPU: 0 PID: 10 at kernel/sched/core.c:5733 "
+    "sched_tick_remote+0x183/0x1b0";
+
+TEST(Excuse, HostThatRunsTheGuestIsNoneUnlessItIsEmulated)
+{
+    const Lateness late = *defect_in(kLateTick)->late;
+    const HostTime::Clock::time_point now;
+    HostTime time;
+    time.add("vCPU 0", now, {});
+    time.update(0, now + 5s, {.ran = 5s});
+    EXPECT_FALSE(excuse(late, time, now + 5s, false));
+    const auto found = excuse(late, time, now + 5s, true);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->thread, "the box");
+    EXPECT_EQ(found->lost, late.limit);
+}
+
+TEST(Excuse, ThreadThatIsKnownToHaveLostTimeIsNamedInTheBoxToo)
+{
+    const Lateness late = *defect_in(kLateTick)->late;
+    const HostTime::Clock::time_point now;
+    HostTime time;
+    time.add("vCPU 0", now, {});
+    time.update(0, now + 5s, {.ran = 1s, .waited = 4s});
+    for (const bool emulated : {false, true}) {
+        const auto found = excuse(late, time, now + 5s, emulated);
+        ASSERT_TRUE(found);
+        EXPECT_EQ(found->thread, "vCPU 0");
+        EXPECT_EQ(found->lost, 4s);
+    }
 }
 
 class ConsoleTest : public testing::Test {

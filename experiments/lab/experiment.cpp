@@ -342,6 +342,7 @@ asio::awaitable<void> run_mode(const Options& options, Mode mode,
     fs::create_directory(spec.sockets);
     spec.logs = make_logs(options, scratch, attempt);
     spec.patience = std::chrono::seconds{options.timeout};
+    spec.emulated_host = in_box(options.accel);
     spec.arguments =
         qemu_arguments(options, mode, ipi_defer, initramfs, spec.sockets);
 

@@ -98,10 +98,12 @@ std::string without_whole_kvm(const fs::path& qemu, const fs::path& kernel)
            std::to_string(*status);
 }
 
+bool in_box(Accel accel) { return accel == Accel::kKvm && emulated(); }
+
 std::string accelerator(Accel accel)
 {
     std::string text = name(accel);
-    if (accel == Accel::kKvm && emulated()) text += " in tcg";
+    if (in_box(accel)) text += " in tcg";
     return text;
 }
 

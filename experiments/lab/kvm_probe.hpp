@@ -19,6 +19,9 @@ inline constexpr char kKvmVariable[] = "IPIDEFER_KVM";
 [[nodiscard]] std::string without_whole_kvm(
     const std::filesystem::path& qemu, const std::filesystem::path& kernel);
 
+/// Is KVM's host emulated itself, as the box is?
+[[nodiscard]] bool in_box(Accel accel);
+
 /// @return "tcg", "kvm", or "kvm in tcg" where KVM's host is emulated itself
 [[nodiscard]] std::string accelerator(Accel accel);
 

@@ -44,8 +44,6 @@ constexpr auto kDrain = 1s;
 /// Of the time between two looks no more than twice this counts: a lab that was
 /// stopped or starved itself has not waited for the guest.
 constexpr auto kSample = 500ms;
-/// A guest's kernel that complains of lateness does so soon after the limit.
-constexpr auto kComplains = 2s;
 
 /// Something that happens at most once, and can be waited for.
 class Once {
@@ -159,9 +157,8 @@ struct Machine::State : std::enable_shared_from_this<State> {
         const std::string why = (console.defect() ? *console.defect() : what) +
                                 " (while " + doing + ')';
         if (console.late())
-            if (auto found = host.time().starvation(
-                    noticed_at, console.late()->limit + kComplains,
-                    console.late()->share)) {
+            if (auto found = excuse(*console.late(), host.time(), noticed_at,
+                                    spec.emulated_host)) {
                 fail_starved(std::move(*found), why);
                 return;
             }

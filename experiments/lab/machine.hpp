@@ -28,6 +28,8 @@ struct MachineSpec {
     std::filesystem::path logs;
     /// How long the guest may give no sign of life.
     std::chrono::seconds patience;
+    /// As excuse() has it.
+    bool emulated_host = false;
 };
 
 /// There is no verdict on the guest, as the host did not let it run.

@@ -15,6 +15,7 @@
 #include <fstream>
 
 #include "base/scratch.hpp"
+#include "experiments/lab/qemu_command.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -25,13 +26,15 @@ class MachineTest : public testing::Test {
   protected:
     /// What ends the wait for a QEMU that is `script`.
     Failure failure_of(const std::string& script,
-                       std::chrono::seconds patience = std::chrono::seconds{30})
+                       std::chrono::seconds patience = std::chrono::seconds{30},
+                       bool emulated_host = false)
     {
         MachineSpec spec;
         spec.qemu = "/bin/sh";
         spec.arguments = {"-c", script};
         spec.sockets = spec.logs = scratch_.path();
         spec.patience = patience;
+        spec.emulated_host = emulated_host;
         asio::io_context io;
         auto done = asio::co_spawn(
             io,
@@ -47,6 +50,16 @@ class MachineTest : public testing::Test {
             return failure;
         }
         return {Exit::kDone, "it did not fail"};
+    }
+
+    /// A QEMU whose console says this.
+    [[nodiscard]] std::string that_says(const std::string& line) const
+    {
+        return "exec /usr/bin/python3 -c 'import socket, time\n"
+               "console = socket.socket(socket.AF_UNIX)\n"
+               "console.connect(\"" +
+               (scratch_.path() / kConsoleSocket).string() +
+               "\")\nconsole.sendall(b\"" + line + "\\n\")\ntime.sleep(100)'";
     }
 
     Scratch scratch_;
@@ -114,6 +127,32 @@ TEST_F(MachineTest, SilenceIsADefect)
                  "no sign of life from the guest for 1 seconds (--timeout) "
                  "(while starting QEMU)");
     EXPECT_EQ(failure.exit(), Exit::kDefect);
+}
+
+constexpr std::chrono::seconds kPatience{30};
+constexpr char kLate[] = "watchdog: BUG: soft lockup - CPU#1";
+
+TEST_F(MachineTest, LatenessIsADefectOfAGuestThatRan)
+{
+    EXPECT_EQ(failure_of(that_says(kLate), kPatience, false).exit(),
+              Exit::kDefect);
+}
+
+TEST_F(MachineTest, LatenessInTheBoxIsNone)
+{
+    const Failure failure = failure_of(that_says(kLate), kPatience, true);
+    EXPECT_EQ(failure.exit(), Exit::kCannotRun);
+    EXPECT_TRUE(std::string{failure.what()}.starts_with(
+        "the host starved the box for 20 s, no verdict: a soft lockup: "))
+        << failure.what();
+}
+
+TEST_F(MachineTest, OtherTroubleInTheBoxIsADefect)
+{
+    EXPECT_EQ(
+        failure_of(that_says("kernel BUG at mm/rmap.c:1"), kPatience, true)
+            .exit(),
+        Exit::kDefect);
 }
 
 TEST_F(MachineTest, SilenceOfAQemuThatTheHostStopsIsNone)
