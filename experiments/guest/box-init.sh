@@ -13,7 +13,7 @@
 # and writes
 #   started      when it comes to that
 #   status       what the command ended with
-# The folder host has what the machine below says of the threads that are its CPUs.
+# The file host has what the machine below says of the threads that are its CPUs.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 job=/run/box

@@ -31,6 +31,16 @@ std::optional<ThreadTime> read_thread_time(const std::string& folder)
     }
 }
 
+/// Nothing where there is no such file: on a machine that is no box.
+ThreadTimes read_copies(const fs::path& file)
+{
+    try {
+        return parse_thread_times(read_whole(file));
+    } catch (const Failure&) {
+        return {};
+    }
+}
+
 }  // namespace
 
 std::optional<ThreadTime> parse_thread_time(std::string_view schedstat,
@@ -92,56 +102,70 @@ std::optional<Starvation> HostTime::starvation(Clock::time_point end,
     return worst;
 }
 
-void ProcessTime::watch_folder(std::string name, std::string folder)
+void ProcessTime::watch(std::string name, pid_t process, pid_t thread)
 {
+    std::string folder =
+        "/proc/" + std::to_string(process) + "/task/" + std::to_string(thread);
     if (const auto time = read_thread_time(folder)) {
         time_.add(std::move(name), HostTime::Clock::now(), *time);
-        folders_.push_back(std::move(folder));
-        last_.push_back(*time);
+        folders_.emplace_back(watched_++, std::move(folder));
     }
 }
 
-void ProcessTime::watch(std::string name, pid_t process, pid_t thread)
+void ProcessTime::watch_copies(fs::path file)
 {
-    watch_folder(std::move(name), "/proc/" + std::to_string(process) +
-                                      "/task/" + std::to_string(thread));
-}
-
-void ProcessTime::watch_copies(const std::string& folder)
-{
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator{folder, error})
-        watch_folder("the box's thread " + entry.path().filename().string(),
-                     entry.path().string());
+    copies_ = std::move(file);
+    for (const auto& [thread, time] : read_copies(copies_)) {
+        time_.add("the box's thread " + thread, HostTime::Clock::now(), time);
+        copied_[thread] = {watched_++, time};
+    }
 }
 
 void ProcessTime::sample()
 {
-    for (std::size_t i = 0; i < folders_.size(); ++i) {
-        const auto time = read_thread_time(folders_[i]);
+    for (const auto& [index, folder] : folders_)
+        if (const auto time = read_thread_time(folder))
+            time_.update(index, HostTime::Clock::now(), *time);
+    if (copied_.empty()) return;
+    for (const auto& [thread, time] : read_copies(copies_)) {
+        const auto copied = copied_.find(thread);
         // A copy that is still the same says nothing of the time since.
-        if (!time || (*time == last_[i] && !folders_[i].starts_with("/proc/")))
-            continue;
-        last_[i] = *time;
-        time_.update(i, HostTime::Clock::now(), *time);
+        if (copied == copied_.end() || time == copied->second.last) continue;
+        copied->second.last = time;
+        time_.update(copied->second.index, HostTime::Clock::now(), time);
     }
 }
 
-void copy_thread_times(pid_t process, const fs::path& folder)
+void copy_thread_times(pid_t process, const fs::path& file)
 {
+    std::string text;
     std::error_code error;
     for (const auto& task : fs::directory_iterator{
              "/proc/" + std::to_string(process) + "/task", error}) {
-        const fs::path to = folder / task.path().filename();
-        fs::create_directories(to, error);
-        for (const char* name : {"schedstat", "stat"}) {
-            try {
-                std::ofstream{to / name} << read_whole(task.path() / name);
-            } catch (const Failure&) {
-                // The thread has ended.
-            }
+        try {
+            // The kernel ends each with the end of a line, and has no other.
+            const std::string schedstat = read_whole(task.path() / "schedstat");
+            text += task.path().filename().string() + '\n' + schedstat +
+                    read_whole(task.path() / "stat");
+        } catch (const Failure&) {
+            // The thread has ended.
         }
     }
+    fs::path whole = file;
+    whole += ".new";
+    std::ofstream{whole} << text;
+    fs::rename(whole, file, error);
+}
+
+ThreadTimes parse_thread_times(std::string_view text)
+{
+    constexpr std::size_t kLines = 3;
+    ThreadTimes times;
+    const auto lines = lines_of(text);
+    for (std::size_t i = 0; i + kLines <= lines.size(); i += kLines)
+        if (const auto time = parse_thread_time(lines[i + 1], lines[i + 2]))
+            times[std::string{lines[i]}] = *time;
+    return times;
 }
 
 }  // namespace ipidefer::lab

@@ -6,8 +6,10 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <deque>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,6 +85,9 @@ class HostTime {
     std::vector<History> histories_;
 };
 
+/// By thread ID, in digits.
+using ThreadTimes = std::map<std::string, ThreadTime>;
+
 /// The threads of one process, read from /proc. A thread that is gone, and a
 /// host whose kernel does not count, add nothing: then nothing is starvation.
 class ProcessTime {
@@ -90,21 +95,30 @@ class ProcessTime {
     void watch(std::string name, pid_t process, pid_t thread);
     /// In the box, where the threads of its own QEMU are not in /proc: what
     /// copy_thread_times() writes there.
-    void watch_copies(const std::string& folder);
+    void watch_copies(std::filesystem::path file);
     void sample();
     [[nodiscard]] const HostTime& time() const { return time_; }
 
   private:
-    void watch_folder(std::string name, std::string folder);
+    struct Copied {
+        std::size_t index = 0;
+        ThreadTime last;
+    };
 
-    std::vector<std::string> folders_;
-    /// What was read last, in the same order.
-    std::vector<ThreadTime> last_;
+    /// Of the threads that time_ has.
+    std::size_t watched_ = 0;
+    std::vector<std::pair<std::size_t, std::string>> folders_;
+    std::filesystem::path copies_;
+    std::map<std::string, Copied> copied_;
     HostTime time_;
 };
 
-/// What the host says of all threads of a process, for whoever reads it below
-/// this folder.
-void copy_thread_times(pid_t process, const std::filesystem::path& folder);
+/// What the host says of all threads of a process, for whoever reads that file.
+/// It is one, and is replaced as a whole: to the box each file that is opened
+/// is some exits and an interrupt, and it reads them twice a second.
+void copy_thread_times(pid_t process, const std::filesystem::path& file);
+
+/// What is in such a file; without what cannot be read.
+[[nodiscard]] ThreadTimes parse_thread_times(std::string_view text);
 
 }  // namespace ipidefer::lab

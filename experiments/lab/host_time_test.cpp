@@ -4,6 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iterator>
+#include <thread>
+
+#include "base/file.hpp"
+#include "base/scratch.hpp"
+
 namespace ipidefer::lab {
 namespace {
 
@@ -35,6 +42,56 @@ TEST(ThreadTime, ThisThreadHasSome)
     time.sample();
     EXPECT_FALSE(
         time.time().starvation(HostTime::Clock::now(), 1s, Share::kHalf));
+}
+
+TEST(ThreadTimes, AreWhatIsCopiedOfAProcess)
+{
+    const Scratch scratch;
+    const auto file = scratch.path() / "times";
+    copy_thread_times(::getpid(), file);
+    const auto times = parse_thread_times(read_whole(file));
+    const auto mine = times.find(std::to_string(::getpid()));
+    ASSERT_NE(mine, times.end());
+    EXPECT_GT(mine->second.ran, 0ns);
+    EXPECT_TRUE(mine->second.ready);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator{scratch.path()},
+                            std::filesystem::directory_iterator{}),
+              1)
+        << "nothing is left beside it";
+}
+
+TEST(ThreadTimes, WhatCannotBeReadIsLeftOut)
+{
+    EXPECT_EQ(parse_thread_times(""), ThreadTimes{});
+    EXPECT_EQ(parse_thread_times("7\n1 2 3\n7 (x) S 1\n"
+                                 "8\nno\n8 (x) S 1\n"
+                                 "9\n4 5 6\n"),
+              (ThreadTimes{{"7", {.ran = 1ns, .waited = 2ns}}}));
+}
+
+TEST(ThreadTimes, CopiesAreWatchedAndOldOnesAreNot)
+{
+    const Scratch scratch;
+    const auto file = scratch.path() / "times";
+    const auto copy = [&](const char* schedstat) {
+        write_whole(file, std::string{"7\n"} + schedstat + "\n7 (x) S 1\n");
+    };
+    ProcessTime time;
+    time.watch_copies(scratch.path() / "none");
+    time.sample();
+    copy("0 0 0");
+    time.watch_copies(file);
+    std::this_thread::sleep_for(20ms);
+    time.sample();
+    const auto starved = [&] {
+        return time.time().starvation(HostTime::Clock::now(), 10ms,
+                                      Share::kHalf);
+    };
+    EXPECT_FALSE(starved()) << "it is the same";
+    copy("0 900000000 0");
+    time.sample();
+    ASSERT_TRUE(starved());
+    EXPECT_EQ(starved()->thread, "the box's thread 7");
 }
 
 /// A thread that is looked at each second.
