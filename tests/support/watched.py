@@ -24,8 +24,9 @@ class Watched:
 
     @staticmethod
     def wait_until(what, done):
-        """For far longer than anything takes."""
-        wait_until(what, done, timeout=120)
+        """For far longer than anything takes, also where a guest in the box boots beside
+        other work: that alone took two minutes."""
+        wait_until(what, done, timeout=300)
 
     def wait_until_it_defers(self, least=0):
         """Starts, and boots; until more IPIs than that are deferred."""
