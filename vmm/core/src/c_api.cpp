@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <new>
+#include <span>
 #include <type_traits>
 
 #include "vmm/core/src/binding.hpp"
@@ -182,6 +183,13 @@ uint32_t ipidefer_bindings(const ipidefer_vm* vm, uint32_t vcpu,
     return vm->vm.bindings(vcpu, out);
 }
 
+void ipidefer_typed_vectors(const ipidefer_vm* vm,
+                            uint8_t out[IPIDEFER_SEGMENT_TYPED])
+{
+    vm->vm.typed_vectors(std::span<uint8_t, IPIDEFER_SEGMENT_TYPED>{
+        out, IPIDEFER_SEGMENT_TYPED});
+}
+
 const char* ipidefer_fault_text(const ipidefer_fault* f, char* buf, size_t size)
 {
     ipidefer::describe(*f, buf, size);
@@ -215,6 +223,12 @@ uint64_t ipidefer_tick(ipidefer_vm* vm, uint64_t now, ipidefer_deliver* deliver,
                        void* opaque)
 {
     return vm->vm.tick(now, deliver, opaque);
+}
+
+void ipidefer_recorded(ipidefer_vm* vm, uint32_t vcpu, uint32_t slot,
+                       uint64_t since)
+{
+    vm->vm.recorded(vcpu, slot, since);
 }
 
 uint64_t ipidefer_expired(const ipidefer_vm* vm, uint32_t vcpu, uint8_t vector)

@@ -301,6 +301,31 @@ TEST_F(SegmentAgeTest, LostWordIsNotLookedAt)
 }
 
 // Otherwise each tick would interrupt every vCPU that has work.
+TEST_F(SegmentAgeTest, WhoDecidesElsewhereTellsWhenItRecorded)
+{
+    // Done meanwhile, and recorded anew: the age is that of the new work.
+    ipidefer_recorded(vm_.get(), kFarTarget, 0, 10'500);
+    EXPECT_TRUE(tick(11'000).empty());
+    ipidefer_recorded(vm_.get(), kFarTarget, 0, 10'500);
+    EXPECT_EQ(tick(11'500), kOnce);
+    // Told again, it is not delivered again before another max_age is over.
+    ipidefer_recorded(vm_.get(), kFarTarget, 0, 10'500);
+    EXPECT_TRUE(tick(11'600).empty());
+    ipidefer_recorded(vm_.get(), kFarTarget, 1, 10'500);  // no such binding
+    ipidefer_recorded(vm_.get(), UINT32_MAX, 0, 10'500);
+}
+
+TEST_F(SegmentTest, TypedVectorsAreThoseThatAreBoundNow)
+{
+    std::array<std::uint8_t, IPIDEFER_SEGMENT_TYPED> typed;
+    ipidefer_typed_vectors(vm_.get(), typed.data());
+    EXPECT_EQ(typed[0], kVector);
+    EXPECT_EQ(typed[1], 0);
+    ipidefer_unbind(vm_.get(), kFarTarget);
+    ipidefer_typed_vectors(vm_.get(), typed.data());
+    EXPECT_EQ(typed[0], 0);
+}
+
 TEST_F(SegmentAgeTest, WithoutAFrequencyNothingHasAnAge)
 {
     ipidefer_set_tsc_hz(vm_.get(), UINT64_MAX);
@@ -441,6 +466,21 @@ TEST_F(SegmentTest, WriterThatWasOvertakenByARoundIsDroppedAndCounted)
     (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
     EXPECT_EQ(entry(0).seq, 2 * kRing + 2u);
     EXPECT_EQ(header().trace_dropped, 1u);
+}
+
+// The host's KVM writes events too, so the number is shared with it, and with
+// whoever else has the segment.
+TEST_F(SegmentTest, NumberOfTheNextEventMayBeAnything)
+{
+    policy().trace = IPIDEFER_TRACE_VERDICT;
+    header().trace_next = kRing * 5 + 2;
+    (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
+    EXPECT_EQ(entry(2).seq, 2 * (kRing * 5 + 2) + 2u);
+    header().trace_next = UINT64_MAX;
+    (void)ipidefer_decide(vm_.get(), kFarTarget, kVector);
+    EXPECT_EQ(header().trace_next, 0u);
+    EXPECT_EQ(header().trace_dropped, 0u);
+    EXPECT_EQ(entry(kRing - 1).verdict, IPIDEFER_COALESCED);
 }
 
 TEST(SegmentRing, WithoutARingEventsAreDroppedAndCounted)

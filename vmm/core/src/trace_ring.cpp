@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 
 namespace ipidefer {
@@ -19,13 +20,11 @@ void TraceRing::write(const ipidefer_trace_entry& event,
                       std::span<const std::uint64_t> mask) noexcept
 {
     // Ordering: RELAXED: numbers are distinct; entries order themselves.
-    const std::uint64_t n = next_.fetch_add(1, std::memory_order_relaxed);
-    const auto count = [](std::uint64_t& shown) {
-        // Ordering: RELAXED: a counter that is only shown, never read here.
-        std::atomic_ref{shown}.fetch_add(1, std::memory_order_relaxed);
+    const auto take_one = [](std::uint64_t& shared) {
+        return std::atomic_ref{shared}.fetch_add(1, std::memory_order_relaxed);
     };
-    count(header_->trace_next);
-    const auto drop = [&] { count(header_->trace_dropped); };
+    const std::uint64_t n = take_one(header_->trace_next);
+    const auto drop = [&] { take_one(header_->trace_dropped); };
     if (count_ == 0) return drop();
 
     auto* at = reinterpret_cast<std::uint64_t*>(

@@ -2,11 +2,12 @@
 // Trace ring: events for readers that may fall behind, stop or die.
 //
 // A writer takes a number, and with it an entry, and never waits: an event
-// whose entry another writer is still busy with is dropped and counted. Numbers
-// come from a private counter. The claim on an entry lies in the shared entry,
-// so another process can spoil the trace by it, and nothing else (I7). The
-// number of the next event is published beside them, so that a reader who has
-// them all reads one word to know that.
+// whose entry another writer is still busy with is dropped and counted. Writers
+// are the threads of the VMM and, where it decides, the host's KVM, so numbers
+// come from the shared header, and the claim on an entry lies in the entry. By
+// them another process can spoil the trace, and nothing else (I7): of a number
+// only the entry counts that it stands for. A reader who has all events reads
+// one word to know that.
 //
 //  writer                              reader of event n
 //  ------                              -----------------
@@ -18,7 +19,6 @@
 
 #include <ipidefer/ipidefer.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,8 +29,8 @@ class TraceRing final {
   public:
     /// @param entries     `count` entries of `entry_bytes`, zeroed
     /// @param count       power of two, or 0: everything is dropped
-    /// @param header      where to publish the number of the next event, and
-    ///                    that of dropped ones
+    /// @param header      has the number of the next event, and that of
+    ///                    dropped ones
     TraceRing(std::byte* entries, std::uint32_t count,
               std::uint32_t entry_bytes, ipidefer_segment* header) noexcept
         : entries_{entries},
@@ -50,7 +50,6 @@ class TraceRing final {
     std::uint32_t count_;
     std::uint32_t entry_bytes_;
     ipidefer_segment* header_;
-    alignas(64) std::atomic<std::uint64_t> next_{0};
 };
 
 }  // namespace ipidefer

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmm/core/src/vm.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "vmm/core/src/context_word.hpp"
@@ -253,6 +254,25 @@ void Vm::start_age(std::uint32_t target, Slot* slot) noexcept
     const std::uint64_t now = read_tsc();
     slot->pending.start(now);
     view_.pending(target, vcpus_[target].index_of(slot), now);
+}
+
+void Vm::typed_vectors(
+    std::span<std::uint8_t, IPIDEFER_SEGMENT_TYPED> out) const noexcept
+{
+    std::ranges::fill(out, std::uint8_t{0});
+    for (unsigned vector = IPI_DEFER_VECTOR_FIRST;
+         vector <= IPI_DEFER_VECTOR_LAST; ++vector)
+        if (const auto index = typed_.bound(static_cast<std::uint8_t>(vector)))
+            out[*index] = static_cast<std::uint8_t>(vector);
+}
+
+void Vm::recorded(std::uint32_t vcpu, std::uint32_t slot,
+                  std::uint64_t since) noexcept
+{
+    if (vcpu >= count_ || slot >= vcpus_[vcpu].count) return;
+    PendingSince& pending = vcpus_[vcpu].slots[slot].pending;
+    // What is older has been looked at: the tick has started to count anew.
+    if (since > pending.get()) pending.start(since);
 }
 
 std::uint64_t Vm::tick(std::uint64_t now, ipidefer_deliver* deliver,

@@ -66,6 +66,14 @@ class Vm final {
                                                 std::uint32_t target,
                                                 std::uint8_t vector) noexcept;
 
+    /// By index of counters; 0: none.
+    void typed_vectors(
+        std::span<std::uint8_t, IPIDEFER_SEGMENT_TYPED> out) const noexcept;
+
+    /// Whoever decides in our place has newly set a work bit.
+    void recorded(std::uint32_t vcpu, std::uint32_t slot,
+                  std::uint64_t since) noexcept;
+
     /// @return nanoseconds until the next call
     std::uint64_t tick(std::uint64_t now, ipidefer_deliver* deliver,
                        void* opaque) noexcept;

@@ -63,32 +63,6 @@ extern "C" {
  *  many others. */
 #define IPIDEFER_MAX_TYPED 32u
 
-/**
- * What became of one typed IPI to one target (invariant I1: exactly one).
- * DEFERRED and COALESCED: recorded in the target's word; send nothing.
- * Everything else: go on as if the core did not exist.
- */
-enum ipidefer_verdict {
-    IPIDEFER_PASSED = 0,             /**< not a typed vector; not counted */
-    IPIDEFER_DEFERRED,               /**< work bit newly set */
-    IPIDEFER_COALESCED,              /**< work bit was set already */
-    IPIDEFER_DELIVERED_IN_KERNEL,    /**< the word does not accept work now */
-    IPIDEFER_DELIVERED_NOT_ISOLATED, /**< policy: target not isolated */
-    IPIDEFER_DELIVERED_NOT_BOUND,    /**< target has no binding for the vector */
-    IPIDEFER_DELIVERED_POLICY,       /**< switched off: all, vector or context */
-    IPIDEFER_DELIVERED_BAD_WORD,     /**< the word's memory is gone */
-    IPIDEFER_DELIVERED_CONTENDED,    /**< the bounded CAS loop ran out */
-    IPIDEFER_VERDICTS                /**< number of verdicts */
-};
-
-/** Contexts that policy may allow deferral in; OR them. */
-enum ipidefer_context {
-    IPIDEFER_CONTEXT_USER = 1u << 0,
-    IPIDEFER_CONTEXT_GUEST = 1u << 1,
-    IPIDEFER_CONTEXT_IDLE = 1u << 2,
-    IPIDEFER_CONTEXTS_ALL = 7u
-};
-
 /** Why a registration or a doorbell was refused. Values are stable. */
 enum ipidefer_error {
     IPIDEFER_OK = 0,
@@ -252,6 +226,13 @@ IPIDEFER_EXPORT uint32_t
 ipidefer_bindings(const ipidefer_vm *vm, uint32_t vcpu,
                   struct ipi_defer_binding out[IPI_DEFER_MAX_BINDINGS]);
 
+/** The vectors that vCPUs have bound now, each by the index of its counters in
+ *  the segment, `[index * (vcpus + 1) + vcpu]`; 0 where there is none. For VMMs
+ *  that have somebody else decide (vmm/linux-kvm). */
+IPIDEFER_EXPORT void
+ipidefer_typed_vectors(const ipidefer_vm *vm,
+                       uint8_t out[IPIDEFER_SEGMENT_TYPED]);
+
 /** One line of English for a fault, always NUL-terminated.
  *  @return buf */
 IPIDEFER_EXPORT const char *ipidefer_fault_text(const struct ipidefer_fault *f,
@@ -334,6 +315,13 @@ typedef void ipidefer_deliver(void *opaque, uint32_t vcpu, uint8_t vector);
  */
 IPIDEFER_EXPORT uint64_t ipidefer_tick(ipidefer_vm *vm, uint64_t now,
                                        ipidefer_deliver *deliver, void *opaque);
+
+/** Where somebody else decides: it has newly set the work bit of a binding. The
+ *  last time that it tells counts, so it may tell the same one again.
+ *  @param slot index of the binding; no effect if there is none
+ *  @param since the TSC then; 0: never */
+IPIDEFER_EXPORT void ipidefer_recorded(ipidefer_vm *vm, uint32_t vcpu,
+                                       uint32_t slot, uint64_t since);
 
 /** How often work of (vcpu, vector) was delivered for its age. */
 IPIDEFER_EXPORT uint64_t ipidefer_expired(const ipidefer_vm *vm, uint32_t vcpu,
