@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Build the lab's guest kernel: Debian's linux-source-6.12 with the ipi_defer
-# series. See README.md; --help shows the options.
+# Build the lab's kernel: Debian's linux-source-6.12 with the ipi_defer series, for
+# guests, and that of vmm/linux-kvm, for hosts: it is both in the box. See README.md;
+# --help shows the options.
 set -euo pipefail
 
 what=kernel
@@ -14,19 +15,22 @@ readonly PACKAGES=(gcc make flex bison bc libelf-dev libssl-dev cpio kmod patch
 patches=$series_dir/patches
 jobs=$(nproc)
 force=false print_path=false
-base=lab fragments=() upto=
+host_patches=$series_dir/../../vmm/linux-kvm/patches
+base=lab fragments=() upto='' host_upto=''
 
 usage() {
     cat <<EOF
 Usage: build.sh [OPTION]...
-Build the guest kernel with the ipi_defer series, unless that has been done.
+Build the lab's kernel, with the ipi_defer series for guests and the one for hosts,
+unless that has been done.
 Progress goes to standard error; the path of the result, a folder with bzImage,
 config, System.map and modules/, to standard output.
 
   --base NAME    the configuration to start from, config/NAME.config
                  (default: lab)
   --config FILE  one more config fragment; repeatable
-  --upto N       apply only the first N patches
+  --upto N       apply only the first N patches for guests, and none for hosts
+  --host-upto N  apply only the first N patches for hosts (vmm/linux-kvm)
   --print-path   build nothing, print where the result is or would be;
                  status 1 if it has not been built
   --force        build even if it has been done
@@ -41,13 +45,15 @@ while (($#)); do
     case $1 in
     --print-path) print_path=true ;;
     --force) force=true ;;
-    --cache | --source | --jobs | --base | --config | --upto)
+    --cache | --source | --jobs | --base | --config | --upto | \
+        --host-upto)
         (($# > 1)) || die "$1 needs a value"
         case $1 in
         --cache) cache=$2 ;;
         --source) source=$2 ;;
         --jobs) jobs=$2 ;;
         --upto) upto=$2 ;;
+        --host-upto) host_upto=$2 ;;
         --base)
             [[ -r $series_dir/config/$2.config ]] || die "--base: no config/$2.config"
             base=$2 ;;
@@ -66,6 +72,14 @@ total=$(series "$patches" | wc -l)
 if ! [[ ${upto:=$total} =~ ^[0-9]+$ ]] || ((upto > total)); then
     die "--upto: '$upto' is not a number from 0 to $total"
 fi
+host_total=$(series "$host_patches" | wc -l)
+# Configurations without KVM do without what is about it.
+if ((upto < total)) || ! grep -q '^CONFIG_KVM=' "$series_dir/config/$base.config"; then
+    : "${host_upto:=0}"
+fi
+if ! [[ ${host_upto:=$host_total} =~ ^[0-9]+$ ]] || ((host_upto > host_total)); then
+    die "--host-upto: '$host_upto' is not a number from 0 to $host_total"
+fi
 [[ -r $source ]] ||
     die "no kernel source at '$source'
 On Debian 12: apt-get install linux-source-6.12"
@@ -79,6 +93,7 @@ fingerprint() {
     printf 'compiler %s %s\n' "$(gcc -dumpmachine)" "$(gcc -dumpfullversion)"
     printf 'make %s\n' "${MAKE_VARIABLES[*]}"
     fingerprint_series "$patches" | head -n "$upto"
+    fingerprint_series "$host_patches" | head -n "$host_upto"
     cat "$series_dir/config/$base.config" ${fragments[@]+"${fragments[@]}"} |
         sha256sum | sed 's/^/config /'
     cat "$series_dir"/modules/* | sha256sum | sed 's/^/modules /'
@@ -103,6 +118,9 @@ configure() {
     merge_configs "${all[@]}"
     wrong=$(lost "${all[-1]}")
     if ((upto < total)); then wrong=$(sed '/^\(# \)\?CONFIG_IPI_DEFER/d' <<<"$wrong"); fi
+    if ((host_upto < host_total)); then
+        wrong=$(sed '/^CONFIG_KVM_IPI_DEFER=/d' <<<"$wrong")
+    fi
     [[ -z $wrong ]] ||
         die "the kernel's configuration does not keep: ${wrong//$'\n'/, }"
 }
@@ -130,6 +148,7 @@ reuse "$result/bzImage" "$result"
 step "$id, log: $log"
 unpack
 apply_series "$patches" "$work" "$id" "$upto"
+apply_series "$host_patches" "$work" "$id" "$host_upto"
 
 cd "$work"
 step "configuring"
@@ -150,6 +169,14 @@ fi
 tmp=$(mktemp -d "$root/publish.XXXXXX")
 cleanup+=("$tmp")
 mkdir "$tmp/modules"
+# The kernel's own test of what the host's series adds, for hosts whose libc is another.
+if [[ -e $work/tools/testing/selftests/kvm/x86_64/ipi_defer_test.c ]]; then
+    logged "installing headers" "${make[@]}" headers_install "INSTALL_HDR_PATH=$work/usr"
+    logged "building the selftest" "${make[@]}" -C "$work/tools/testing/selftests/kvm" \
+        "OUTPUT=$work/selftests" "LINUX_HDR_PATH=$work/usr/include/" \
+        USERLDFLAGS=-static "$work/selftests/x86_64/ipi_defer_test"
+    cp "$work/selftests/x86_64/ipi_defer_test" "$tmp/"
+fi
 cp arch/x86/boot/bzImage System.map "$tmp/"
 cp .config "$tmp/config"
 find . -name '*.ko' -exec cp -t "$tmp/modules" {} +

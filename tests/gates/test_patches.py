@@ -12,7 +12,7 @@ from tests.support import requirements
 pytestmark = [pytest.mark.gate, pytest.mark.ctest(timeout=60)]
 # The folders that the builds read, each with a file `series`.
 FOLDERS = sorted([*requirements.ROOT.glob("guest-patches/*/patches"),
-                  requirements.ROOT / "vmm/qemu/patches"])
+                  *requirements.ROOT.glob("vmm/*/patches")])
 PATCHES = sorted(path for folder in FOLDERS for path in folder.rglob("*.patch"))
 # A subject that is no longer fits a line of `git log --oneline`.
 MOST_SUBJECT = 76

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Build kvm.ko, kvm-amd.ko and kvm-intel.ko with the series for an installed kernel,
+# from its headers and the source of KVM. See README.md; --help shows the options.
+set -euo pipefail
+
+what=kvm-modules
+# shellcheck source=guest-patches/linux-6.12/kernel-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../guest-patches/linux-6.12/kernel-lib.sh"
+
+headers=/lib/modules/$(uname -r)/build out='' jobs=$(nproc)
+usage() {
+    cat <<EOF
+Usage: build-modules.sh --out DIR [OPTION]...
+Build KVM's modules with the series for hosts, for the kernel whose headers are
+installed. They take the place of the kernel's own: see README.md.
+
+  --out DIR      put the modules here
+  --headers DIR  of the kernel (default: $headers)
+  --source FILE  the archive that has KVM's source (default: $source)
+  --jobs N       compile N files at a time (default: $jobs)
+EOF
+}
+while (($#)); do
+    case $1 in
+    --out | --headers | --source | --jobs)
+        (($# > 1)) || die "$1 needs a value"
+        case $1 in
+        --out) out=$2 ;;
+        --headers) headers=$2 ;;
+        --source) source=$2 ;;
+        --jobs) jobs=$2 ;;
+        esac
+        shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) usage >&2; die "unknown option '$1'" ;;
+    esac
+    shift
+done
+[[ $out ]] || die "--out: where to put the modules"
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+[[ -r $headers/include/generated/utsrelease.h ]] ||
+    die "--headers: '$headers' has no include/generated/utsrelease.h
+On Debian 12: apt-get install linux-headers-amd64 (from backports for 6.12)"
+[[ -r $source ]] || die "no kernel source at '$source'
+On Debian 12: apt-get install linux-source-6.12"
+release=$(cut -d'"' -f2 "$headers/include/generated/utsrelease.h" | tail -n1)
+[[ $release == 6.12.* ]] || die "the headers are of $release, the series is for 6.12"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+headers=$(cd "$headers" && pwd)
+log=$out/log
+: >"$log"
+tree=$(mktemp -d "${TMPDIR:-/tmp}/ipidefer-modules.XXXXXX")
+cleanup+=("$tree")
+
+# KVM and what the series touches beside it.
+step "for $release, log: $log"
+logged "unpacking $source" tar -C "$tree" --strip-components=1 --wildcards \
+    --no-wildcards-match-slash -xf "$source" \
+    '*/arch/x86/kvm' '*/virt/kvm' '*/arch/x86/include/asm/kvm*' \
+    '*/arch/x86/include/uapi/asm/kvm*' '*/include/uapi/linux/kvm.h' \
+    '*/Documentation/virt/kvm' '*/tools/testing/selftests/kvm'
+apply_series "$repo/vmm/linux-kvm/patches" "$tree" "$source"
+
+# What the series changes in headers is found ahead of the kernel's.
+mkdir -p "$tree/ahead/linux" "$tree/ahead/asm" "$tree/ahead/uapi/asm" "$tree/ahead/uapi/linux"
+cp "$tree/include/uapi/linux/kvm.h" "$tree/ahead/linux/"
+cp "$tree/include/uapi/linux/kvm.h" "$tree/ahead/uapi/linux/"
+cp "$tree/arch/x86/include/asm/kvm_host.h" "$tree/arch/x86/include/uapi/asm/kvm.h" \
+    "$tree/ahead/asm/"
+cp "$tree/arch/x86/include/uapi/asm/kvm.h" "$tree/ahead/uapi/asm/"
+
+# Kbuild looks for KVM's parts below the kernel's source, where headers have none.
+module=$tree/arch/x86/kvm
+# The make variables are meant to be in the file.
+# shellcheck disable=SC2016
+sed -i -e 's|-I \$(srctree)/arch/x86/kvm|-I $(src) -I $(src)/..|' \
+    -e 's|\$(srctree)/virt/kvm/Makefile.kvm|$(src)/../../../virt/kvm/Makefile.kvm|' \
+    "$module/Makefile"
+# MODPOST sees that other modules want symbols whose structures differ: they need this
+# one's headers. BTF would need pahole, which the headers do not.
+step "compiling, with $jobs jobs"
+logged "building the modules" make -C "$headers" "M=$module" -j "$jobs" \
+    "NOSTDINC_FLAGS=-nostdinc -I$tree/ahead" CONFIG_KVM_IPI_DEFER=y \
+    KCFLAGS=-DCONFIG_KVM_IPI_DEFER=1 CONFIG_DEBUG_INFO_BTF_MODULES= modules
+for name in kvm kvm-amd kvm-intel; do
+    magic=$(modinfo -F vermagic "$module/$name.ko")
+    [[ ${magic%% *} == "$release" ]] || die "$name.ko is for '${magic%% *}', not '$release'"
+    cp "$module/$name.ko" "$out/"
+done
+step "done: $out"

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel's decision and the library's, at a time, in the same words and the
+// same segment, against a guest that enters and leaves its kernel all the time:
+// a VM whose doorbell KVM takes, while QEMU still delivers for age, does that.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/racing_guest.hpp"
+#include "vmm/linux-kvm/tests/kernel.hpp"
+
+namespace ipidefer {
+namespace {
+
+constexpr unsigned kSenders = 4;
+constexpr std::uint64_t kRounds = 2'000;
+constexpr std::uint32_t kRing = 64;
+constexpr std::uint8_t kFirstVector = 0xf1;
+constexpr auto kPatience = std::chrono::seconds{120};
+
+std::uint8_t vector_of(unsigned kind)
+{
+    return static_cast<std::uint8_t>(kFirstVector + kind);
+}
+
+struct Free {
+    void operator()(std::byte* p) const
+    {
+        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
+    }
+};
+
+class BothRace : public testing::Test {
+  protected:
+    void bind(test::Target& target, unsigned kinds)
+    {
+        ASSERT_EQ(ipidefer_set_isolated(vm_.get(), 0, true), IPIDEFER_OK);
+        std::vector<ipi_defer_binding> table;
+        for (unsigned k = 0; k < kinds; ++k)
+            table.push_back(
+                test::make_binding(vector_of(k), test::kFirstWork << k));
+        std::vector<std::uint32_t*> words(kinds, &target.word());
+        ASSERT_EQ(ipidefer_bind(vm_.get(), 0, table.data(), words.data(), kinds,
+                                nullptr),
+                  IPIDEFER_OK);
+        kernel_.bind(vm_.get(), 0, table, words);
+        ipidefer_set_trace(vm_.get(), IPIDEFER_TRACE_VERDICT);
+    }
+
+    /// Odd ones go to the kernel, which holds the target's lock.
+    ipidefer_verdict decide(std::uint64_t n, unsigned sender, unsigned kind)
+    {
+        if (n % 2 == 0)
+            return ipidefer_decide_from(vm_.get(), sender, 0, vector_of(kind));
+        const std::lock_guard lock{target_lock_};
+        return kernel_.decide(sender, 0, vector_of(kind));
+    }
+
+    std::uint64_t counted(unsigned kind, ipidefer_verdict verdict)
+    {
+        return test::counted(vm_.get(), 0, vector_of(kind), verdict);
+    }
+
+    std::size_t bytes_ = ipidefer_segment_bytes(1, kRing);
+    std::unique_ptr<std::byte, Free> memory_{static_cast<std::byte*>(
+        ::operator new (bytes_, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
+    test::VmPtr vm_{ipidefer_vm_create_in(memory_.get(), bytes_, 1, kRing)};
+    kernel::Vm kernel_{memory_.get(), 1};
+    std::mutex target_lock_;
+};
+
+// I1, I5: each sender has a vector of its own, asks, and waits until done.
+TEST_F(BothRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
+{
+    test::Target target{kSenders};
+    ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    std::atomic<bool> stop{false};
+    std::atomic<unsigned> lost{0};
+    std::array<std::uint64_t, kSenders> delivered{};
+
+    std::thread guest{[&] { target.run(stop); }};
+    std::vector<std::thread> senders;
+    for (unsigned s = 0; s < kSenders; ++s)
+        senders.emplace_back([&, s] {
+            test::Work& work = target.work(s);
+            for (std::uint64_t n = 1; n <= kRounds; ++n) {
+                work.change = n;
+                if (!ipidefer_suppresses(decide(n, s, s))) {
+                    ++delivered.at(s);
+                    // Ordering: RELEASE: an interrupt carries the change;
+                    //   pairs with the handler's exchange.
+                    work.interrupt.store(true, std::memory_order_release);
+                }
+                // Ordering: ACQUIRE pairs with flush(): the target is done
+                //   with the change before we make the next one.
+                while (work.done.load(std::memory_order_acquire) != n) {
+                    if (std::chrono::steady_clock::now() > deadline) {
+                        lost.fetch_add(1, std::memory_order_relaxed);
+                        return;
+                    }
+                    std::this_thread::yield();
+                }
+            }
+        });
+    for (auto& sender : senders) sender.join();
+    // Ordering: RELEASE: nothing is sent after this; pairs with run().
+    stop.store(true, std::memory_order_release);
+    guest.join();
+
+    EXPECT_EQ(target.set_in_kernel(), 0u);
+    EXPECT_EQ(lost.load(std::memory_order_relaxed), 0u);
+    std::uint64_t all_deferred = 0;
+    for (unsigned s = 0; s < kSenders; ++s) {
+        EXPECT_EQ(counted(s, IPIDEFER_COALESCED), 0u);
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED), target.bits_seen(s));
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + delivered.at(s), kRounds);
+        all_deferred += counted(s, IPIDEFER_DEFERRED);
+    }
+    EXPECT_GT(all_deferred, 0u);  // otherwise the run proves nothing
+}
+
+// Conservation: all share one bit and do not wait. And both number the events
+// of one ring: none is written twice, none is without a number.
+TEST_F(BothRace, EachDeferredBitIsSeenByExactlyOneKernelEntry)
+{
+    test::Target target{1};
+    ASSERT_NO_FATAL_FAILURE(bind(target, 1));
+    std::atomic<bool> stop{false};
+    std::array<std::uint64_t, kSenders> recorded{};
+
+    std::thread guest{[&] { target.run(stop); }};
+    std::vector<std::thread> senders;
+    for (unsigned s = 0; s < kSenders; ++s)
+        senders.emplace_back([&, s] {
+            for (std::uint64_t n = 0; n < 5 * kRounds; ++n)
+                recorded.at(s) += ipidefer_suppresses(decide(n + s, s, 0));
+        });
+    for (auto& sender : senders) sender.join();
+    // Ordering: RELEASE: nothing is sent after this; pairs with run().
+    stop.store(true, std::memory_order_release);
+    guest.join();
+
+    EXPECT_EQ(target.set_in_kernel(), 0u);
+    std::uint64_t all_recorded = 0;
+    for (const std::uint64_t n : recorded) all_recorded += n;
+    EXPECT_EQ(counted(0, IPIDEFER_DEFERRED), target.bits_seen(0));
+    EXPECT_EQ(counted(0, IPIDEFER_DEFERRED) + counted(0, IPIDEFER_COALESCED),
+              all_recorded);
+    EXPECT_EQ(test::counted_total(vm_.get(), 0, vector_of(0)),
+              5 * kRounds * kSenders);
+    EXPECT_EQ(target.word(), test::kUser);
+
+    const auto* header = reinterpret_cast<ipidefer_segment*>(memory_.get());
+    EXPECT_EQ(header->trace_next, 5 * kRounds * kSenders);
+    std::uint64_t complete = 0;
+    for (std::uint64_t i = 0; i < kRing; ++i) {
+        const auto* entry = reinterpret_cast<ipidefer_trace_entry*>(
+            memory_.get() + header->ring_offset + i * header->ring_entry_bytes);
+        complete +=
+            entry->seq % 2 == 0 && entry->seq / 2 % kRing == (i + 1) % kRing;
+    }
+    EXPECT_EQ(complete, kRing);
+}
+
+}  // namespace
+}  // namespace ipidefer
