@@ -6,7 +6,8 @@ from tests.support.contract import ACCEPT, BIT, OTHER, VECTOR, binding, word
 
 pytestmark = [pytest.mark.qemu, pytest.mark.ctest(timeout=900, processors=2)]
 OFFERED = {"icr": True, "doorbell": False, "max-age-ns": 0, "doorbell-multi": False,
-           "doorbell-writes": 0, "doorbell-refused": 0, "undelivered": 0}
+           "doorbell-writes": 0, "doorbell-refused": 0, "undelivered": 0,
+           "in-kernel": False}
 
 
 def delivered(vm, reason="delivered-policy"):
@@ -127,12 +128,13 @@ class TestPolicy:
         assert "ICR seen, doorbell not offered, rung 0 times" in text
 
     @pytest.mark.only("kvm-*")
-    def test_query_of_the_doorbell(self, vm):
+    def test_query_of_the_doorbell(self, vm, configuration):
         before = vm.qmp("query-ipi-defer")
         vm.ipi(3)
         info = vm.qmp("query-ipi-defer")
         assert info["doorbell-writes"] == before["doorbell-writes"] + 1
         assert (info["icr"], info["doorbell"]) == (False, True)
+        assert info["in-kernel"] is configuration.decided
 
     @pytest.mark.only("kvm-*")
     def test_info_of_the_doorbell(self, vm):

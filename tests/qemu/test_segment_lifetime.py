@@ -163,12 +163,16 @@ class TestSegmentLifetime:
         tool.run("list", "--clean")
         assert tool.files() == []
 
-    def test_truncated_segment_delivers_everything_and_the_vm_lives(self, boot, tool):
+    def test_truncated_segment_delivers_everything_and_the_vm_lives(self, boot, tool,
+                                                                    configuration):
         vm = boot()
         vm.register(3)
         recorded(vm, tool)
         taken = vm.taken(3, VECTOR)
         os.truncate(tool.path(), 0)
+        if configuration.decided:
+            # KVM has pages of its own, until QEMU has noticed and takes over.
+            assert vm.qmp("query-ipi-defer")["in-kernel"] is False
         for n, sender in enumerate(range(3), 1):
             vm.ipi(3, cpu=sender)
             # Asked each time: two that wait are one interrupt.
