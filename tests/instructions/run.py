@@ -4,7 +4,8 @@
     /usr/bin/python3 -m tests.instructions.run
 
 Runs itself in the box (`ipidefer lab box`), where a plugin of the QEMU below counts what
-the sender's host CPU executes: the guest's instruction, KVM, and for the doorbell QEMU.
+the sender's host CPU executes: the guest's instruction, KVM, and for the doorbell QEMU, unless
+the host's KVM decides (vmm/linux-kvm).
 The sender's vCPU has a nohz_full host CPU for itself. One or two targets are in ring 3, on
 host CPUs of their own; 448 share two, and halt. For each way, the median of 5 runs of 20 IPIs,
 per IPI, with the least and the most.
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from tests.support import puppet
 from tests.support.configurations import HOST_CPU, X2APIC
-from tests.support.contract import ACCEPT, MIB, PLAIN
+from tests.support.contract import ACCEPT, MIB, PLAIN, VECTOR
 from tests.support.puppet import MULTICAST_IDS
 from tests.support.sender import FIRST_TARGET, SENDER, Sender
 
@@ -33,10 +34,18 @@ NEEDED = ("IPIDEFER_QEMU", "IPIDEFER_KERNEL", "IPIDEFER_CLI", "IPIDEFER_WIDE_PUP
 SENDERS_HOST, TARGETS_HOST, OTHERS = {3}, {1, 2}, {0}
 RUNS, IPIS = 5, 20
 SCRATCH = 32 * MIB
+# Who looks at what the guest sends: properties of the ipi-defer object.
+DOORBELL = ",doorbell=on"
+QEMU, KVM = f"{DOORBELL},in-kernel=off", f"{DOORBELL},in-kernel=on"
+KVM_ICR = ",in-kernel=on,icr=on"
 MODES = {
-    "in-kernel xAPIC": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, (1, 2)),
-    "in-kernel x2APIC": ("kvm", X2APIC, True, (1, 2, MULTICAST_IDS)),
-    "split x2APIC": ("kvm,kernel-irqchip=split", X2APIC, True, (1, 2)),
+    "in-kernel xAPIC": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, QEMU, (1, 2)),
+    "in-kernel x2APIC": ("kvm", X2APIC, True, QEMU, (1, 2, MULTICAST_IDS)),
+    "split x2APIC": ("kvm,kernel-irqchip=split", X2APIC, True, QEMU, (1, 2)),
+    "xAPIC, KVM": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, KVM, (1, 2)),
+    "x2APIC, KVM": ("kvm", X2APIC, True, KVM, (1, 2, MULTICAST_IDS)),
+    "xAPIC, KVM, ICR": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, KVM_ICR, (1,)),
+    "x2APIC, KVM, ICR": ("kvm", X2APIC, True, KVM_ICR, (1,)),
 }
 
 
@@ -74,11 +83,17 @@ class Counted(Sender):
             os.sched_setaffinity(of[cpu], {host})
             self.tell(cpu, "!toggle3", SCRATCH + 64 * cpu, 0, SCRATCH)
 
-    def ways(self):
+    def ways(self, properties):
         """{name: (what the words are, how to send)}"""
         count = len(self.targets)
+        ordinary = {"ordinary IPI": (0, lambda ipis: self.ordinary(PLAIN, ipis))}
+        if properties == KVM_ICR:
+            def typed(ipis):
+                self.ordinary(VECTOR, ipis)
+            return {**ordinary, "ICR, recorded": (ACCEPT, typed),
+                    "ICR, delivered": (0, typed)}
         if count == 1:
-            return {"ordinary IPI": (0, lambda ipis: self.ordinary(PLAIN, ipis)),
+            return {**ordinary,
                     "doorbell, recorded": (ACCEPT, self.ring),
                     "doorbell, delivered": (0, self.ring)}
         return {f"multicast to {count}, recorded": (ACCEPT, self.ring_all),
@@ -90,17 +105,17 @@ def inside(results):
     os.sched_setaffinity(0, OTHERS)
     puppet.TIMEOUT = 300
     with open(results, "w", encoding="utf-8") as out:
-        for mode, (accel, cpu, x2apic, numbers) in MODES.items():
+        for mode, (accel, cpu, x2apic, properties, numbers) in MODES.items():
             for targets in numbers:
                 with Counted(os.environ["IPIDEFER_QEMU"], os.environ["IPIDEFER_WIDE_PUPPET"],
-                             "-object", "ipi-defer,id=d0,idle=on,doorbell=on,isolated-cpus="
+                             "-object", f"ipi-defer,id=d0,idle=on{properties},isolated-cpus="
                              f"{FIRST_TARGET}-{FIRST_TARGET + targets - 1}", *cpu,
                              accel=accel, memory="64M",
                              cpus=f"{FIRST_TARGET},maxcpus={FIRST_TARGET + targets},"
                              f"sockets={FIRST_TARGET + targets},cores=1,threads=1") as vm:
                     vm.start(cpu[1].partition(",")[0], targets, x2apic)
                     vm.spin()
-                    for way, (value, send) in vm.ways().items():
+                    for way, (value, send) in vm.ways(properties).items():
                         vm.accept(value)
                         # The first finds nothing translated, and less in caches of QEMU's.
                         for run in range(1 + RUNS):

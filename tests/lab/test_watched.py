@@ -21,9 +21,9 @@ done
 
 
 @contextlib.contextmanager
-def running(lab, tool, *more):
+def running(lab, tool, *more, mode="hv"):
     """The lab, which defers."""
-    with lab.running("--shm-dir", tool.folder, "lab", "run", "--modes", "hv", "--name",
+    with lab.running("--shm-dir", tool.folder, "lab", "run", "--modes", mode, "--name",
                      "web1", "--workload", lab.script(WORKLOAD), "--json",
                      str(lab.report_file), *more) as process:
         watched = Watched(tool, ISOLATED)
@@ -60,9 +60,9 @@ def test_segment_watched(lab, tool):
         assert tool.files() == [], "a segment was left behind"
 
 
-def switch_off_and_on(lab, tool, *more):
+def switch_off_and_on(lab, tool, *more, mode="hv"):
     """The kill switch works at once, and back, and is what the lab then sees."""
-    with running(lab, tool, *more) as (process, watched):
+    with running(lab, tool, *more, mode=mode) as (process, watched):
         tool.policy("web1", "--off")
         before = watched.suppressed()
         delivered = watched.count("delivered-policy")

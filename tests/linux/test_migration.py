@@ -2,6 +2,7 @@
 """A patched guest that goes elsewhere takes its registrations and its work along."""
 import pytest
 
+from tests.support.configurations import KVM_DECIDES, QEMU_DECIDES
 from tests.support.linux_guest import ISOLATED, Guest
 from tests.support.machine import Machine
 from tests.support.migration import make_disk, snapshot
@@ -59,23 +60,49 @@ def expect_done_on_entry(guest):
         assert after["flushed"] == before[cpu]["flushed"] + 1
 
 
+def busy(boot):
+    """@return a guest whose text is being changed all the time"""
+    guest = leave_work(boot)
+    guest.run("(while [ ! -e /stop ]; do toggle; done; echo >/stopped) &")
+    return guest
+
+
+def moved(boot, guest, socket, **kwargs):
+    """@return the same guest under another QEMU"""
+    target = boot("ipi_defer=hv", cls=Incoming, more=("-incoming", f"unix:{socket}"),
+                  **kwargs)
+    guest.qmp("migrate", uri=f"unix:{socket}")
+    guest.wait_migrated()
+    target.wait_migrated()
+    guest.close()
+    return target
+
+
+def expect_all_well(guest):
+    """It did not wait in vain, and what was recorded elsewhere is done here."""
+    guest.run("touch /stop; while [ ! -e /stopped ]; do sleep 1; done")
+    expect_work(guest)
+    expect_done_on_entry(guest)
+    guest.run("toggle")
+    expect_work(guest)
+
+
 class TestGuestGoesElsewhere:
     def test_to_another_qemu(self, boot, tmp_path):
-        """While its text is being changed: it never waits in vain, and work that was
-        recorded on the one side is done on the other."""
-        source = leave_work(boot)
-        source.run("(while [ ! -e /stop ]; do toggle; done; echo >/stopped) &")
-        uri = f"unix:{tmp_path}/migration"
-        target = boot("ipi_defer=hv", cls=Incoming, more=("-incoming", uri))
-        source.qmp("migrate", uri=uri)
-        source.wait_migrated()
-        target.wait_migrated()
-        source.close()
-        target.run("touch /stop; while [ ! -e /stopped ]; do sleep 1; done")
-        expect_work(target)
-        expect_done_on_entry(target)
-        target.run("toggle")
-        expect_work(target)
+        """While its text is being changed."""
+        expect_all_well(moved(boot, busy(boot), tmp_path / "migration"))
+
+    @pytest.mark.only("*-decided")
+    def test_to_a_host_that_does_not_decide_and_back(self, boot, tmp_path):
+        """The guest cannot tell who decides, QEMU or the host's KVM."""
+        guest = busy(boot)
+        for properties, decides in (QEMU_DECIDES, False), (KVM_DECIDES, True):
+            guest = moved(boot, guest, tmp_path / f"migration{decides}", defer=properties)
+            assert guest.qmp("query-ipi-defer")["in-kernel"] is decides
+            before = sum(guest.counters(2, SYNC_CORE).values())
+            guest.run("sleep 1")
+            assert sum(guest.counters(2, SYNC_CORE).values()) > before
+        expect_all_well(guest)
 
     def test_into_a_file_and_back(self, boot, qemu, tmp_path):
         """What waited when the snapshot was taken waits again."""

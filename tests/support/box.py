@@ -45,6 +45,8 @@ def wants_box(item):
     """Whether a test is to go where there is a KVM for it. One that needs no Linux goes
     there when somebody asks for it (VARIABLE is BOX): there are hundreds of them, and what
     is emulated twice is slow."""
+    if item.get_closest_marker("decided"):
+        return not requirements.kvm_decides()
     if item.get_closest_marker("kvm_linux"):
         return not whole_kvm() or bool(item.get_closest_marker("in_box"))
     return bool(item.get_closest_marker("kvm") and requirements.without_kvm() and

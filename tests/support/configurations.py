@@ -4,6 +4,9 @@
 A class says which: @pytest.mark.machines("tcg-xapic", long=["kvm-xapic"]), where the
 keyword is a label that those have. A test of it that is about some of them only has
 @pytest.mark.only or @pytest.mark.without, with patterns of names: "kvm-*".
+
+What runs where QEMU takes the doorbell of a guest of KVM runs once more where the host's
+KVM does, with vmm/linux-kvm: kvm-xapic-decided is that of kvm-xapic.
 """
 import dataclasses
 import fnmatch
@@ -12,6 +15,7 @@ import pytest
 
 OBJECT = "ipi-defer,id=d0,isolated-cpus=2-3,idle=on"
 DOORBELL = ",doorbell=on,icr=off"
+DECIDED = "-decided"
 # The host's, without an MSR that some nested KVMs offer, and then refuse to set.
 HOST_CPU = "host,-arch-capabilities"
 X2APIC = ("-cpu", "qemu64,+x2apic")
@@ -29,10 +33,17 @@ class Configuration:
     # More properties of the ipi-defer object, and more options.
     properties: str = ""
     more: tuple = ()
+    # The host's KVM decides, not QEMU.
+    decided: bool = False
 
     @property
     def kvm(self):
         return self.accelerator.startswith("kvm")
+
+    @property
+    def base(self):
+        """The name of the same machine where QEMU decides."""
+        return self.name.removesuffix(DECIDED)
 
     def options(self, properties=""):
         """Of a QEMU with CPUs 2 and 3 isolated."""
@@ -44,6 +55,7 @@ class Configuration:
                 *self.options(f",segment=on,segment-dir={folder}{properties}"))
 
 
+QEMU_DECIDES, KVM_DECIDES = ",in-kernel=off", ",in-kernel=on"
 # Under KVM with its in-kernel local APIC the doorbell is what the guest is offered.
 ALL = (
     Configuration("tcg-xapic"),
@@ -55,12 +67,14 @@ ALL = (
     # The doorbell, with the ICR out of sight.
     Configuration("doorbell", way="doorbell", properties=DOORBELL),
     Configuration("multicast", way="multicast", properties=DOORBELL),
-    Configuration("kvm-xapic", "kvm", way="doorbell"),
-    Configuration("kvm-x2apic", "kvm", x2apic=True, way="doorbell", more=X2APIC),
+    Configuration("kvm-xapic", "kvm", way="doorbell", properties=QEMU_DECIDES),
+    Configuration("kvm-x2apic", "kvm", x2apic=True, way="doorbell",
+                  properties=QEMU_DECIDES, more=X2APIC),
     # With a PIC and an I/O APIC in userspace.
-    Configuration("kvm-split-xapic", "kvm,kernel-irqchip=split", way="doorbell"),
+    Configuration("kvm-split-xapic", "kvm,kernel-irqchip=split", way="doorbell",
+                  properties=QEMU_DECIDES),
     Configuration("kvm-split-x2apic", "kvm,kernel-irqchip=split", x2apic=True,
-                  way="doorbell", more=X2APIC),
+                  way="doorbell", properties=QEMU_DECIDES, more=X2APIC),
     # With QEMU's own local APICs, so that the ICR is intercepted: xAPIC only.
     Configuration("kvm-off", "kvm,kernel-irqchip=off"),
     # The doorbell where it is not needed.
@@ -68,12 +82,20 @@ ALL = (
                   properties=DOORBELL),
 )
 BY_NAME = {configuration.name: configuration for configuration in ALL}
+BY_NAME.update({
+    name + DECIDED: dataclasses.replace(
+        configuration, name=name + DECIDED, decided=True,
+        properties=configuration.properties.replace(QEMU_DECIDES, KVM_DECIDES))
+    for name, configuration in BY_NAME.items()
+    if configuration.properties == QEMU_DECIDES})
 # Where no class asks for another.
 DEFAULT = ALL[0]
 
 
 def matches(name, patterns):
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    """Whether a configuration, or its base, has a name that matches one of these."""
+    return any(fnmatch.fnmatchcase(either, pattern)
+               for either in (name, BY_NAME[name].base) for pattern in patterns)
 
 
 def applies(name, definition):
@@ -95,6 +117,8 @@ def parametrize(metafunc, tcg=(), kvm=("kvm",)):
     for label in mark.kwargs:
         wanted += [(name, [label]) for name in mark.kwargs[label]]
     parameters = []
+    wanted += [(name + DECIDED, ["decided", "soak"]) for name, _ in wanted
+               if name + DECIDED in BY_NAME]
     for name, more in wanted:
         labels = [*(kvm if BY_NAME[name].kvm else tcg), *more]
         marks = [getattr(pytest.mark, label) for label in labels]

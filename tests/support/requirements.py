@@ -31,6 +31,7 @@ PACKAGES = {
 }
 KVM_CAPABILITIES = {"split interrupt controllers": 121,     # KVM_CAP_SPLIT_IRQCHIP
                     "MSRs in user space": 188}      # KVM_CAP_X86_USER_SPACE_MSR
+KVM_CAP_X86_IPI_DEFER = 4950
 KVM_CHECK_EXTENSION = 0xae03
 # Where the box (`ipidefer lab box`) finds what it is to do.
 BOX_JOB = "/run/box"
@@ -113,6 +114,15 @@ def without_kvm():
     except OSError as error:
         return f"/dev/kvm: {error.strerror}"
     return ""
+
+
+def kvm_decides():
+    """Whether this machine's KVM can decide typed IPIs (vmm/linux-kvm)."""
+    try:
+        with open("/dev/kvm", "rb+", buffering=0) as device:
+            return fcntl.ioctl(device, KVM_CHECK_EXTENSION, KVM_CAP_X86_IPI_DEFER) > 0
+    except OSError:
+        return False
 
 
 def kvm():
