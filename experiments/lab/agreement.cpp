@@ -256,7 +256,9 @@ class Checks {
     /// and none that the VMM knows of.
     [[nodiscard]] std::uint64_t sent_past_the_word(const Snapshot& until) const
     {
-        return mode_ == Mode::kHv && until.sees_icr ? 0 : resent(until);
+        return in_the_guest(mode_) == Mode::kHv && until.sees_icr
+                   ? 0
+                   : resent(until);
     }
 
     /// Two numbers that may differ, as an interrupt that is delivered while
@@ -442,7 +444,7 @@ std::vector<std::string> disagreements(Mode mode, const Snapshots& at,
         if (!snapshot->consistent)
             found.push_back(std::string{"typed IPIs kept coming "} + which +
                             ": guest and VMM cannot be compared at one moment");
-    if (mode != Mode::kHv) vmm_stays_out(at, found);
+    if (in_the_guest(mode) != Mode::kHv) vmm_stays_out(at, found);
     if (!at.a.stats || !at.c.stats) return found;
 
     for (const unsigned cpu : isolated)
@@ -458,6 +460,7 @@ std::vector<std::string> disagreements(Mode mode, const Snapshots& at,
                     checks.guest_mode();
                     break;
                 case Mode::kHv:
+                case Mode::kKvm:
                     checks.loop_undisturbed();
                     checks.hv_mode();
                     break;

@@ -89,7 +89,8 @@ class Session {
         vcpus_ = (co_await machine_.ask_vmm("query-cpus-fast")).value();
         if (!options_.pin.empty())
             pin(machine_.pid(), vcpus_, options_.isolated, options_.pin);
-        if (ipi_defer_ == IpiDefer::kSegment)
+        if (ipi_defer_ == IpiDefer::kSegment ||
+            ipi_defer_ == IpiDefer::kInKernel)
             vm_.emplace(options_.shm_folder, options_.name);
         const json hello = co_await machine_.boot();
         guest.release = hello.at(protocol::kRelease);

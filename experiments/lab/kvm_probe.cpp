@@ -98,6 +98,14 @@ std::string without_whole_kvm(const fs::path& qemu, const fs::path& kernel)
            std::to_string(*status);
 }
 
+bool kvm_decides()
+{
+    // KVM_CAP_X86_IPI_DEFER, which <linux/kvm.h> of Debian 12 does not have.
+    constexpr int kIpiDefer = 4950;
+    const UniqueFd device{::open("/dev/kvm", O_RDWR | O_CLOEXEC)};
+    return device && ::ioctl(device.get(), KVM_CHECK_EXTENSION, kIpiDefer) > 0;
+}
+
 bool in_box(Accel accel) { return accel == Accel::kKvm && emulated(); }
 
 std::string accelerator(Accel accel)

@@ -19,6 +19,9 @@ inline constexpr char kKvmVariable[] = "IPIDEFER_KVM";
 [[nodiscard]] std::string without_whole_kvm(
     const std::filesystem::path& qemu, const std::filesystem::path& kernel);
 
+/// Can this machine's KVM decide typed IPIs (vmm/linux-kvm)?
+[[nodiscard]] bool kvm_decides();
+
 /// Is KVM's host emulated itself, as the box is?
 [[nodiscard]] bool in_box(Accel accel);
 

@@ -16,7 +16,7 @@ Snapshot moment(Mode mode, std::uint64_t requests, std::uint64_t flushes,
     at.stats.emplace();
     at.stats->mode = name(mode);
     at.stats->works = {"sync_core"};
-    if (mode == Mode::kHv) at.vmm.emplace();
+    if (in_the_guest(mode) == Mode::kHv) at.vmm.emplace();
     for (const unsigned cpu : kIsolated) {
         WorkStats row;
         row.requested = kBase + requests;
@@ -35,7 +35,7 @@ Snapshot moment(Mode mode, std::uint64_t requests, std::uint64_t flushes,
             entry({{"target", number}, {"work", "0"}}, requests + 1));
         at.hists["flush"].entries.push_back(
             entry({{"common_cpu", number}, {"work", "1"}}, flushes + 1));
-        if (mode != Mode::kHv) continue;
+        if (in_the_guest(mode) != Mode::kHv) continue;
         auto& vmm = (*at.vmm)[cpu];
         vmm.isolated = true;
         vmm.bindings = {{kVector, 0x42, 0x02, 0x04}};

@@ -9,6 +9,7 @@
 #include "base/failure.hpp"
 #include "base/option_value.hpp"
 #include "base/text.hpp"
+#include "experiments/lab/kvm_probe.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -23,6 +24,13 @@ constexpr char kDefaultWorkload[] = "mixed";
 // What is deferred for a vCPU that runs a guest, and nothing else.
 constexpr char kDefaultNestedWorkload[] = "static-keys";
 
+std::string default_modes(Accel accel)
+{
+    std::string modes = "off,guest,hv";
+    if (accel == Accel::kKvm && kvm_decides()) modes += ",kvm";
+    return modes;
+}
+
 std::vector<Mode> check_modes(const std::string& text)
 {
     std::vector<Mode> modes;
@@ -32,8 +40,8 @@ std::vector<Mode> check_modes(const std::string& text)
         const std::string word{left.substr(0, comma)};
         const auto mode = mode_of(word);
         if (!mode)
-            refuse_option("--modes",
-                          in_quotes(word) + " is not one of off, guest, hv");
+            refuse_option("--modes", in_quotes(word) +
+                                         " is not one of off, guest, hv, kvm");
         if (std::ranges::find(modes, *mode) != modes.end())
             refuse_option("--modes", in_quotes(word) + " is there twice");
         modes.push_back(*mode);
@@ -182,8 +190,9 @@ void add_qemu_and_kernel(CLI::App& app, std::string& qemu, std::string& kernel)
 void add_options(CLI::App& app, RawOptions& raw)
 {
     app.add_option("--modes", raw.modes,
-                   "who defers: off, guest, hv; several with commas")
-        ->capture_default_str();
+                   "who defers: off, guest, hv, kvm; several with commas "
+                   "(default: off,guest,hv, and kvm where the host's KVM "
+                   "decides, with --accel kvm)");
     app.add_option("--cpus", raw.cpus, "vCPUs")->capture_default_str();
     app.add_option("--isolated", raw.isolated, "isolated vCPUs, as in 2-3")
         ->capture_default_str();
@@ -232,13 +241,17 @@ void add_options(CLI::App& app, RawOptions& raw)
 Options check_options(const RawOptions& raw, const fs::path& guest_programs)
 {
     Options options;
-    options.modes = check_modes(raw.modes);
     options.cpus = check_within("--cpus", raw.cpus, 2, kMostGuestCpus);
     options.isolated = check_isolated(raw.isolated, raw.cpus);
     options.housekeeping = complement(options.isolated, raw.cpus);
     (void)parse_memory("--mem", raw.memory, kLeastMemoryMib, kMostMemoryMib);
     options.memory = raw.memory;
     options.accel = check_accel(raw.accel);
+    options.modes =
+        check_modes(raw.modes ? *raw.modes : default_modes(options.accel));
+    if (options.accel != Accel::kKvm &&
+        std::ranges::find(options.modes, Mode::kKvm) != options.modes.end())
+        refuse_option("--modes", "'kvm' needs --accel kvm");
     options.irqchip = check_irqchip(raw.irqchip, options.accel);
     if (!raw.pin.empty()) {
         options.pin = parse_cpulist(raw.pin, kMostCpus);

@@ -31,7 +31,7 @@ enum class Accel { kTcg, kKvm };
 
 /// As on the command line.
 struct RawOptions {
-    std::string modes = "off,guest,hv";
+    std::optional<std::string> modes;  // none: all that are possible
     unsigned cpus = 4;
     std::string isolated = "2-3";
     std::string memory = "512M";

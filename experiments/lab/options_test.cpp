@@ -99,9 +99,11 @@ TEST_F(OptionsTest, Modes)
     raw_.modes = "hv,off";
     EXPECT_EQ(check().modes, (std::vector<Mode>{Mode::kHv, Mode::kOff}));
     raw_.modes = "off,on";
-    EXPECT_EQ(refusal(), "--modes: 'on' is not one of off, guest, hv");
+    EXPECT_EQ(refusal(), "--modes: 'on' is not one of off, guest, hv, kvm");
     raw_.modes = "";
-    EXPECT_EQ(refusal(), "--modes: '' is not one of off, guest, hv");
+    EXPECT_EQ(refusal(), "--modes: '' is not one of off, guest, hv, kvm");
+    raw_.modes = "hv,kvm";
+    EXPECT_EQ(refusal(), "--modes: 'kvm' needs --accel kvm");
     raw_.modes = "off,off";
     EXPECT_EQ(refusal(), "--modes: 'off' is there twice");
 }

@@ -71,7 +71,7 @@ std::string kernel_command_line(const Options& options, Mode mode)
                        ' ' + isolation(options.isolated, options.housekeeping) +
                        " tsc=reliable ipi_defer_small_pages ipi_defer_stats "
                        "panic=-1 ipi_defer=" +
-                       std::string{name(mode)};
+                       std::string{name(in_the_guest(mode))};
     if (!options.append.empty()) line += ' ' + options.append;
     return line;
 }
@@ -104,7 +104,9 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
         std::string object = "ipi-defer,id=defer0,isolated-cpus=";
         for (const char c : format_cpulist(options.isolated))
             object += c == ',' ? ",isolated-cpus=" : std::string{c};
-        if (ipi_defer == IpiDefer::kSegment) {
+        if (mode == Mode::kKvm || ipi_defer == IpiDefer::kInKernel)
+            object += mode == Mode::kKvm ? ",in-kernel=on" : ",in-kernel=off";
+        if (ipi_defer != IpiDefer::kObject) {
             object += ",segment=on";
             if (!options.shm_folder.empty())
                 object +=
@@ -124,9 +126,12 @@ IpiDefer ipi_defer_of(const fs::path& qemu)
     if (objects.output.find("\n  ipi-defer\n") == std::string::npos)
         return IpiDefer::kNone;
     const auto properties = ask(qemu, {"-object", "ipi-defer,help"});
-    return properties.output.find("\n  segment=") == std::string::npos
-               ? IpiDefer::kObject
-               : IpiDefer::kSegment;
+    const auto has = [&properties](const char* name) {
+        return properties.output.find(std::string{"\n  "} + name + '=') !=
+               std::string::npos;
+    };
+    if (!has("segment")) return IpiDefer::kObject;
+    return has("in-kernel") ? IpiDefer::kInKernel : IpiDefer::kSegment;
 }
 
 std::string shell_quoted(const std::vector<std::string>& words)

@@ -33,8 +33,9 @@ inline constexpr char kQmpSocket[] = "qmp.sock";
 /// What a QEMU has.
 enum class IpiDefer {
     kNone,
-    kObject,   // the ipi-defer object
-    kSegment,  // that can share a segment
+    kObject,    // the ipi-defer object
+    kSegment,   // that can share a segment
+    kInKernel,  // and say whether the host's KVM is to decide
 };
 
 /// Arguments, without the program. All modes get what this QEMU has, so that

@@ -77,6 +77,32 @@ TEST(QemuArguments, ModesDifferInTheGuestOnly)
     EXPECT_EQ(off, hv);
 }
 
+// Where the host's KVM could decide, the column says who does.
+TEST(QemuArguments, WhoDecidesIsSaid)
+{
+    const auto object_of = [](Mode mode, IpiDefer ipi_defer) {
+        return value_of(qemu_arguments(options(), mode, ipi_defer, "/i", "/s"),
+                        "-object");
+    };
+    const std::string cpus =
+        "ipi-defer,id=defer0,isolated-cpus=2-3,isolated-cpus=5";
+    EXPECT_EQ(object_of(Mode::kHv, IpiDefer::kInKernel),
+              cpus + ",in-kernel=off,segment=on");
+    EXPECT_EQ(object_of(Mode::kOff, IpiDefer::kInKernel),
+              cpus + ",in-kernel=off,segment=on");
+    EXPECT_EQ(object_of(Mode::kKvm, IpiDefer::kInKernel),
+              cpus + ",in-kernel=on,segment=on");
+    // A QEMU that does not know it says so.
+    EXPECT_EQ(object_of(Mode::kKvm, IpiDefer::kSegment),
+              cpus + ",in-kernel=on,segment=on");
+}
+
+TEST(KernelCommandLine, GuestCannotTellWhoDecides)
+{
+    EXPECT_EQ(kernel_command_line(options(), Mode::kKvm),
+              kernel_command_line(options(), Mode::kHv));
+}
+
 TEST(QemuArguments, QemuWithoutTheObjectIsNotAskedForIt)
 {
     const auto arguments =

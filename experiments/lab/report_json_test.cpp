@@ -43,7 +43,7 @@ TEST(ReportJson, TopLevel)
     EXPECT_EQ(keys(json),
               (Keys{"schema", "runs", "given_up", "starved", "provenance"}));
     EXPECT_EQ(json["schema"], "ipidefer-lab/1");
-    EXPECT_EQ(json["runs"].size(), 3u);
+    EXPECT_EQ(json["runs"].size(), 4u);
     EXPECT_TRUE(json["given_up"].is_null());
 }
 
@@ -173,7 +173,7 @@ TEST(ReportJson, Provenance)
 {
     const Json provenance = to_json(good_report())["provenance"];
     EXPECT_EQ(provenance["ipidefer"], "1");
-    ASSERT_EQ(provenance["guests"].size(), 3u);
+    ASSERT_EQ(provenance["guests"].size(), 4u);
     EXPECT_EQ(keys(provenance["guests"][0]),
               (Keys{"mode", "kernel_release", "kernel_version",
                     "kernel_command_line", "kernel_messages", "missing",

@@ -60,6 +60,8 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
     run.workload = workload;
     run.isolated = isolated;
     if (at.c.stats) run.guest_mode = mode_of(at.c.stats->mode);
+    // The guest cannot tell who decides: that it asks is all that it says.
+    if (run.guest_mode == in_the_guest(mode)) run.guest_mode = mode;
     run.events = events_between(at.a, at.b);
     for (const auto& [row, seen] : at.b.interrupts.rows) {
         run.interrupts[row] = taken_on(at.b.interrupts, row, isolated) -
