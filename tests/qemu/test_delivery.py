@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.ctest(timeout=900, processors=2)]
 # local APIC does with them.
 RINGING = ("doorbell", "multicast", "kvm-xapic", "kvm-x2apic", "kvm-split-*",
            "kvm-off-doorbell")
-KERNEL_APIC = ("kvm-xapic", "kvm-x2apic", "kvm-split-*")
+KERNEL_APIC = ("kvm-xapic", "kvm-x2apic", "kvm-split-*", "kvm-icr-*")
 
 
 def register_all(vm):
@@ -65,7 +65,8 @@ def rung(vm):
 
 @pytest.mark.machines("tcg-xapic", "tcg-x2apic", "tcg-single", "doorbell", "kvm-xapic",
                       long=["multicast", "kvm-x2apic", "kvm-split-xapic",
-                            "kvm-split-x2apic", "kvm-off", "kvm-off-doorbell"])
+                            "kvm-split-x2apic", "kvm-off", "kvm-off-doorbell"],
+                      soak=["kvm-icr-xapic", "kvm-icr-x2apic"])
 class TestDelivery:
     """What becomes of one IPI, whichever way it is sent."""
 

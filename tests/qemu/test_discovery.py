@@ -77,10 +77,16 @@ class TestDiscovery:
                 vm.rdmsr(2, number)
 
     @pytest.mark.only("kvm-*")
+    @pytest.mark.without("*-decided")
     def test_icr_cannot_be_offered(self, boot):
         with pytest.raises(Failed) as caught:
             boot(options=("-object", "ipi-defer,id=d0,icr=on"))
         assert "icr=on is not possible" in str(caught.value)
+
+    @pytest.mark.only("*-decided")
+    def test_icr_can_be_offered(self, boot):
+        vm = boot(options=("-object", "ipi-defer,id=d0,icr=on"))
+        assert vm.cpuid(CPUID_BASE + 1) == [1, 1, 8, 0]
 
     @pytest.mark.only("kvm-*")
     def test_doorbell_off_offers_nothing(self, boot):

@@ -44,7 +44,13 @@ class TestLifetime:
         assert vm.defer(2)["registered"]
         record(vm, 2)
 
+    @pytest.mark.only("*-decided")
+    def test_init_that_kvm_takes_ends_that_cpus_only(self, boot):
+        """Where it decides, KVM ends the registration, and QEMU asks it."""
+        self.test_init_ends_that_cpus_only(boot)
+
     @pytest.mark.only("kvm-xapic")
+    @pytest.mark.without("*-decided")
     def test_init_that_the_kernel_sees_ends_nothing(self, boot):
         """Nobody tells QEMU: the guest has to do it."""
         vm = boot()

@@ -56,7 +56,9 @@ class TestMutants:
         assert_seen(boot, binary, test)
 
 
+# Of what QEMU does.
 @pytest.mark.machines(long=["kvm-xapic"])
+@pytest.mark.without("*-decided")
 class TestDeliveryMutants:
     NEED_MSI = ("test_not_accepting_word_gets_the_interrupt",
                 "test_untyped_vector_is_delivered_and_not_counted",

@@ -75,6 +75,10 @@ ALL = (
                   properties=QEMU_DECIDES),
     Configuration("kvm-split-x2apic", "kvm,kernel-irqchip=split", x2apic=True,
                   way="doorbell", properties=QEMU_DECIDES, more=X2APIC),
+    # KVM looks at the ICR too, where neither AVIC nor IPI virtualization is on.
+    Configuration("kvm-icr-xapic", "kvm", properties=f"{KVM_DECIDES},icr=on", decided=True),
+    Configuration("kvm-icr-x2apic", "kvm", x2apic=True, decided=True,
+                  properties=f"{KVM_DECIDES},icr=on", more=X2APIC),
     # With QEMU's own local APICs, so that the ICR is intercepted: xAPIC only.
     Configuration("kvm-off", "kvm,kernel-irqchip=off"),
     # The doorbell where it is not needed.
@@ -117,10 +121,11 @@ def parametrize(metafunc, tcg=(), kvm=("kvm",)):
     for label in mark.kwargs:
         wanted += [(name, [label]) for name in mark.kwargs[label]]
     parameters = []
-    wanted += [(name + DECIDED, ["decided", "soak"]) for name, _ in wanted
-               if name + DECIDED in BY_NAME]
+    wanted += [(name + DECIDED, []) for name, _ in wanted if name + DECIDED in BY_NAME]
     for name, more in wanted:
         labels = [*(kvm if BY_NAME[name].kvm else tcg), *more]
+        if BY_NAME[name].decided:
+            labels += ["decided", "soak"]
         marks = [getattr(pytest.mark, label) for label in labels]
         if applies(name, metafunc.definition):
             parameters.append(pytest.param(name, id=name, marks=marks))
