@@ -44,7 +44,11 @@ inline u64 typed_ipi_clock() { return __builtin_ia32_rdtsc(); }
 // Its warnings are those that kernels are compiled with.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
+#pragma push_macro("NULL")
+#undef NULL
+#define NULL nullptr
 #include "vmm/linux-kvm/src/ipi_defer_decide.h"
+#pragma pop_macro("NULL")
 #pragma GCC diagnostic pop
 #undef noinline
 
