@@ -66,6 +66,7 @@ class TestBusyMainLoop:
 
 
 @pytest.mark.machines("kvm-xapic")
+@pytest.mark.without("*-decided")       # then QEMU injects nothing
 class TestTwoAtOnce:
     """Two vCPUs that ring are both in QEMU at a time."""
 
