@@ -6,7 +6,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <new>
 #include <thread>
@@ -22,12 +21,10 @@ using test::kFirstWork;
 using test::kUser;
 using test::kWorkMask;
 using test::Target;
-using test::Work;
 
 constexpr unsigned kSenders = 4;
 constexpr std::uint64_t kRounds = 2'000;
 constexpr std::uint8_t kFirstVector = 0xf1;
-constexpr auto kPatience = std::chrono::seconds{120};
 
 class VmRace : public testing::Test {
   protected:
@@ -63,35 +60,17 @@ TEST_F(VmRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
 {
     Target target{kSenders};
     ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     std::atomic<bool> stop{false};
-    std::atomic<unsigned> lost{0};
-    std::array<std::uint64_t, kSenders> delivered{};
+    std::array<test::Asked, kSenders> asked{};
 
     std::thread guest{[&] { target.run(stop); }};
     std::vector<std::thread> senders;
     for (unsigned s = 0; s < kSenders; ++s)
         senders.emplace_back([&, s] {
-            Work& work = target.work(s);
-            for (std::uint64_t n = 1; n <= kRounds; ++n) {
-                work.change = n;
-                const auto verdict = ipidefer_decide(vm_.get(), 0, vector(s));
-                if (!ipidefer_suppresses(verdict)) {
-                    ++delivered[s];
-                    // Ordering: RELEASE: an interrupt carries the change;
-                    //   pairs with the handler's exchange.
-                    work.interrupt.store(true, std::memory_order_release);
-                }
-                // Ordering: ACQUIRE pairs with flush(): the target is done
-                //   with the change before we make the next one.
-                while (work.done.load(std::memory_order_acquire) != n) {
-                    if (std::chrono::steady_clock::now() > deadline) {
-                        lost.fetch_add(1, std::memory_order_relaxed);
-                        return;
-                    }
-                    std::this_thread::yield();
-                }
-            }
+            asked.at(s) =
+                test::ask_and_wait(target.work(s), kRounds, [&](std::uint64_t) {
+                    return ipidefer_decide(vm_.get(), 0, vector(s));
+                });
         });
     for (auto& sender : senders) sender.join();
     // Ordering: RELEASE: nothing is sent after this; pairs with run().
@@ -99,17 +78,18 @@ TEST_F(VmRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
     guest.join();
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
-    EXPECT_EQ(lost.load(std::memory_order_relaxed), 0u);
     std::uint64_t all_deferred = 0;
     std::uint64_t all_delivered = 0;
     for (unsigned s = 0; s < kSenders; ++s) {
+        EXPECT_FALSE(asked.at(s).lost);
         // Waiting senders never find their own bit set.
         EXPECT_EQ(counted(s, IPIDEFER_COALESCED), 0u);
         EXPECT_EQ(counted(s, IPIDEFER_DEFERRED), target.bits_seen(s));
-        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + delivered[s], kRounds);
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + asked.at(s).delivered,
+                  kRounds);
         EXPECT_EQ(test::counted_total(vm_.get(), 0, vector(s)), kRounds);
         all_deferred += counted(s, IPIDEFER_DEFERRED);
-        all_delivered += delivered[s];
+        all_delivered += asked.at(s).delivered;
     }
     // Otherwise the run proves nothing.
     EXPECT_GT(all_deferred, 0u);

@@ -7,6 +7,7 @@
 #define IPIDEFER_TESTS_RACING_GUEST_HPP
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -88,6 +89,42 @@ class Target {
     std::vector<std::uint64_t> seen_;
     std::uint64_t set_in_kernel_ = 0;
 };
+
+/// What became of one sender's requests.
+struct Asked {
+    std::uint64_t delivered = 0;
+    bool lost = false;  // one was not done in time; the sender gave up
+};
+
+/// A sender that has a kind of work for itself: asks, and waits until it is
+/// done.
+/// @param decide (n): the verdict on the n-th request
+template <class Decide>
+Asked ask_and_wait(Work& work, std::uint64_t rounds, Decide decide)
+{
+    constexpr auto kPatience = std::chrono::seconds{120};
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    Asked asked;
+    for (std::uint64_t n = 1; n <= rounds; ++n) {
+        work.change = n;
+        if (!ipidefer_suppresses(decide(n))) {
+            ++asked.delivered;
+            // Ordering: RELEASE: an interrupt carries the change; pairs with
+            //   the handler's exchange.
+            work.interrupt.store(true, std::memory_order_release);
+        }
+        // Ordering: ACQUIRE pairs with flush(): the target is done with the
+        //   change before we make the next one.
+        while (work.done.load(std::memory_order_acquire) != n) {
+            if (std::chrono::steady_clock::now() > deadline) {
+                asked.lost = true;
+                return asked;
+            }
+            std::this_thread::yield();
+        }
+    }
+    return asked;
+}
 
 }  // namespace ipidefer::test
 

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -24,7 +23,6 @@ constexpr unsigned kSenders = 4;
 constexpr std::uint64_t kRounds = 2'000;
 constexpr std::uint32_t kRing = 64;
 constexpr std::uint8_t kFirstVector = 0xf1;
-constexpr auto kPatience = std::chrono::seconds{120};
 
 std::uint8_t vector_of(unsigned kind)
 {
@@ -82,34 +80,16 @@ TEST_F(BothRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
 {
     test::Target target{kSenders};
     ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     std::atomic<bool> stop{false};
-    std::atomic<unsigned> lost{0};
-    std::array<std::uint64_t, kSenders> delivered{};
+    std::array<test::Asked, kSenders> asked{};
 
     std::thread guest{[&] { target.run(stop); }};
     std::vector<std::thread> senders;
     for (unsigned s = 0; s < kSenders; ++s)
         senders.emplace_back([&, s] {
-            test::Work& work = target.work(s);
-            for (std::uint64_t n = 1; n <= kRounds; ++n) {
-                work.change = n;
-                if (!ipidefer_suppresses(decide(n, s, s))) {
-                    ++delivered.at(s);
-                    // Ordering: RELEASE: an interrupt carries the change;
-                    //   pairs with the handler's exchange.
-                    work.interrupt.store(true, std::memory_order_release);
-                }
-                // Ordering: ACQUIRE pairs with flush(): the target is done
-                //   with the change before we make the next one.
-                while (work.done.load(std::memory_order_acquire) != n) {
-                    if (std::chrono::steady_clock::now() > deadline) {
-                        lost.fetch_add(1, std::memory_order_relaxed);
-                        return;
-                    }
-                    std::this_thread::yield();
-                }
-            }
+            asked.at(s) = test::ask_and_wait(
+                target.work(s), kRounds,
+                [&](std::uint64_t n) { return decide(n, s, s); });
         });
     for (auto& sender : senders) sender.join();
     // Ordering: RELEASE: nothing is sent after this; pairs with run().
@@ -117,12 +97,13 @@ TEST_F(BothRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
     guest.join();
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
-    EXPECT_EQ(lost.load(std::memory_order_relaxed), 0u);
     std::uint64_t all_deferred = 0;
     for (unsigned s = 0; s < kSenders; ++s) {
+        EXPECT_FALSE(asked.at(s).lost);
         EXPECT_EQ(counted(s, IPIDEFER_COALESCED), 0u);
         EXPECT_EQ(counted(s, IPIDEFER_DEFERRED), target.bits_seen(s));
-        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + delivered.at(s), kRounds);
+        EXPECT_EQ(counted(s, IPIDEFER_DEFERRED) + asked.at(s).delivered,
+                  kRounds);
         all_deferred += counted(s, IPIDEFER_DEFERRED);
     }
     EXPECT_GT(all_deferred, 0u);  // otherwise the run proves nothing
