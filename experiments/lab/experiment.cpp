@@ -89,8 +89,7 @@ class Session {
         vcpus_ = (co_await machine_.ask_vmm("query-cpus-fast")).value();
         if (!options_.pin.empty())
             pin(machine_.pid(), vcpus_, options_.isolated, options_.pin);
-        if (ipi_defer_ == IpiDefer::kSegment ||
-            ipi_defer_ == IpiDefer::kInKernel)
+        if (ipi_defer_ >= IpiDefer::kSegment)
             vm_.emplace(options_.shm_folder, options_.name);
         const json hello = co_await machine_.boot();
         guest.release = hello.at(protocol::kRelease);

@@ -106,7 +106,7 @@ std::vector<std::string> qemu_arguments(const Options& options, Mode mode,
             object += c == ',' ? ",isolated-cpus=" : std::string{c};
         if (mode == Mode::kKvm || ipi_defer == IpiDefer::kInKernel)
             object += mode == Mode::kKvm ? ",in-kernel=on" : ",in-kernel=off";
-        if (ipi_defer != IpiDefer::kObject) {
+        if (ipi_defer >= IpiDefer::kSegment) {
             object += ",segment=on";
             if (!options.shm_folder.empty())
                 object +=

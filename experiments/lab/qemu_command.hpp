@@ -30,7 +30,7 @@ inline constexpr char kQmpSocket[] = "qmp.sock";
 [[nodiscard]] std::string kernel_command_line(const Options& options,
                                               Mode mode);
 
-/// What a QEMU has.
+/// What a QEMU has: each with all that comes before it.
 enum class IpiDefer {
     kNone,
     kObject,    // the ipi-defer object

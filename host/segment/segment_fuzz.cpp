@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "base/failure.hpp"
 #include "host/segment/trace_reader.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace {
 
@@ -21,13 +20,6 @@ using namespace ipidefer::segment;
 constexpr std::uint8_t kNoVector = 1;  // of an index beyond the last
 constexpr std::uint32_t kVcpus = 2;
 constexpr std::uint32_t kRing = 4;
-
-struct Free {
-    void operator()(std::byte* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
 
 /// Writes of one to eight bytes, ten bytes of input each.
 class Writes {
@@ -66,8 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
     const bool before = (data[0] & 1) != 0;
     Writes writes{data + 1, size - 1};
     const std::size_t bytes = ipidefer_segment_bytes(kVcpus, kRing);
-    const std::unique_ptr<std::byte, Free> memory{static_cast<std::byte*>(
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
+    const auto memory = ipidefer::test::make_segment_memory(bytes);
     ipidefer_vm_destroy(
         ipidefer_vm_create_in(memory.get(), bytes, kVcpus, kRing));
     while (before && writes.one(memory.get(), bytes)) {

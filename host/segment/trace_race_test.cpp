@@ -7,11 +7,11 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <new>
 #include <thread>
 #include <vector>
 
 #include "host/segment/trace_reader.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace ipidefer::segment {
 namespace {
@@ -22,12 +22,6 @@ constexpr std::uint32_t kVcpus = 256;  // entries of more than a cache line
 constexpr std::uint32_t kRing = 4;
 constexpr std::uint32_t kSmallMask = 4;
 
-struct Free {
-    void operator()(void* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
 struct Destroy {
     void operator()(ipidefer_vm* vm) const { ipidefer_vm_destroy(vm); }
 };
@@ -55,8 +49,7 @@ bool whole(const Event& event)
 TEST(TraceRace, EveryEventIsReadWholeOrCountedAsLost)
 {
     const std::size_t bytes = ipidefer_segment_bytes(kVcpus, kRing);
-    const std::unique_ptr<void, Free> memory{
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN})};
+    const auto memory = test::make_segment_memory(bytes);
     const std::unique_ptr<ipidefer_vm, Destroy> vm{
         ipidefer_vm_create_in(memory.get(), bytes, kVcpus, kRing)};
     ASSERT_NE(vm, nullptr);

@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support import puppet
-from tests.support.configurations import HOST_CPU, X2APIC
+from tests.support.configurations import HOST_CPU, KVM_DECIDES, QEMU_DECIDES, X2APIC
 from tests.support.contract import ACCEPT, MIB, PLAIN, VECTOR
 from tests.support.puppet import MULTICAST_IDS
 from tests.support.sender import FIRST_TARGET, SENDER, Sender
@@ -36,8 +36,8 @@ RUNS, IPIS = 5, 20
 SCRATCH = 32 * MIB
 # Who looks at what the guest sends: properties of the ipi-defer object.
 DOORBELL = ",doorbell=on"
-QEMU, KVM = f"{DOORBELL},in-kernel=off", f"{DOORBELL},in-kernel=on"
-KVM_ICR = ",in-kernel=on,icr=on"
+QEMU, KVM = DOORBELL + QEMU_DECIDES, DOORBELL + KVM_DECIDES
+KVM_ICR = f"{KVM_DECIDES},icr=on"
 MODES = {
     "in-kernel xAPIC": ("kvm", ("-cpu", f"{HOST_CPU},-x2apic"), False, QEMU, (1, 2)),
     "in-kernel x2APIC": ("kvm", X2APIC, True, QEMU, (1, 2, MULTICAST_IDS)),

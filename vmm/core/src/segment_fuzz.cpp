@@ -7,10 +7,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace {
 
@@ -25,13 +24,6 @@ void require(bool condition)
 {
     if (!condition) std::abort();
 }
-
-struct Free {
-    void operator()(std::byte* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
 
 void decide(ipidefer_vm* vm, std::uint32_t& word)
 {
@@ -65,8 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
 {
     constexpr std::size_t kRecord = 10;
     const std::size_t bytes = ipidefer_segment_bytes(kVcpus, kRing);
-    const std::unique_ptr<std::byte, Free> memory{static_cast<std::byte*>(
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
+    const auto memory = ipidefer::test::make_segment_memory(bytes);
     const ipidefer::test::VmPtr vm{
         ipidefer_vm_create_in(memory.get(), bytes, kVcpus, kRing)};
     require(vm != nullptr);

@@ -4,12 +4,11 @@
 #include <ipidefer/ipidefer.h>
 
 #include <cstring>
-#include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace ipidefer {
 namespace {
@@ -22,20 +21,6 @@ constexpr std::uint32_t kManyVcpus = 70;  // more than one word of a mask
 constexpr std::uint32_t kFarTarget = 66;
 constexpr std::uint32_t kRing = 8;
 constexpr std::uint64_t kHz = 1'000'000'000;  // one tick is a nanosecond
-
-struct Free {
-    void operator()(std::byte* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
-using Memory = std::unique_ptr<std::byte, Free>;
-
-Memory make_memory(std::size_t bytes)
-{
-    return Memory{static_cast<std::byte*>(
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
-}
 
 class SegmentTest : public ::testing::Test {
   protected:
@@ -92,7 +77,7 @@ class SegmentTest : public ::testing::Test {
 
     std::uint32_t word_ = kUser;
     std::size_t bytes_ = ipidefer_segment_bytes(kManyVcpus, kRing);
-    Memory memory_ = make_memory(bytes_);
+    test::SegmentMemory memory_ = test::make_segment_memory(bytes_);
     test::VmPtr vm_{
         ipidefer_vm_create_in(memory_.get(), bytes_, kManyVcpus, kRing)};
     std::uint64_t next_tick_ = 0;
@@ -107,7 +92,7 @@ TEST(SegmentCreate, ArgumentsOutOfRangeAreRefused)
     EXPECT_EQ(ipidefer_segment_bytes(1, 3), 0u);
     EXPECT_EQ(ipidefer_segment_bytes(1, 2 * IPIDEFER_SEGMENT_MAX_RING), 0u);
     const std::size_t bytes = ipidefer_segment_bytes(1, 2);
-    const Memory memory = make_memory(bytes + 64);
+    const auto memory = test::make_segment_memory(bytes + 64);
     EXPECT_EQ(ipidefer_vm_create_in(memory.get(), bytes - 1, 1, 2), nullptr);
     EXPECT_EQ(ipidefer_vm_create_in(memory.get() + 64, bytes, 1, 2), nullptr);
     const test::VmPtr vm{ipidefer_vm_create_in(memory.get(), bytes, 1, 2)};
@@ -486,7 +471,7 @@ TEST_F(SegmentTest, NumberOfTheNextEventMayBeAnything)
 TEST(SegmentRing, WithoutARingEventsAreDroppedAndCounted)
 {
     const std::size_t bytes = ipidefer_segment_bytes(1, 0);
-    const Memory memory = make_memory(bytes);
+    const auto memory = test::make_segment_memory(bytes);
     const test::VmPtr vm{ipidefer_vm_create_in(memory.get(), bytes, 1, 0)};
     ASSERT_NE(vm, nullptr);
     const ipidefer_icr icr = ipidefer_icr_x2apic(0xf1);

@@ -6,13 +6,12 @@
 
 #include <array>
 #include <atomic>
-#include <memory>
-#include <new>
 #include <thread>
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
 #include "vmm/core/tests/racing_guest.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace ipidefer {
 namespace {
@@ -60,22 +59,14 @@ TEST_F(VmRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
 {
     Target target{kSenders};
     ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
-    std::atomic<bool> stop{false};
     std::array<test::Asked, kSenders> asked{};
 
-    std::thread guest{[&] { target.run(stop); }};
-    std::vector<std::thread> senders;
-    for (unsigned s = 0; s < kSenders; ++s)
-        senders.emplace_back([&, s] {
-            asked.at(s) =
-                test::ask_and_wait(target.work(s), kRounds, [&](std::uint64_t) {
-                    return ipidefer_decide(vm_.get(), 0, vector(s));
-                });
-        });
-    for (auto& sender : senders) sender.join();
-    // Ordering: RELEASE: nothing is sent after this; pairs with run().
-    stop.store(true, std::memory_order_release);
-    guest.join();
+    test::race(target, kSenders, [&](unsigned s) {
+        asked.at(s) =
+            test::ask_and_wait(target.work(s), kRounds, [&](std::uint64_t) {
+                return ipidefer_decide(vm_.get(), 0, vector(s));
+            });
+    });
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
     std::uint64_t all_deferred = 0;
@@ -101,21 +92,13 @@ TEST_F(VmRace, EachDeferredBitIsSeenByExactlyOneKernelEntry)
 {
     Target target{1};
     ASSERT_NO_FATAL_FAILURE(bind(target, 1));
-    std::atomic<bool> stop{false};
     std::array<std::uint64_t, kSenders> recorded{};
 
-    std::thread guest{[&] { target.run(stop); }};
-    std::vector<std::thread> senders;
-    for (unsigned s = 0; s < kSenders; ++s)
-        senders.emplace_back([&, s] {
-            for (std::uint64_t n = 0; n < 10 * kRounds; ++n)
-                recorded[s] += ipidefer_suppresses(
-                    ipidefer_decide(vm_.get(), 0, vector(0)));
-        });
-    for (auto& sender : senders) sender.join();
-    // Ordering: RELEASE: nothing is sent after this; pairs with run().
-    stop.store(true, std::memory_order_release);
-    guest.join();
+    test::race(target, kSenders, [&](unsigned s) {
+        for (std::uint64_t n = 0; n < 10 * kRounds; ++n)
+            recorded[s] +=
+                ipidefer_suppresses(ipidefer_decide(vm_.get(), 0, vector(0)));
+    });
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
     std::uint64_t all_recorded = 0;
@@ -162,11 +145,7 @@ TEST_F(VmRace, PolicyRegistrationAndReadersDoNotDisturbDecisions)
 TEST(VmRaceShared, TicksAndPolicyChangesDisturbNoSender)
 {
     const std::size_t bytes = ipidefer_segment_bytes(1, 4);
-    const std::unique_ptr<void, void (*)(void*)> memory{
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}),
-        [](void* p) {
-            ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-        }};
+    const auto memory = test::make_segment_memory(bytes);
     const test::VmPtr vm{ipidefer_vm_create_in(memory.get(), bytes, 1, 4)};
     ASSERT_NE(vm, nullptr);
     std::uint32_t word = kUser;

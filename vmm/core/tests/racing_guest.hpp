@@ -66,7 +66,8 @@ class Target {
         }
         std::this_thread::yield();  // the rest of the kernel's work
         for (Work& work : works_)
-            // Ordering: ACQUIRE pairs with the sender's release in ask().
+            // Ordering: ACQUIRE pairs with the sender's release in
+            // ask_and_wait().
             if (work.interrupt.exchange(false, std::memory_order_acquire))
                 flush(work);
         // I9: bits go at kernel exit, when nobody can set them.
@@ -80,7 +81,7 @@ class Target {
     static void flush(Work& work)
     {
         const std::uint64_t change = work.change;
-        // Ordering: RELEASE pairs with the sender's acquire in ask().
+        // Ordering: RELEASE pairs with the sender's acquire in ask_and_wait().
         work.done.store(change, std::memory_order_release);
     }
 
@@ -89,6 +90,22 @@ class Target {
     std::vector<std::uint64_t> seen_;
     std::uint64_t set_in_kernel_ = 0;
 };
+
+/// Has as many senders run beside the target, until all of them have ended.
+/// @param send (s): what sender s does
+template <class Send>
+void race(Target& target, unsigned count, Send send)
+{
+    std::atomic<bool> stop{false};
+    std::thread guest{[&] { target.run(stop); }};
+    std::vector<std::thread> senders;
+    for (unsigned s = 0; s < count; ++s)
+        senders.emplace_back([&send, s] { send(s); });
+    for (auto& sender : senders) sender.join();
+    // Ordering: RELEASE: nothing is sent after this; pairs with run().
+    stop.store(true, std::memory_order_release);
+    guest.join();
+}
 
 /// What became of one sender's requests.
 struct Asked {

@@ -6,13 +6,12 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 #include "vmm/linux-kvm/tests/kernel.hpp"
 
 namespace ipidefer {
@@ -23,18 +22,10 @@ constexpr std::uint32_t kRing = 8;
 constexpr std::uint32_t kSender = 3;
 constexpr std::uint32_t kTarget = 65;
 
-struct Free {
-    void operator()(std::byte* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
-
 /// A VM with its segment.
 struct Twin {
     std::size_t bytes = ipidefer_segment_bytes(kVcpus, kRing);
-    std::unique_ptr<std::byte, Free> memory{static_cast<std::byte*>(
-        ::operator new (bytes, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
+    test::SegmentMemory memory = test::make_segment_memory(bytes);
     test::VmPtr vm{ipidefer_vm_create_in(memory.get(), bytes, kVcpus, kRing)};
 
     template <class Part>

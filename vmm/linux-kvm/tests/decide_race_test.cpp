@@ -5,15 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
-#include <memory>
 #include <mutex>
-#include <new>
-#include <thread>
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
 #include "vmm/core/tests/racing_guest.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 #include "vmm/linux-kvm/tests/kernel.hpp"
 
 namespace ipidefer {
@@ -28,13 +25,6 @@ std::uint8_t vector_of(unsigned kind)
 {
     return static_cast<std::uint8_t>(kFirstVector + kind);
 }
-
-struct Free {
-    void operator()(std::byte* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
 
 class BothRace : public testing::Test {
   protected:
@@ -68,8 +58,7 @@ class BothRace : public testing::Test {
     }
 
     std::size_t bytes_ = ipidefer_segment_bytes(1, kRing);
-    std::unique_ptr<std::byte, Free> memory_{static_cast<std::byte*>(
-        ::operator new (bytes_, std::align_val_t{IPIDEFER_SEGMENT_ALIGN}))};
+    test::SegmentMemory memory_ = test::make_segment_memory(bytes_);
     test::VmPtr vm_{ipidefer_vm_create_in(memory_.get(), bytes_, 1, kRing)};
     kernel::Vm kernel_{memory_.get(), 1};
     std::mutex target_lock_;
@@ -80,21 +69,13 @@ TEST_F(BothRace, EveryRequestIsDoneAfterTheChangeItAsksFor)
 {
     test::Target target{kSenders};
     ASSERT_NO_FATAL_FAILURE(bind(target, kSenders));
-    std::atomic<bool> stop{false};
     std::array<test::Asked, kSenders> asked{};
 
-    std::thread guest{[&] { target.run(stop); }};
-    std::vector<std::thread> senders;
-    for (unsigned s = 0; s < kSenders; ++s)
-        senders.emplace_back([&, s] {
-            asked.at(s) = test::ask_and_wait(
-                target.work(s), kRounds,
-                [&](std::uint64_t n) { return decide(n, s, s); });
-        });
-    for (auto& sender : senders) sender.join();
-    // Ordering: RELEASE: nothing is sent after this; pairs with run().
-    stop.store(true, std::memory_order_release);
-    guest.join();
+    test::race(target, kSenders, [&](unsigned s) {
+        asked.at(s) = test::ask_and_wait(
+            target.work(s), kRounds,
+            [&](std::uint64_t n) { return decide(n, s, s); });
+    });
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
     std::uint64_t all_deferred = 0;
@@ -115,20 +96,12 @@ TEST_F(BothRace, EachDeferredBitIsSeenByExactlyOneKernelEntry)
 {
     test::Target target{1};
     ASSERT_NO_FATAL_FAILURE(bind(target, 1));
-    std::atomic<bool> stop{false};
     std::array<std::uint64_t, kSenders> recorded{};
 
-    std::thread guest{[&] { target.run(stop); }};
-    std::vector<std::thread> senders;
-    for (unsigned s = 0; s < kSenders; ++s)
-        senders.emplace_back([&, s] {
-            for (std::uint64_t n = 0; n < 5 * kRounds; ++n)
-                recorded.at(s) += ipidefer_suppresses(decide(n + s, s, 0));
-        });
-    for (auto& sender : senders) sender.join();
-    // Ordering: RELEASE: nothing is sent after this; pairs with run().
-    stop.store(true, std::memory_order_release);
-    guest.join();
+    test::race(target, kSenders, [&](unsigned s) {
+        for (std::uint64_t n = 0; n < 5 * kRounds; ++n)
+            recorded.at(s) += ipidefer_suppresses(decide(n + s, s, 0));
+    });
 
     EXPECT_EQ(target.set_in_kernel(), 0u);
     std::uint64_t all_recorded = 0;
