@@ -10,7 +10,9 @@
 #include "base/failure.hpp"
 #include "base/file.hpp"
 #include "experiments/lab/agreement.hpp"
+#include "experiments/lab/arrivals.hpp"
 #include "experiments/lab/events.hpp"
+#include "experiments/lab/guest_snapshot.hpp"
 #include "experiments/lab/initramfs.hpp"
 #include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/machine.hpp"
@@ -34,23 +36,12 @@ constexpr int kSnapshotTries = 10;
 /// The isolated vCPUs are settled once none took an interrupt for so long.
 constexpr auto kQuiet = 300ms;
 constexpr int kQuietTries = 20;
+/// How often snapshot A is taken until nothing comes meanwhile.
+constexpr int kRestTries = 5;
 /// Exit status by which a workload says that this kernel cannot run it.
 constexpr int kWorkloadNotPossible = 77;
 
 json command(const char* name) { return {{protocol::kCommand, name}}; }
-
-std::optional<GuestStats> stats_in(const json& answer)
-{
-    const json& text = answer.at(protocol::kStats);
-    if (text.is_null()) return std::nullopt;
-    return parse_stats(text.get<std::string>());
-}
-
-char state_in(const json& loop)
-{
-    const auto state = loop.at(protocol::kState).get<std::string>();
-    return state.empty() ? '\0' : state.front();
-}
 
 /// Everything that typed IPIs change. The state word of a vCPU changes with
 /// each kernel entry too, so it takes no part.
@@ -124,12 +115,9 @@ class Session {
         request[protocol::kThresholdNs] = kThresholdNs;
         request[protocol::kNested] = options_.nested;
         co_await machine_.ask_guest(request, "starting the isolated loops");
-        co_await settle();
-        co_await machine_.ask_guest(command(protocol::kMarkLoops),
-                                    "marking the isolated loops");
 
         Snapshots at;
-        at.a = co_await snapshot();
+        at.a = co_await snapshot_at_rest();
         show(workload.name);
         const auto start = std::chrono::steady_clock::now();
         co_await work(workload);
@@ -178,30 +166,45 @@ class Session {
                           output};
     }
 
-    std::uint64_t interrupts_taken(const json& answer) const
+    asio::awaitable<Snapshot> ask_guest_counters(const std::string& what)
     {
-        std::uint64_t sum = 0;
-        for (const auto& [name, row] :
-             parse_interrupts(
-                 answer.at(protocol::kInterrupts).get<std::string>())
-                 .rows)
-            for (const auto& [cpu, taken] : row.taken)
-                if (options_.isolated.contains(cpu)) sum += taken;
-        return sum;
+        co_return guest_snapshot(
+            co_await machine_.ask_guest(command(protocol::kSnapshot), what));
     }
 
-    /// A vCPU that never comes to rest is measured all the same: that is what
-    /// the report then shows.
-    asio::awaitable<void> settle()
+    /// @return what had come to the isolated vCPUs when they were at rest;
+    /// nothing for those that never are. They are measured all the same: that
+    /// is what the report then shows.
+    asio::awaitable<std::optional<Arrivals>> settle()
     {
-        std::optional<std::uint64_t> before;
+        std::optional<Arrivals> before;
         for (int i = 0; i < kQuietTries; ++i) {
-            const auto now = interrupts_taken(
-                co_await machine_.ask_guest(command(protocol::kSnapshot),
-                                            "waiting for the loops to settle"));
-            if (before == now) co_return;
+            const Arrivals now = arrivals(
+                co_await ask_guest_counters("waiting for the loops to settle"),
+                options_.isolated);
+            if (before == now) co_return now;
             before = now;
             co_await sleep_for(kQuiet);
+        }
+        co_return std::nullopt;
+    }
+
+    /// Snapshot A. An interrupt that was sent before it and comes behind it
+    /// would be one that nobody sent, so it is one during which nothing comes
+    /// or is sent.
+    asio::awaitable<Snapshot> snapshot_at_rest()
+    {
+        for (int i = 1;; ++i) {
+            const auto before = co_await settle();
+            co_await machine_.ask_guest(command(protocol::kMarkLoops),
+                                        "marking the isolated loops");
+            Snapshot taken = co_await snapshot();
+            const Snapshot after =
+                co_await ask_guest_counters("reading the guest's counters");
+            if (i == kRestTries || !before ||
+                (before == arrivals(taken, options_.isolated) &&
+                 before == arrivals(after, options_.isolated)))
+                co_return taken;
         }
     }
 
@@ -239,7 +242,7 @@ class Session {
             const json after = co_await machine_.ask_guest(
                 command(protocol::kSnapshot), "reading the guest's counters");
 
-            taken = Snapshot{};
+            taken = guest_snapshot(after);
             if (vmm) {
                 taken.vmm = parse_ipi_defer(*vmm);
                 taken.sees_icr = sees_icr(*vmm);
@@ -247,27 +250,7 @@ class Session {
             taken.segment = std::move(segment);
             taken.kvm = kvm;
             taken.host_interrupts = interrupts;
-            taken.stats = stats_in(after);
-            if (const json& resent = after.at(protocol::kResent);
-                !resent.is_null())
-                taken.resent = parse_resent(resent.get<std::string>());
-            taken.interrupts = parse_interrupts(
-                after.at(protocol::kInterrupts).get<std::string>());
-            for (const auto& [name, text] : after.at(protocol::kHists).items())
-                taken.hists[name] = parse_histogram(text.get<std::string>());
-            for (const auto& loop : after.at(protocol::kLoops))
-                taken.loops[loop.at(protocol::kCpu).get<unsigned>()] = {
-                    loop.at(protocol::kGaps),
-                    loop.at(protocol::kLongestCycles),
-                    loop.at(protocol::kLongestNs),
-                    state_in(loop),
-                    loop.at(protocol::kRunsOn),
-                    loop.at(protocol::kLeft)};
-            for (const auto& guest : after.at(protocol::kNestedGuests))
-                taken.nested[guest.at(protocol::kCpu).get<unsigned>()] = {
-                    guest.at(protocol::kExits),
-                    guest.at(protocol::kInterruptExits)};
-            taken.consistent = same_counts(stats_in(before), taken.stats);
+            taken.consistent = same_counts(guest_stats(before), taken.stats);
             // What is only on its way to a vCPU must not look lost.
             if (taken.consistent && !under_way(taken, options_.isolated)) break;
         }
