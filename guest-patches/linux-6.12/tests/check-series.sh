@@ -6,8 +6,8 @@
 set -euo pipefail
 
 what=series
-# shellcheck source=../kernel-lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../kernel-lib.sh"
+# shellcheck source=../series-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../series-lib.sh"
 # shellcheck source=../../../tests/guest-lib.sh
 . "$repo/tests/guest-lib.sh"
 
@@ -85,46 +85,25 @@ readonly VARIANTS
 
 prints=$(source_id
     fingerprint_series "$series_dir/patches"
-    cat "$series_dir"/config/{lab,tiny}.config "${BASH_SOURCE[0]}" \
-        "$series_dir/kernel-lib.sh" "$repo/tests/guest-lib.sh" | sha256sum
-    gcc -dumpfullversion)
+    checked_with "$series_dir/config/tiny.config" "${BASH_SOURCE[0]}" "$repo/tests/guest-lib.sh")
 # What is found by --each includes what is found without, and that what --brief finds.
 hash=$(hash_of "$prints") asked=$hash found=("$hash")
 if $each; then asked=$(hash_of "$prints each $first") found=("$asked"); fi
 if $brief; then asked=$(hash_of "$prints brief") found=("$asked" "$hash"); fi
 for name in "${found[@]}"; do
-    if [[ -e $root/$name ]] && ! $force; then
-        echo "passed before with the same source, patches, config and compiler:"
-        cat "$root/$name"
-        exit 0
-    fi
+    if ! $force && passed_before "$name"; then exit 0; fi
 done
-: >"$log"
-lock
-step "unpacking, log: $log"
-unpack
-report=$(mktemp "$root/report.XXXXXX")
-cleanup+=("$report")
-failed=0
+begin
 
-# compile NAME: what is configured must compile, without a warning.
-compile() {
-    local entry option present=() from
+# present: of OBJECTS, what is configured.
+present() {
+    local entry option
     for entry in "${OBJECTS[@]}"; do
         option=${entry#*:}
-        [[ -z $option ]] || grep -q "^CONFIG_$option=y" "$work/.config" || continue
-        present+=("${entry%%:*}")
+        if [[ -z $option ]] || grep -q "^CONFIG_$option=y" "$work/.config"; then
+            echo "${entry%%:*}"
+        fi
     done
-    from=$(($(wc -l <"$log") + 1))
-    if "${make[@]}" -j "$(nproc)" prepare >>"$log" 2>&1 &&
-        "${make[@]}" -j "$(nproc)" "${present[@]}" >>"$log" 2>&1 &&
-        ! tail -n +"$from" "$log" | grep 'warning:' >/dev/null; then
-        echo "compiles: $1" | tee -a "$report" >&2
-    else
-        tail -n +"$from" "$log" | grep -E 'error|warning|Error' | sed 10q >&2 || true
-        echo "FAILS: $1" | tee -a "$report" >&2
-        failed=1
-    fi
 }
 
 # offends: a build with a planted static branch in early entry code must fail, for
@@ -134,33 +113,19 @@ offends() {
     configure tiny IPI_DEFER_FAULTS=y
     if ! "${make[@]}" -j "$(nproc)" vmlinux_o >>"$log" 2>&1; then
         tail -n 10 "$log" >&2
-        echo "FAILS: entry code without an offender" | tee -a "$report" >&2
-        failed=1
+        say "FAILS: entry code without an offender"
         return
     fi
     configure tiny IPI_DEFER_FAULTS=y IPI_DEFER_PLANT_OFFENDER=y
     from=$(($(wc -l <"$log") + 1))
     if "${make[@]}" -j "$(nproc)" vmlinux_o >>"$log" 2>&1; then
-        echo "FAILS: objtool lets a planted offender pass" | tee -a "$report" >&2
-        failed=1
+        say "FAILS: objtool lets a planted offender pass"
     elif tail -n +"$from" "$log" | grep "error: objtool: .*$says" >&2; then
-        echo "objtool refuses: a planted offender in entry code" | tee -a "$report" >&2
+        say "objtool refuses: a planted offender in entry code"
     else
         tail -n 10 "$log" >&2
-        echo "FAILS: a planted offender ends the build in another way" | tee -a "$report" >&2
-        failed=1
+        say "FAILS: a planted offender ends the build in another way"
     fi
-}
-
-# configure FRAGMENT OPTION...: the variant must be what it says, or it shows
-# nothing.
-configure() {
-    local fragment=$series_dir/config/$1.config option wrong
-    shift
-    for option in "$@"; do printf 'CONFIG_%s\n' "$option"; done >"$work/.variant"
-    merge_configs "$fragment" "$work/.variant"
-    wrong=$(lost "$work/.variant")
-    [[ -z $wrong ]] || die "the configuration does not keep: ${wrong//$'\n'/, }"
 }
 
 # The root of the guests: changes text while CPU 3 is in userspace.
@@ -189,8 +154,7 @@ boot() {
     local qemu=${IPIDEFER_QEMU_STOCK:-qemu-system-x86_64} mode console=$root/console
     if ! "${make[@]}" -j "$(nproc)" bzImage >>"$log" 2>&1; then
         tail -n 10 "$log" >&2
-        echo "FAILS to build: $1" | tee -a "$report" >&2
-        failed=1
+        say "FAILS to build: $1"
         return
     fi
     for mode in off guest; do
@@ -198,11 +162,10 @@ boot() {
             "nohz_full=2-3 isolcpus=managed_irq,domain,2-3 irqaffinity=0-1 \
 ipi_defer=$mode" -accel tcg,thread=multi -cpu max -smp 4,sockets=4 -m 256 >>"$log" 2>&1 || true
         if ended_well "$console"; then
-            echo "boots, ipi_defer=$mode: $1" | tee -a "$report" >&2
+            say "boots, ipi_defer=$mode: $1"
         else
             tail -n 20 "$console" >&2
-            echo "FAILS to boot, ipi_defer=$mode: $1" | tee -a "$report" >&2
-            failed=1
+            say "FAILS to boot, ipi_defer=$mode: $1"
         fi
         cat "$console" >>"$log"
     done
@@ -213,22 +176,8 @@ while read -r name; do patches+=("$series_dir/patches/$name"); done \
     < <(series "$series_dir/patches")
 if $each; then make_initrd; fi
 for patch in "${patches[@]}"; do
-    # A tool's droppings, as a patch once had.
-    if grep '^+++ b/\(.*/\)\?\.' "$patch" >&2; then
-        echo "FAILS: ${patch##*/} has a hidden file" | tee -a "$report" >&2
-        failed=1
-    fi
-    # checkpatch takes assembly in a header for C.
-    out=$(cd "$work" && { ./scripts/checkpatch.pl --no-tree --no-summary --terse --showfile \
-        --ignore FILE_PATH_CHANGES "$patch" || true; } |
-        { grep -v '^arch/x86/entry/calling.h:' || true; })
-    if [[ -z $out ]]; then
-        echo "checkpatch: ${patch##*/}" >>"$report"
-    else
-        printf '%s\n' "$out" >&2
-        echo "FAILS checkpatch: ${patch##*/}" | tee -a "$report" >&2
-        failed=1
-    fi
+    # It takes assembly in a header for C.
+    checkpatch "$patch" 'arch/x86/entry/calling.h:.*'
     if $each; then
         apply_patch "$patch" "$work" "$source"
         number=$((number + 1))
@@ -244,10 +193,10 @@ for variant in "${VARIANTS[@]}"; do
     ! $brief || [[ " $BRIEF " == *" ${variant%%:*} "* ]] || continue
     read -ra options <<<"${variant#*:}"
     configure lab ${options[@]+"${options[@]}"}
-    compile "${variant%%:*}"
+    mapfile -t objects < <(present)
+    compile "${variant%%:*}" "${objects[@]}"
 done
 offends
-((failed == 0)) || exit 1
-$brief || cp "$report" "$root/$hash"
-[[ $asked == "$hash" ]] || cp "$report" "$root/$asked"
-step "all of $(wc -l <"$report") hold"
+asked=("$asked")
+if ! $brief; then asked+=("$hash"); fi
+end "${asked[@]}"

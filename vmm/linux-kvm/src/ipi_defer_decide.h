@@ -8,12 +8,14 @@
  * Who includes it provides u8, u32, u64, READ_ONCE(), smp_store_release(),
  * __always_inline, noinline and
  *
- *   struct typed_ipi_word what it needs to find a word of guest memory
+ *   struct typed_ipi_memory  guest memory, as it is while a request lasts
+ *   struct typed_ipi_word    what it needs to find a word there
  *   typed_ipi_read()     read it: 0, or negative if that is not possible now
  *   typed_ipi_cmpxchg()  change it: 0, or 1 if it was not what was expected,
  *                        which is then updated, or negative as above. Fully
  *                        ordered, or at least a release.
- *   typed_ipi_count()    add one to a counter, atomically; returns what it was
+ *   typed_ipi_count()    add one to a counter, atomically
+ *   typed_ipi_number()   the same; returns what it was
  *   typed_ipi_claim()    compare and exchange 64 bits, acquire; true if done
  *   typed_ipi_clock()    the host's TSC
  *
@@ -33,9 +35,14 @@ struct typed_ipi_slot {
 	struct typed_ipi_word word;
 	bool lost;	/* the memory behind the word went away */
 	u64 since;	/* when the work bit was newly set, last; 0: never */
+	u32 guess;	/* the word with the bit, as it was last */
+	u32 needs;	/* contexts that policy must allow for @guess, */
+#define TYPED_IPI_NO_GUESS	0x80000000u	/* or this */
 };
 
 struct typed_ipi_target {
+	const u64 *isolated;	/* @isolated_bit there says whether it is */
+	u64 isolated_bit;
 	u32 row;	/* in the segment */
 	u32 count;
 	struct typed_ipi_slot slot[IPI_DEFER_MAX_BINDINGS];
@@ -55,17 +62,21 @@ struct typed_ipi_vm {
 
 /* One IPI, to one target or to many: what is the same for all of them. */
 struct typed_ipi_request {
+	struct typed_ipi_memory memory;
 	u32 sender;	/* row, or IPIDEFER_NO_VCPU */
 	u8 vector;
+	u8 number;	/* of @vector, as in the VM */
 	bool allowed;	/* neither all nor the vector is switched off */
-	u32 contexts;	/* that policy allows */
+	u32 denied;	/* contexts that policy does not allow */
+	u32 denied_again;	/* the same for typed_ipi_again() */
+	u32 likely_slot;
 	u32 trace;	/* what is traced */
 	u64 now;
 };
 
-static inline int typed_ipi_read(struct typed_ipi_vm *vm,
+static inline int typed_ipi_read(const struct typed_ipi_memory *memory,
 				 struct typed_ipi_slot *slot, u32 *seen);
-static inline int typed_ipi_cmpxchg(struct typed_ipi_vm *vm,
+static inline int typed_ipi_cmpxchg(const struct typed_ipi_memory *memory,
 				    struct typed_ipi_slot *slot,
 				    u32 *seen, u32 next);
 
@@ -81,17 +92,25 @@ static inline u32 typed_ipi_tracing(const struct typed_ipi_vm *vm)
 
 /* Policy is read when an IPI is sent: what changes later holds for the next. */
 static inline struct typed_ipi_request
-typed_ipi_request(const struct typed_ipi_vm *vm, u32 sender, u8 vector)
+typed_ipi_request(const struct typed_ipi_vm *vm, struct typed_ipi_memory memory,
+		  u32 sender, u8 vector)
 {
 	const struct ipidefer_segment_policy *policy = vm->policy;
 	struct typed_ipi_request request;
 
+	request.memory = memory;
 	request.sender = sender;
 	request.vector = vector;
+	request.number = READ_ONCE(vm->number[vector]);
 	request.allowed = READ_ONCE(policy->enabled) & 1 &&
 			  !typed_ipi_bit(policy->denied, vector);
-	request.contexts = READ_ONCE(policy->contexts) & IPIDEFER_CONTEXTS_ALL;
+	request.denied = ~(READ_ONCE(policy->contexts) & IPIDEFER_CONTEXTS_ALL);
 	request.trace = typed_ipi_tracing(vm);
+	request.denied_again = request.allowed &&
+			       !(request.trace & IPIDEFER_TRACE_VERDICT) ?
+			       request.denied : ~0u;
+	/* Most vCPUs register the same in the same order, which numbers it. */
+	request.likely_slot = request.number - 1u;
 	request.now = typed_ipi_clock();
 	return request;
 }
@@ -125,23 +144,30 @@ static __always_inline u32 typed_ipi_contexts(const struct ipi_defer_binding *b,
  * before its IPI ahead of the operation by which the target enters its kernel.
  */
 static __always_inline enum ipidefer_verdict
-typed_ipi_record(struct typed_ipi_vm *vm, struct typed_ipi_slot *slot,
-		 u32 allowed, u32 *seen)
+typed_ipi_record(const struct typed_ipi_request *request,
+		 struct typed_ipi_slot *slot, u32 *seen)
 {
 	const struct ipi_defer_binding *b = &slot->binding;
 	int tries, ret;
+	u32 needs;
 
-	if (typed_ipi_read(vm, slot, seen))
+	slot->needs = TYPED_IPI_NO_GUESS;
+	if (typed_ipi_read(&request->memory, slot, seen))
 		return IPIDEFER_DELIVERED_BAD_WORD;
 	for (tries = 0; tries < TYPED_IPI_MAX_TRIES; tries++) {
 		if (!typed_ipi_accepts(b, *seen))
 			return IPIDEFER_DELIVERED_IN_KERNEL;
-		if (typed_ipi_contexts(b, *seen) & ~allowed)
+		needs = typed_ipi_contexts(b, *seen);
+		if (needs & request->denied)
 			return IPIDEFER_DELIVERED_POLICY;
-		ret = typed_ipi_cmpxchg(vm, slot, seen, *seen | b->work_bit);
-		if (!ret)
+		ret = typed_ipi_cmpxchg(&request->memory, slot, seen,
+					*seen | b->work_bit);
+		if (!ret) {
+			slot->guess = *seen | b->work_bit;
+			slot->needs = needs;
 			return *seen & b->work_bit ? IPIDEFER_COALESCED :
 						     IPIDEFER_DEFERRED;
+		}
 		if (ret < 0)
 			return IPIDEFER_DELIVERED_BAD_WORD;
 	}
@@ -157,7 +183,7 @@ static inline void typed_ipi_trace(struct typed_ipi_vm *vm,
 				   const u64 *mask, u32 mask_words)
 {
 	const u32 fixed = sizeof(*event) / sizeof(u64);
-	u64 n = typed_ipi_count(&vm->header->trace_next);
+	u64 n = typed_ipi_number(&vm->header->trace_next);
 	const u64 *from = (const u64 *)event;
 	u64 busy = 2 * n + 1;
 	u64 *at, seen;
@@ -223,7 +249,7 @@ typed_ipi_trace_verdict(struct typed_ipi_vm *vm,
 	event.vector = request->vector;
 	event.verdict = verdict;
 	if (slot && !slot->lost &&
-	    (looked || !typed_ipi_read(vm, slot, &word))) {
+	    (looked || !typed_ipi_read(&request->memory, slot, &word))) {
 		event.word = word;
 		event.context = typed_ipi_trace_context(&slot->binding, word);
 	}
@@ -292,6 +318,21 @@ typed_ipi_find(struct typed_ipi_target *target, u8 vector)
 	return NULL;
 }
 
+/* A binding whose word is not there any more is not guessed for. */
+static inline void typed_ipi_lose(struct typed_ipi_slot *slot)
+{
+	slot->lost = true;
+	slot->needs = TYPED_IPI_NO_GUESS;
+}
+
+static inline void typed_ipi_set_row(const struct typed_ipi_vm *vm,
+				     struct typed_ipi_target *target, u32 row)
+{
+	target->row = row;
+	target->isolated = &vm->policy->isolated[row / 64];
+	target->isolated_bit = 1ull << row % 64;
+}
+
 /* The counters of a target and a vector that has the number (less one). */
 static inline struct ipidefer_segment_counters *
 typed_ipi_line(const struct typed_ipi_vm *vm, u32 row, u8 number)
@@ -302,10 +343,34 @@ typed_ipi_line(const struct typed_ipi_vm *vm, u32 row, u8 number)
 /*
  * Decide a fixed IPI to one target, whose bindings the caller keeps in place.
  * Each has one verdict, and is counted once, unless nobody has bound its vector.
+ *
+ * Most find the word as the one before left it, with the bit: then nothing is
+ * read, it is coalesced, and that is all. If it is not so, this returns false,
+ * nothing was changed, and the caller goes on to typed_ipi_decide_anew().
  */
-static __always_inline enum ipidefer_verdict
-typed_ipi_decide(struct typed_ipi_vm *vm, const struct typed_ipi_request *request,
-		 struct typed_ipi_target *target)
+static __always_inline bool
+typed_ipi_again(const struct typed_ipi_request *request,
+		struct typed_ipi_target *target)
+{
+	struct typed_ipi_slot *slot = &target->slot[request->likely_slot];
+	u32 seen;
+
+	if (request->likely_slot >= target->count ||
+	    slot->binding.vector != request->vector ||
+	    slot->needs & request->denied_again ||
+	    !(READ_ONCE(*target->isolated) & target->isolated_bit))
+		return false;
+	seen = slot->guess;
+	if (typed_ipi_cmpxchg(&request->memory, slot, &seen, seen))
+		return false;
+	typed_ipi_count(&slot->line->verdict[IPIDEFER_COALESCED - 1]);
+	return true;
+}
+
+static inline enum ipidefer_verdict
+typed_ipi_decide_anew(struct typed_ipi_vm *vm,
+		      const struct typed_ipi_request *request,
+		      struct typed_ipi_target *target)
 {
 	struct typed_ipi_slot *slot = typed_ipi_find(target, request->vector);
 	struct ipidefer_segment_counters *line;
@@ -314,23 +379,21 @@ typed_ipi_decide(struct typed_ipi_vm *vm, const struct typed_ipi_request *reques
 	u32 word = 0;
 
 	if (!slot) {
-		u8 number = READ_ONCE(vm->number[request->vector]);
-
-		if (!number)
+		if (!request->number)
 			return IPIDEFER_PASSED;
 		verdict = IPIDEFER_DELIVERED_NOT_BOUND;
-		line = typed_ipi_line(vm, target->row, number - 1);
+		line = typed_ipi_line(vm, target->row, request->number - 1);
 	} else {
 		line = slot->line;
 		if (!request->allowed) {
 			verdict = IPIDEFER_DELIVERED_POLICY;
-		} else if (!typed_ipi_bit(vm->policy->isolated, target->row)) {
+		} else if (!(READ_ONCE(*target->isolated) &
+			     target->isolated_bit)) {
 			verdict = IPIDEFER_DELIVERED_NOT_ISOLATED;
 		} else if (slot->lost) {
 			verdict = IPIDEFER_DELIVERED_BAD_WORD;
 		} else {
-			verdict = typed_ipi_record(vm, slot, request->contexts,
-						   &word);
+			verdict = typed_ipi_record(request, slot, &word);
 			looked = verdict != IPIDEFER_DELIVERED_BAD_WORD;
 		}
 		if (verdict == IPIDEFER_DEFERRED)

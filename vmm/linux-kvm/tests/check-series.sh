@@ -6,8 +6,8 @@
 set -euo pipefail
 
 what=host-series
-# shellcheck source=guest-patches/linux-6.12/kernel-lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../../../guest-patches/linux-6.12/kernel-lib.sh"
+# shellcheck source=guest-patches/linux-6.12/series-lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../../guest-patches/linux-6.12/series-lib.sh"
 
 usage() {
     cat <<EOF
@@ -52,67 +52,20 @@ readonly VARIANTS=(
 
 prints=$(source_id
     fingerprint_series "$patches"
-    cat "$series_dir/config/lab.config" "${BASH_SOURCE[0]}" "$series_dir/kernel-lib.sh" |
-        sha256sum
-    gcc -dumpfullversion
+    checked_with "${BASH_SOURCE[0]}"
     echo "each $each")
 hash=$(hash_of "$prints")
-if [[ -e $root/$hash ]] && ! $force; then
-    echo "passed before with the same source, patches, config and compiler:"
-    cat "$root/$hash"
-    exit 0
-fi
-: >"$log"
-lock
-step "unpacking, log: $log"
-unpack
-report=$(mktemp "$root/report.XXXXXX")
-cleanup+=("$report")
-failed=0
-
-say() {
-    echo "$1" | tee -a "$report" >&2
-    [[ $1 != FAILS* ]] || failed=1
-}
-
-# configure OPTION...: the lab's configuration, but for these. What patches for guests
-# add to it is not there.
-configure() {
-    local wrong
-    : >"$work/.variant"
-    if (($#)); then printf 'CONFIG_%s\n' "$@" >"$work/.variant"; fi
-    merge_configs "$series_dir/config/lab.config" "$work/.variant"
-    wrong=$(lost "$work/.variant")
-    [[ -z $wrong ]] || die "the configuration does not keep: ${wrong//$'\n'/, }"
-}
-
-# compile NAME: KVM as it is configured, without a warning.
-compile() {
-    local from=$(($(wc -l <"$log") + 1))
-    if "${make[@]}" -j "$(nproc)" prepare >>"$log" 2>&1 &&
-        "${make[@]}" -j "$(nproc)" arch/x86/kvm/ >>"$log" 2>&1 &&
-        ! tail -n +"$from" "$log" | grep 'warning:' >/dev/null; then
-        say "compiles: $1"
-    else
-        tail -n +"$from" "$log" | grep -E 'error|warning|Error' | sed 10q >&2 || true
-        say "FAILS: $1"
-    fi
-}
+if ! $force && passed_before "$hash"; then exit 0; fi
+begin
 
 number=0
 while read -r name; do
     number=$((number + 1))
-    out=$(cd "$work" && { ./scripts/checkpatch.pl --no-tree --no-summary --terse \
-        --showfile --ignore FILE_PATH_CHANGES "$patches/$name" || true; })
-    if [[ -z $out ]]; then
-        say "checkpatch: $name"
-    else
-        printf '%s\n' "$out" >&2
-        say "FAILS checkpatch: $name"
-    fi
+    checkpatch "$patches/$name"
     apply_patch "$patches/$name" "$work" "$source"
-    configure
-    compile "$name"
+    # What patches for guests add to the configuration is not there.
+    configure lab
+    compile "$name" arch/x86/kvm/
     if $each; then
         kernel=$("$series_dir/build.sh" --host-upto "$number" --cache "$cache")
         if "$repo/build/ci/bin/ipidefer" lab box --kernel "$kernel" \
@@ -125,9 +78,7 @@ while read -r name; do
 done < <(series "$patches")
 for variant in "${VARIANTS[@]}"; do
     read -ra options <<<"${variant#*:}"
-    configure "${options[@]}"
-    compile "${variant%%:*}"
+    configure lab "${options[@]}"
+    compile "${variant%%:*}" arch/x86/kvm/
 done
-((failed == 0)) || exit 1
-cp "$report" "$root/$hash"
-step "all of $(wc -l <"$report") hold"
+end "$hash"

@@ -150,13 +150,14 @@ TEST_F(BothTest, EveryWordEveryBindingEveryContext)
                 b.state_shift = state == 6 ? 1 : 0;
                 if (state == 0) b.state_user = b.state_guest = b.state_idle = 0;
                 ASSERT_NO_FATAL_FAILURE(bind({b}));
-                for (std::uint32_t contexts = 0; contexts <= 7; ++contexts) {
-                    auto policy = open_policy();
-                    policy.contexts = contexts;
-                    set_policy(policy);
-                    for (std::uint32_t word = 0; word < 2 * kAll; ++word)
+                set_policy(open_policy());
+                for (std::uint32_t word = 0; word < 2 * kAll; ++word)
+                    // From all to none: what was allowed is not kept.
+                    for (std::uint32_t contexts = 8; contexts-- > 0;) {
+                        library_.policy().contexts = contexts;
+                        kernel_twin_.policy().contexts = contexts;
                         ASSERT_TRUE(same(word, kTarget, test::kVector));
-                }
+                    }
             }
             if (value == 0) break;
         }
@@ -243,6 +244,87 @@ TEST_F(BothTest, PageThatIsNotThereIsNotLost)
     EXPECT_EQ(kernel_.since(kTarget, 0), first);
 }
 
+// A target that stays in userspace is not looked at before each IPI: what was
+// left in its word is tried. Whatever else is there then is seen, and decided.
+TEST_F(BothTest, WordAsItWasLeftIsNotReadAgain)
+{
+    ASSERT_NO_FATAL_FAILURE(bind({test::make_binding()}));
+    set_policy(open_policy());
+    ASSERT_TRUE(same(test::kUser, kTarget, test::kVector));
+    kernel::reads = 0;
+    for (int n = 0; n < 3; ++n)
+        ASSERT_TRUE(same(kernel_word_, kTarget, test::kVector));
+    EXPECT_EQ(kernel::reads, 0);
+    EXPECT_EQ(verdicts_.at(IPIDEFER_COALESCED), 3u);
+
+    // It entered its kernel, did the work, and is there or back.
+    ASSERT_TRUE(same(test::kWatching, kTarget, test::kVector));
+    ASSERT_TRUE(same(test::kUser, kTarget, test::kVector));
+    EXPECT_EQ(kernel::reads, 2);
+    ASSERT_TRUE(same(test::kUser, kTarget, test::kVector));
+    EXPECT_EQ(verdicts_.at(IPIDEFER_DEFERRED), 3u);
+    EXPECT_EQ(verdicts_.at(IPIDEFER_DELIVERED_IN_KERNEL), 1u);
+    EXPECT_TRUE(same_segment());
+
+    // It is lost, with the bit in it.
+    ipidefer_lose_word(library_.vm.get(), kTarget, 0);
+    kernel_.lose_word(kTarget, 0);
+    ASSERT_TRUE(same(kernel_word_, kTarget, test::kVector));
+    EXPECT_EQ(verdicts_.at(IPIDEFER_DELIVERED_BAD_WORD), 1u);
+    EXPECT_TRUE(same_segment());
+}
+
+// Whatever forbids it, or wants to see it, is looked at each time.
+TEST_F(BothTest, WhatWasRecordedIsNotAllowedForGood)
+{
+    const auto first = test::make_binding(0xe0, test::kFirstWork);
+    const auto second = test::make_binding(0xe1, test::kFirstWork << 1);
+    ASSERT_NO_FATAL_FAILURE(bind({first, second}));
+    const auto again = [&](const ipidefer_segment_policy& policy,
+                           std::uint8_t vector) {
+        set_policy(open_policy());
+        for (const auto& known : {first, second})
+            if (!same(kernel_word_, kTarget, known.vector)) return false;
+        set_policy(policy);
+        return same(kernel_word_, kTarget, vector) && same_segment();
+    };
+    kernel_word_ = test::kUser;
+    auto policy = open_policy();
+    EXPECT_TRUE(again(policy, 0xe0));
+    EXPECT_TRUE(again(policy, 0xe1));
+    policy.enabled = 0;
+    EXPECT_TRUE(again(policy, 0xe0));
+    policy = open_policy();
+    policy.denied[0xe0 / 64] = std::uint64_t{1} << 0xe0 % 64;
+    EXPECT_TRUE(again(policy, 0xe0));
+    EXPECT_TRUE(again(policy, 0xe1));
+    policy = open_policy();
+    policy.contexts = IPIDEFER_CONTEXT_GUEST;
+    EXPECT_TRUE(again(policy, 0xe0));
+    policy = open_policy();
+    policy.isolated[kTarget / 64] = 0;
+    EXPECT_TRUE(again(policy, 0xe0));
+    policy = open_policy();
+    policy.trace = IPIDEFER_TRACE_VERDICT;
+    EXPECT_TRUE(again(policy, 0xe0));
+    EXPECT_EQ(library_.header().trace_next, 1u);
+
+    ASSERT_NO_FATAL_FAILURE(bind({second, first}));
+    policy = open_policy();
+    EXPECT_TRUE(again(policy, 0xe0));
+    EXPECT_TRUE(again(policy, 0xe1));
+}
+
+TEST_F(BothTest, PageThatWentIsSeenByTheNextGuess)
+{
+    ASSERT_NO_FATAL_FAILURE(bind({test::make_binding()}));
+    set_policy(open_policy());
+    ASSERT_TRUE(same(test::kUser, kTarget, test::kVector));
+    kernel_.take_page(kTarget, 0);
+    EXPECT_EQ(kernel_.decide(kSender, kTarget, test::kVector),
+              IPIDEFER_DELIVERED_BAD_WORD);
+}
+
 // The library's own test of this has a scripted guest; both give up alike.
 TEST_F(BothTest, WordThatNeverHoldsStillIsDeliveredAfterBoundedTries)
 {
@@ -258,6 +340,11 @@ TEST_F(BothTest, WordThatNeverHoldsStillIsDeliveredAfterBoundedTries)
     EXPECT_EQ(kernel_.decide(kSender, kTarget, test::kVector),
               IPIDEFER_DEFERRED);
     EXPECT_EQ(kernel::others_first, 0);
+    // One more is tried unread.
+    kernel::others_first = kMaxTries + 1;
+    EXPECT_EQ(kernel_.decide(kSender, kTarget, test::kVector),
+              IPIDEFER_DELIVERED_CONTENDED);
+    EXPECT_EQ(kernel::others_first, 0);
 }
 
 // I6: it is the write that orders the sender's stores.
@@ -266,10 +353,13 @@ TEST_F(BothTest, BitAlreadySetStillDoesTheReadModifyWrite)
     ASSERT_NO_FATAL_FAILURE(bind({test::make_binding()}));
     set_policy(open_policy());
     kernel_word_ = test::kUser | test::kFirstWork;
-    kernel::others_first = 1;
-    EXPECT_EQ(kernel_.decide(kSender, kTarget, test::kVector),
-              IPIDEFER_COALESCED);
-    EXPECT_EQ(kernel::others_first, 0);
+    // Once read, and then as it was left.
+    for (int n = 0; n < 2; ++n) {
+        kernel::others_first = 1;
+        EXPECT_EQ(kernel_.decide(kSender, kTarget, test::kVector),
+                  IPIDEFER_COALESCED);
+        EXPECT_EQ(kernel::others_first, 0);
+    }
 }
 
 TEST_F(BothTest, SendsAreTracedAlike)

@@ -19,6 +19,7 @@ namespace ipidefer::kernel {
 using u8 = std::uint8_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
+struct typed_ipi_memory {};
 struct typed_ipi_word {
     u32* at;  // nullptr: the page is not there
 };
@@ -28,10 +29,11 @@ struct typed_ipi_word {
 #define smp_store_release(place, value) \
     __atomic_store_n((place), (value), __ATOMIC_RELEASE)
 
-inline u64 typed_ipi_count(u64* counter)
+inline u64 typed_ipi_number(u64* counter)
 {
     return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
+inline void typed_ipi_count(u64* counter) { typed_ipi_number(counter); }
 
 inline bool typed_ipi_claim(u64* at, u64 seen, u64 next)
 {
@@ -52,8 +54,13 @@ inline u64 typed_ipi_clock() { return __builtin_ia32_rdtsc(); }
 #pragma GCC diagnostic pop
 #undef noinline
 
-inline int typed_ipi_read(typed_ipi_vm*, typed_ipi_slot* slot, u32* seen)
+/// How often words were read by themselves, and not to be written.
+inline thread_local int reads = 0;
+
+inline int typed_ipi_read(const typed_ipi_memory*, typed_ipi_slot* slot,
+                          u32* seen)
 {
+    ++reads;
     if (slot->word.at == nullptr) return -EFAULT;
     *seen = __atomic_load_n(slot->word.at, __ATOMIC_RELAXED);
     return 0;
@@ -62,9 +69,10 @@ inline int typed_ipi_read(typed_ipi_vm*, typed_ipi_slot* slot, u32* seen)
 /// How often somebody else will have changed a word ahead of us.
 inline thread_local int others_first = 0;
 
-inline int typed_ipi_cmpxchg(typed_ipi_vm*, typed_ipi_slot* slot, u32* seen,
-                             u32 next)
+inline int typed_ipi_cmpxchg(const typed_ipi_memory*, typed_ipi_slot* slot,
+                             u32* seen, u32 next)
 {
+    if (slot->word.at == nullptr) return -EFAULT;
     if (others_first > 0) {
         --others_first;
         return 1;
@@ -92,7 +100,8 @@ class Vm {
         vm_.ring_entries = header->ring_entries;
         vm_.ring_entry_bytes = header->ring_entry_bytes;
         vm_.vcpus = vcpus;
-        for (u32 row = 0; row <= vcpus; ++row) targets_[row].row = row;
+        for (u32 row = 0; row <= vcpus; ++row)
+            typed_ipi_set_row(&vm_, &targets_[row], row);
     }
 
     /// @param library that has bound the same, and knows the counters' indices
@@ -113,18 +122,28 @@ class Vm {
             slot.word = {words[i]};
             slot.lost = false;
             slot.since = 0;
+            slot.needs = TYPED_IPI_NO_GUESS;
             slot.line = typed_ipi_line(
                 &vm_, row, static_cast<u8>(vm_.number[table[i].vector] - 1));
         }
     }
 
-    void lose_word(u32 row, u32 slot) { targets_[row].slot[slot].lost = true; }
+    void lose_word(u32 row, u32 slot)
+    {
+        typed_ipi_lose(&targets_[row].slot[slot]);
+    }
+    void take_page(u32 row, u32 slot)
+    {
+        targets_[row].slot[slot].word = {nullptr};
+    }
     void unbind(u32 row) { targets_[row].count = 0; }
 
     ipidefer_verdict decide(u32 sender, u32 row, u8 vector)
     {
-        const auto request = typed_ipi_request(&vm_, sender, vector);
-        return typed_ipi_decide(&vm_, &request, &targets_[row]);
+        const auto request = typed_ipi_request(&vm_, {}, sender, vector);
+        if (typed_ipi_again(&request, &targets_[row]))
+            return IPIDEFER_COALESCED;
+        return typed_ipi_decide_anew(&vm_, &request, &targets_[row]);
     }
     void trace_send(u32 sender, u32 icr, u32 dest, bool x2apic,
                     const u64* targets)
