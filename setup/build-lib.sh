@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154
 #
-# What the builds of QEMU, of the guest kernel and of the guest's root have in
+# What the builds of QEMU, of kernels and what fetches Debian's packages have in
 # common: progress, logs, patches, and results cached by what they were made of.
 #
 # The script that sources this sets `what` (a word for messages), and before
@@ -76,21 +76,21 @@ cache_option() {
     done
 }
 
-# open_root NAME: $root, the folder of that name in the cache, and an empty $log there.
+# open_root NAME: $root, the folder of that name in the cache, and $log there.
 open_root() {
     readonly root=$cache/$1
     mkdir -p "$root"
     log=$root/log
-    : >"$log"
 }
 
-# lock: one build at a time in $root.
+# lock: one build at a time in $root; its $log is empty then.
 lock() {
     exec 9>"$root/lock"
     if ! flock -n 9; then
         step "waiting for another build"
         flock 9
     fi
+    : >"$log"
 }
 
 # reuse FILE RESULT: if FILE has been built, print RESULT and end; unless $force.

@@ -3,19 +3,23 @@
 #
 # The Debian packages that each command needs, in one place.
 
+# To build a kernel.
+readonly PACKAGES_KERNEL=(
+    linux-source-6.12 gcc make flex bison bc libelf-dev libssl-dev cpio kmod patch rsync xz-utils
+)
+
 # To build the C++ code and to run experiments.
 readonly PACKAGES_LAB=(
-    g++ gcc make cmake ninja-build pkg-config patch xz-utils git
+    g++ cmake ninja-build pkg-config git
     libboost1.81-dev libcli11-dev
     nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
     libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libvirt-dev libxml2-dev prometheus-cpp-dev zlib1g-dev
     python3-pytest scdoc
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU
-    dpkg-dev python3 python3-venv flex bison libglib2.0-dev libpixman-1-dev
+    dpkg-dev python3 python3-venv libglib2.0-dev libpixman-1-dev
     libattr1-dev libfdt-dev libslirp-dev ccache
-    # the kernel
-    linux-source-6.12 bc libelf-dev libssl-dev cpio kmod rsync
+    "${PACKAGES_KERNEL[@]}"
 )
 
 # To run the tests as well.

@@ -21,8 +21,9 @@ lab | check) ;;
 *) die "usage: prepare.sh lab|check" ;;
 esac
 mkdir -p "$cache"
-log=$cache/setup.log
-: >"$log"
+# One at a time: two would build in the same folder.
+log=$cache/setup.log root=$cache
+lock
 
 installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 meson_is_new() {
@@ -31,7 +32,7 @@ meson_is_new() {
     dpkg --compare-versions "$have" ge "$MESON_NEEDED"
 }
 
-# The prefix that makes us root, or nothing if we cannot be.
+# as_root COMMAND...: run it as root, by sudo if we are not.
 as_root() {
     if ((EUID == 0)); then
         "$@"

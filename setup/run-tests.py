@@ -11,7 +11,7 @@ Everything else runs each time. What failed or was skipped is not kept.
 Tests labelled "long" look at what the others do from more sides, and are left
 out unless asked for (--all): a first run shall not take an hour. Those labelled
 "soak" take so long that CI leaves them out too (--soak). What is left out is
-counted, too.
+counted, too. With --ctest nothing is left out but what ctest's own arguments say.
 
 Exit status: ctest's.
 """
@@ -50,7 +50,8 @@ def source_files(top):
 
 def hash_files(top, digest):
     for path in source_files(top):
-        digest.update(f"{path.relative_to(top)}\0{path.stat().st_mode:o}\0".encode())
+        # An editor's lock is a link that leads nowhere.
+        digest.update(f"{path.relative_to(top)}\0{path.lstat().st_mode:o}\0".encode())
         if path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
 
@@ -121,6 +122,31 @@ def results(junit):
     return found
 
 
+def run_ctest(build, *arguments):
+    """@return ctest's status, and results()"""
+    with tempfile.TemporaryDirectory() as scratch:
+        junit = Path(scratch, "junit.xml")
+        status = subprocess.run(
+            ["ctest", "--output-on-failure", "--no-tests=error", "-j", str(os.cpu_count()),
+             "--test-output-size-passed", str(LONGEST_OUTPUT), "--output-junit", str(junit),
+             *arguments],
+            cwd=build, check=False).returncode
+        return status, results(junit)
+
+
+def counted(found):
+    """@return what there is to say of results()"""
+    passed = found["run"] - found["partly"]
+    return (f"{len(passed)} passed, {len(found['partly'])} in part, {len(found['fail'])} failed, "
+            f"{len(found['notrun'])} were skipped")
+
+
+def show_partly(found):
+    if found["partly"]:
+        print(f"{len(found['partly'])} passed in part, and skipped the rest: "
+              f"{' '.join(sorted(found['partly']))}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Run the tests of a build; those of guests and models only "
@@ -134,7 +160,15 @@ def main():
                         help="also those with the label soak")
     parser.add_argument("--again", action="store_true",
                         help="whatever passed before")
+    parser.add_argument("--ctest", nargs=argparse.REMAINDER, metavar="ARGUMENT",
+                        help="run what these arguments of ctest say, whatever passed before")
     options = parser.parse_args()
+    if options.ctest is not None:
+        status, found = run_ctest(options.build, *options.ctest)
+        show_partly(found)
+        if any(found.values()):
+            print(counted(found), flush=True)
+        return status
 
     model = hashlib.sha256(b"model")
     hash_files(options.source / "tests/model", model)
@@ -180,24 +214,14 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         chosen = Path(scratch, "tests")
         chosen.write_text("0,0,0," + ",".join(numbers) + "\n")
-        junit = Path(scratch, "junit.xml")
-        status = subprocess.run(
-            ["ctest", "--output-on-failure", "--no-tests=error",
-             "-j", str(os.cpu_count()), "-I", str(chosen),
-             "--test-output-size-passed", str(LONGEST_OUTPUT),
-             "--output-junit", str(junit)],
-            cwd=options.build, check=False).returncode
-        found = results(junit)
+        status, found = run_ctest(options.build, "-I", str(chosen))
     for kind, names in by_kind.items():
         kept[kind].add(names & found["run"] - found["partly"])
     for report in sorted((options.build / "reports").glob("*.txt")):
         if report.stat().st_mtime >= started:
             print(f"---- {report.stem}\n{report.read_text()}", flush=True)
-    if found["partly"]:
-        print(f"{len(found['partly'])} passed in part, and skipped the rest: "
-              f"{' '.join(sorted(found['partly']))}", flush=True)
-    print(f"{len(tests)} tests: {len(found['run'])} passed, "
-          f"{len(found['fail'])} failed, {len(found['notrun'])} were skipped, "
+    show_partly(found)
+    print(f"{len(tests)} tests: {counted(found)}, "
           f"{len(before)} not run again, {len(left_out)} left out", flush=True)
     return status
 

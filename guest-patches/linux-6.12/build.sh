@@ -9,9 +9,9 @@ set -euo pipefail
 what=kernel
 # shellcheck source=kernel-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/kernel-lib.sh"
+# shellcheck source=setup/packages.sh
+. "$repo/setup/packages.sh"
 
-readonly PACKAGES=(gcc make flex bison bc libelf-dev libssl-dev cpio kmod patch
-    xz-utils rsync linux-source-6.12)
 patches=$series_dir/patches
 jobs=$(nproc)
 force=false print_path=false
@@ -69,7 +69,7 @@ while (($#)); do
 done
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
 total=$(series "$patches" | wc -l)
-if ! [[ ${upto:=$total} =~ ^[0-9]+$ ]] || ((upto > total)); then
+if ! [[ ${upto:=$total} =~ ^(0|[1-9][0-9]*)$ ]] || ((upto > total)); then
     die "--upto: '$upto' is not a number from 0 to $total"
 fi
 host_total=$(series "$host_patches" | wc -l)
@@ -77,7 +77,7 @@ host_total=$(series "$host_patches" | wc -l)
 if ((upto < total)) || ! grep -q '^CONFIG_KVM=' "$series_dir/config/$base.config"; then
     : "${host_upto:=0}"
 fi
-if ! [[ ${host_upto:=$host_total} =~ ^[0-9]+$ ]] || ((host_upto > host_total)); then
+if ! [[ ${host_upto:=$host_total} =~ ^(0|[1-9][0-9]*)$ ]] || ((host_upto > host_total)); then
     die "--host-upto: '$host_upto' is not a number from 0 to $host_total"
 fi
 [[ -r $source ]] ||
@@ -101,14 +101,14 @@ fingerprint() {
 
 check_tools() {
     local missing=() tool
-    for tool in gcc make flex bison bc cpio depmod modinfo patch xz flock; do
+    for tool in gcc make flex bison bc cpio depmod modinfo patch rsync xz flock; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     [[ -e /usr/include/libelf.h ]] || missing+=(libelf.h)
     [[ -e /usr/include/openssl/ssl.h ]] || missing+=(openssl/ssl.h)
     ((${#missing[@]} == 0)) ||
         die "missing: ${missing[*]}
-On Debian 12: apt-get install ${PACKAGES[*]}"
+On Debian 12: apt-get install ${PACKAGES_KERNEL[*]}"
 }
 
 # A fragment may take back what an earlier one says, so only what the last one

@@ -22,7 +22,6 @@ passed_before() {
 
 # begin: a tree in $work, and an empty report.
 begin() {
-    : >"$log"
     lock
     step "unpacking, log: $log"
     unpack

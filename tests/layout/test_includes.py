@@ -31,7 +31,7 @@ def public_header(root, name):
 
 def complaints(root, files, rooms):
     """@return what is wrong, one sentence each, and how many includes were seen"""
-    wrong, seen = [], 0
+    wrong, seen, used = [], 0, set()
     for user in rooms.values():
         wrong += [f"rooms: there is no room {r}" for r in user - rooms.keys()]
     for file in files:
@@ -50,10 +50,14 @@ def complaints(root, files, rooms):
             other = room_of(path, rooms)
             if own is None or own == other:
                 continue
+            used.add((own, other))
             if other is None or other not in rooms[own]:
                 wrong.append(f"{file}: {own} may not use '{path}'")
             elif path.startswith(f"{other}/src/"):
                 wrong.append(f"{file}: '{path}' is for {other} only")
+    wrong += [f"rooms: no file of {room} uses {other}"
+              for room in sorted(rooms) for other in sorted(rooms[room] & rooms.keys())
+              if (room, other) not in used]
     return wrong, seen
 
 
@@ -105,8 +109,11 @@ def complain(tmp_path):
 
     def complaints_of(name, text):
         plant(name, text)
-        wrong, seen = complaints(tmp_path, [name], read_rooms("low\nhigh  low\n"))
-        assert seen == 1
+        # Another file uses what is drawn.
+        plant("high/drawn.cpp", '#include "low/a.hpp"\n')
+        wrong, seen = complaints(tmp_path, [name, "high/drawn.cpp"],
+                                 read_rooms("low\nhigh  low\n"))
+        assert seen == 2
         return wrong
     for name in "low/a.hpp", "low/src/b.hpp", "high/c.hpp", "nobody/d.hpp":
         plant(name, "")
@@ -132,6 +139,10 @@ class TestOffenders:
         for name in "a.hpp", "c.hpp", "../low/a.hpp":
             assert (complain("high/x.cpp", f'#include "{name}"\n')
                     == [f"high/x.cpp: '{name}' is not a path from the root"])
+
+    def test_arrow_that_nobody_uses(self, tmp_path):
+        wrong, _ = complaints(tmp_path, [], read_rooms("low\nhigh  low\n"))
+        assert wrong == ["rooms: no file of high uses low"]
 
     def test_what_is_for_one_room_only(self, complain):
         assert (complain("high/x.cpp", '#include "low/src/b.hpp"\n')

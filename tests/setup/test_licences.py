@@ -9,7 +9,11 @@ from tests.support import sources
 from tests.support.requirements import ROOT
 
 pytestmark = pytest.mark.unit
-SOURCE = re.compile(r"(\.(cpp|hpp|c|h|S|py|sh|pml|cmake|service|bash)|CMakeLists\.txt)$")
+# Prose, data, patches (they have their files' own), and what cannot have a comment.
+NO_SOURCE = re.compile(r"\.(md|txt|patch|json|svg|png|in|xml|cast|scd|config|ini|dict|ltl)$|"
+                       r"^LICENSE|^LICENSES/|(^|/)(series|rooms|\.git[a-z]*)$|"
+                       r"^\.clang-(format|tidy)$|/corpus/")
+SOURCE = re.compile(r"CMakeLists\.txt$")
 TAG = "SPDX-License-Identifier:"
 ADDED = re.compile(rf"^\+.*{TAG}.*", re.MULTILINE)
 
@@ -29,7 +33,7 @@ def complaints(root, names):
         path = root / name
         if not path.is_file() or name.startswith("LICENSES/"):
             continue
-        if SOURCE.search(name):
+        if SOURCE.search(name) or not NO_SOURCE.search(name):
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:5]
             line = next((line for line in lines if TAG in line), None)
             if line is None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every test that docs/THREATS.md names is there, and every line of its tables names
 one."""
-import os
 import re
 
 import pytest
 
+from tests.support import sources
 from tests.support.requirements import ROOT
 
 pytestmark = pytest.mark.unit
@@ -18,26 +18,14 @@ NAMED = re.compile(r"`([A-Za-z][A-Za-z0-9]+\.[A-Za-z_0-9]+|ipidefer-[a-z-]+)`")
 ELSE = re.compile(r"\.(md|h|hpp|cpp|py|sh)$|^ipidefer-vmm$")
 
 
-def sources(root):
-    """Files of the repository that may have tests, but no builds."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders
-                      if name not in (".git", "__pycache__") and
-                      not name.startswith("build")]
-        for name in names:
-            yield os.path.join(folder, name)
-
-
 def known_tests(root):
     """@return the names of all tests that there are: Suite.Name, Class.test_name, and
     programs of ctest"""
     known = set()
-    for path in sources(root):
-        name = os.path.basename(path)
-        if not (name.endswith(("_test.cpp", ".py", ".cmake")) or name == "CMakeLists.txt"):
+    for name in sources.files(root):
+        if not name.endswith(("_test.cpp", ".py", ".cmake", "CMakeLists.txt")):
             continue
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = sources.text_of(name, root)
         if name.endswith(".cpp"):
             known.update(map(".".join, GOOGLE_TEST.findall(text)))
         elif name.endswith(".py"):

@@ -56,9 +56,9 @@ while :; do
 done
 EOF
 
-# Without ACPI a kernel finds one CPU per socket.
 # torture TYPE SECONDS: rcutorture's verdict on an RCU, in a word. The small
-# kernel cannot switch the machine off, so that is done here.
+# kernel cannot switch the machine off, so that is done here. Without ACPI it finds one
+# CPU per socket.
 torture() {
     local console=$dir/console-$1 guest
     : >"$console"

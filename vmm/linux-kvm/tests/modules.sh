@@ -64,5 +64,5 @@ for name in kvm kvm-amd kvm-intel; do
     [[ -s $out/$name.ko ]] || die "there is no $name.ko"
 done
 # A module without what it is built for would load as well.
-strings -a "$out/kvm.ko" | grep -qx kvm_ipi_defer || die "kvm.ko has no kvm_ipi_defer"
+strings -a "$out/kvm.ko" | grep -x kvm_ipi_defer >/dev/null || die "kvm.ko has no kvm_ipi_defer"
 step "kvm.ko, kvm-amd.ko and kvm-intel.ko for $version-amd64"
