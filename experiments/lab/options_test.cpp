@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/failure_testing.hpp"
+#include "base/file.hpp"
 #include "base/scratch.hpp"
 
 namespace ipidefer::lab {
@@ -106,6 +107,20 @@ TEST_F(OptionsTest, Modes)
     EXPECT_EQ(refusal(), "--modes: 'kvm' needs --accel kvm");
     raw_.modes = "off,off";
     EXPECT_EQ(refusal(), "--modes: 'off' is there twice");
+}
+
+/// It had three of them, and said that they were all.
+TEST_F(OptionsTest, ManPageKnowsEveryMode)
+{
+    const std::string page = read_whole(IPIDEFER_LAB_MAN_PAGE);
+    const auto begin = page.find("*--modes* LIST");
+    ASSERT_NE(begin, std::string::npos);
+    const auto modes = page.substr(begin, page.find("\n\n", begin) - begin);
+    for (const Mode mode : kModes)
+        EXPECT_NE(modes.find('*' + std::string{name(mode)} + '*'),
+                  std::string::npos)
+            << name(mode);
+    EXPECT_NE(modes.find("Default: off,guest,hv"), std::string::npos) << modes;
 }
 
 TEST_F(OptionsTest, Cpus)
