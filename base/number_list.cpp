@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/number_list.hpp"
 
+#include <sched.h>
+
 #include <charconv>
+#include <set>
 #include <string>
 
 #include "base/failure.hpp"
+#include "base/option_value.hpp"
 
 namespace ipidefer {
 namespace {
@@ -81,6 +85,28 @@ std::vector<unsigned> parse_number_list(std::string_view option,
                                         unsigned most)
 {
     return NumberListReader{option, text, least, most}.read();
+}
+
+std::vector<unsigned> parse_host_cpus(const std::string& option,
+                                      const std::string& text,
+                                      std::size_t count,
+                                      const std::string& whose, Sharing sharing)
+{
+    const auto cpus = parse_number_list(option, text, 0, CPU_SETSIZE - 1);
+    if (!cpus.empty() && cpus.size() != count)
+        refuse_option(option, in_quotes(text) + " names " +
+                                  std::to_string(cpus.size()) +
+                                  " host CPUs for " + std::to_string(count) +
+                                  ' ' + whose);
+    if (sharing == Sharing::kAllowed) return cpus;
+    std::set<unsigned> seen;
+    for (const unsigned cpu : cpus)
+        if (!seen.insert(cpu).second)
+            refuse_option(option, in_quotes(text) + " names host CPU " +
+                                      std::to_string(cpu) + " twice: each of " +
+                                      std::to_string(count) + ' ' + whose +
+                                      " needs one of its own");
+    return cpus;
 }
 
 }  // namespace ipidefer

@@ -3,6 +3,7 @@
 // kept, since --pin gives them a meaning.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,5 +15,17 @@ namespace ipidefer {
                                                       std::string_view text,
                                                       unsigned least,
                                                       unsigned most);
+
+/// May threads of a VM be on one host CPU?
+enum class Sharing { kAllowed, kRefused };
+
+/// Host CPUs, one for each of so many threads, in their order; none for an
+/// empty text. Throws a Failure that names `option`, the value and the limit.
+/// @param whose what the threads are, as in "vCPUs"
+[[nodiscard]] std::vector<unsigned> parse_host_cpus(const std::string& option,
+                                                    const std::string& text,
+                                                    std::size_t count,
+                                                    const std::string& whose,
+                                                    Sharing sharing);
 
 }  // namespace ipidefer

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "vmm/kvm/src/options.hpp"
 
-#include <sched.h>
-
 #include <optional>
 
 #include "base/duration.hpp"
@@ -160,11 +158,8 @@ Options check_options(const RawOptions& raw)
     machine.policy = check_policy(raw);
     machine.trace = parse_switch("--trace", raw.trace);
     machine.segment = check_segment(raw);
-    machine.pin = parse_number_list("--pin", raw.pin, 0, CPU_SETSIZE - 1);
-    if (!machine.pin.empty() && machine.pin.size() != raw.cpus)
-        refuse("--pin", raw.pin,
-               "names " + std::to_string(machine.pin.size()) +
-                   " host CPUs for " + std::to_string(raw.cpus) + " vCPUs");
+    machine.pin =
+        parse_host_cpus("--pin", raw.pin, raw.cpus, "vCPUs", Sharing::kAllowed);
     const auto load = number_of<std::uint64_t>(raw.load, 0);
     if (!load || *load >= machine.ram_bytes)
         refuse("--load", raw.load,

@@ -7,14 +7,11 @@
 
 #include "base/failure.hpp"
 #include "base/failure_testing.hpp"
-#include "base/number_list.hpp"
 #include "vmm/kvm/src/kvm.hpp"
 #include "vmm/kvm/src/memory.hpp"
 
 namespace ipidefer::vmm {
 namespace {
-
-using Numbers = std::vector<unsigned>;
 
 RawOptions good()
 {
@@ -151,21 +148,6 @@ TEST(Options, SegmentRefusalsNameOptionValueAndLimit)
         raw.max_age = age;
         EXPECT_TRUE(refusal(raw).starts_with("--max-age: ")) << age;
     }
-}
-
-TEST(NumberList, KeepsOrderAndRepetitions)
-{
-    EXPECT_EQ(parse_number_list("--pin", "3,0-1,3", 0, 9),
-              (Numbers{3, 0, 1, 3}));
-    EXPECT_TRUE(parse_number_list("--pin", "", 0, 9).empty());
-}
-
-TEST(NumberList, RefusesWhatIsNoList)
-{
-    for (const char* text :
-         {",", "1,", "-1", "1-", "a", "2-1", "1 2", "99999999999", "10"})
-        EXPECT_THROW((void)parse_number_list("--pin", text, 0, 9), Failure)
-            << text;
 }
 
 TEST(GuestMemory, WritableWordsAreAlignedAndInRam)
