@@ -39,7 +39,8 @@ KvmStats since(const KvmStats& before, const KvmStats& after)
 }
 
 HostInterrupts host_interrupts(const Interrupts& of_host,
-                               const CpuSet& isolated, const CpuSet& pins)
+                               const CpuSet& isolated,
+                               const std::vector<unsigned>& pins)
 {
     // smp_send_reschedule(), as in kvm_vcpu_kick().
     constexpr std::string_view kKick = "RES";

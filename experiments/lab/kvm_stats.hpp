@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/cpulist.hpp"
 #include "experiments/lab/guest_report.hpp"
@@ -38,9 +39,10 @@ using HostInterrupts = std::map<unsigned, std::uint64_t>;
 /// which is an exit when it comes to a vCPU that runs: devices, ticks, calls.
 /// Without what KVM itself sends a CPU for its vCPU's sake, which is what exits
 /// are counted for.
-/// @param pins the host CPUs of the isolated vCPUs, in order; may be empty
+/// @param pins the host CPUs of the isolated vCPUs, in their order; may be
+///   empty
 [[nodiscard]] HostInterrupts host_interrupts(const Interrupts& of_host,
                                              const CpuSet& isolated,
-                                             const CpuSet& pins);
+                                             const std::vector<unsigned>& pins);
 
 }  // namespace ipidefer::lab

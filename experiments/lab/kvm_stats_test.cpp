@@ -46,6 +46,9 @@ TEST(HostInterrupts, AreThoseOfTheCpuThatAVcpuIsPinnedToWithoutKicks)
         "ERR:     7\n");
     EXPECT_EQ(host_interrupts(host, {2, 3}, {1, 3}),
               (HostInterrupts{{2, 10}, {3, 130}}));
+    // Their order is the operator's.
+    EXPECT_EQ(host_interrupts(host, {2, 3}, {3, 1}),
+              (HostInterrupts{{2, 130}, {3, 10}}));
     EXPECT_EQ(host_interrupts(host, {2}, {9}), (HostInterrupts{{2, 0}}));
     EXPECT_EQ(host_interrupts(host, {2, 3}, {}), HostInterrupts{});
 }

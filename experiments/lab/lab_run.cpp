@@ -58,7 +58,9 @@ int lab_run_in_box(const Options& options,
     box.kernel = fs::absolute(options.kernel);
     box.cpus = std::max(box.cpus, options.cpus);
     // As an operator would: the isolated vCPUs on isolated CPUs of their own.
-    box.isolated = options.pin.empty() ? options.isolated : options.pin;
+    box.isolated = options.isolated;
+    if (!options.pin.empty())
+        box.isolated = {options.pin.begin(), options.pin.end()};
     box.command = our_command_in_box(command);
     if (options.pin.empty())
         box.command.insert(box.command.end(),

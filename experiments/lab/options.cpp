@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/failure.hpp"
+#include "base/number_list.hpp"
 #include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "experiments/lab/kvm_probe.hpp"
@@ -203,9 +204,11 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--irqchip", raw.irqchip,
                    "of KVM: on, or split, with PIC and I/O APIC in QEMU")
         ->capture_default_str();
-    app.add_option("--pin", raw.pin,
-                   "host CPUs for the isolated vCPUs, one for each, as in 2-3; "
-                   "the rest of QEMU stays off them (default: none)");
+    app.add_option(
+        "--pin", raw.pin,
+        "host CPUs for the isolated vCPUs, one for each, in order, as "
+        "in 3,2; "
+        "the rest of QEMU stays off them (default: none)");
     add_qemu_and_kernel(app, raw.qemu, raw.kernel);
     app.add_option("--initrd", raw.initrd,
                    "initramfs to unpack before the lab's own files");
@@ -253,15 +256,8 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
         std::ranges::find(options.modes, Mode::kKvm) != options.modes.end())
         refuse_option("--modes", "'kvm' needs --accel kvm");
     options.irqchip = check_irqchip(raw.irqchip, options.accel);
-    if (!raw.pin.empty()) {
-        options.pin = parse_cpulist(raw.pin, kMostCpus);
-        if (options.pin.size() != options.isolated.size())
-            refuse_option("--pin", in_quotes(raw.pin) + " are " +
-                                       std::to_string(options.pin.size()) +
-                                       " CPUs for " +
-                                       std::to_string(options.isolated.size()) +
-                                       " isolated vCPUs");
-    }
+    options.pin = parse_host_cpus("--pin", raw.pin, options.isolated.size(),
+                                  "isolated vCPUs", Sharing::kRefused);
     options.qemu = check_qemu(raw.qemu);
 
     options.kernel = check_kernel(raw.kernel);

@@ -69,7 +69,8 @@ struct Options {
     std::string memory;
     Accel accel = Accel::kTcg;
     std::string irqchip = "on";  // of KVM
-    CpuSet pin;                  // host CPUs of the isolated vCPUs; empty: any
+    /// Host CPUs of the isolated vCPUs, in their order; empty: any.
+    std::vector<unsigned> pin;
     std::filesystem::path qemu;
     std::filesystem::path kernel;  // the bzImage
     std::optional<std::filesystem::path> initrd;

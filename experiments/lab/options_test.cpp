@@ -213,9 +213,25 @@ TEST_F(OptionsTest, EachIsolatedVcpuIsPinnedToOneCpu)
 {
     EXPECT_TRUE(check().pin.empty());
     raw_.pin = "5,7";
-    EXPECT_EQ(check().pin, (CpuSet{5, 7}));
+    EXPECT_EQ(check().pin, (std::vector<unsigned>{5, 7}));
     raw_.pin = "5";
-    EXPECT_EQ(refusal(), "--pin: '5' are 1 CPUs for 2 isolated vCPUs");
+    EXPECT_EQ(refusal(), "--pin: '5' names 1 host CPUs for 2 isolated vCPUs");
+    raw_.pin = "5-7";
+    EXPECT_EQ(refusal(), "--pin: '5-7' names 3 host CPUs for 2 isolated vCPUs");
+    raw_.pin = "5,5";
+    EXPECT_EQ(refusal(),
+              "--pin: '5,5' names host CPU 5 twice: each of 2 isolated vCPUs "
+              "needs one of its own");
+    raw_.pin = "5,1024";
+    EXPECT_EQ(refusal(), "--pin '5,1024': '1024' is not within 0 and 1023");
+}
+
+/// They were sorted, so that the first vCPU had the CPU that was meant for the
+/// second.
+TEST_F(OptionsTest, PinKeepsTheOrder)
+{
+    raw_.pin = "7,5";
+    EXPECT_EQ(check().pin, (std::vector<unsigned>{7, 5}));
 }
 
 TEST_F(OptionsTest, Timeout)

@@ -43,12 +43,12 @@ cpu_set_t all_but(const CpuSet& cpus)
 }  // namespace
 
 void pin(pid_t qemu, const nlohmann::json& cpus, const CpuSet& isolated,
-         const CpuSet& hosts)
+         const std::vector<unsigned>& hosts)
 {
     std::map<unsigned, pid_t> threads;
     for (const auto& cpu : cpus)
         threads[cpu.at("cpu-index")] = cpu.at("thread-id");
-    const cpu_set_t rest = all_but(hosts);
+    const cpu_set_t rest = all_but({hosts.begin(), hosts.end()});
     const std::filesystem::path tasks =
         "/proc/" + std::to_string(qemu) + "/task";
     for (const auto& task : std::filesystem::directory_iterator{tasks})

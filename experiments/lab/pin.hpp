@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/cpulist.hpp"
 
@@ -15,6 +16,6 @@ namespace ipidefer::lab {
 /// @param cpus what query-cpus-fast says
 /// Throws a Failure.
 void pin(pid_t qemu, const nlohmann::json& cpus, const CpuSet& isolated,
-         const CpuSet& hosts);
+         const std::vector<unsigned>& hosts);
 
 }  // namespace ipidefer::lab
