@@ -164,7 +164,8 @@ fs::path check_kernel(const std::string& given)
 
 CpuSet check_isolated(const std::string& text, unsigned cpus)
 {
-    CpuSet isolated = parse_cpulist(text, cpus);
+    CpuSet isolated =
+        named_option("--isolated", [&] { return parse_cpulist(text, cpus); });
     // Linux boots on CPU 0, and keeps time there.
     if (isolated.contains(0))
         refuse_option(

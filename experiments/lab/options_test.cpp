@@ -130,7 +130,8 @@ TEST_F(OptionsTest, Cpus)
     raw_.cpus = 1;
     EXPECT_EQ(refusal(), "--cpus: 1 is not within 2 and 64");
     raw_.cpus = 3;
-    EXPECT_EQ(refusal(), "CPU list '2-3': no CPU 3, the last one is 2");
+    EXPECT_EQ(refusal(),
+              "--isolated: CPU list '2-3': no CPU 3, the last one is 2");
 }
 
 TEST_F(OptionsTest, CpuZeroCannotBeIsolated)
