@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/option_value.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <string_view>
 
 #include "base/text.hpp"
@@ -63,6 +68,24 @@ std::uint64_t parse_memory(const std::string& option, const std::string& text,
                                   std::to_string(least_mib) + "M and " + most);
     }
     return *number * unit;
+}
+
+void check_output(const std::string& option, const std::string& file)
+{
+    namespace fs = std::filesystem;
+    if (file.empty() || file == "-") return;
+    const auto cannot = [&](const std::string& why) {
+        refuse_option(option, in_quotes(file) + " cannot be written: " + why);
+    };
+    std::error_code error;
+    if (fs::is_directory(file, error)) cannot("it is a folder");
+    const fs::path folder = fs::path{file}.has_parent_path()
+                                ? fs::path{file}.parent_path()
+                                : fs::path{"."};
+    if (!fs::is_directory(folder, error))
+        cannot("there is no folder " + in_quotes(folder.string()));
+    const fs::path changed = fs::exists(file, error) ? fs::path{file} : folder;
+    if (::access(changed.c_str(), W_OK) != 0) cannot(std::strerror(errno));
 }
 
 }  // namespace ipidefer

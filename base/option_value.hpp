@@ -37,6 +37,10 @@ unsigned check_within(const std::string& option, unsigned value, unsigned least,
                                          std::uint64_t least_mib,
                                          std::uint64_t most_mib);
 
+/// A file that is to be written; empty is none, and - standard output. Throws
+/// Failure where that cannot be, before there is anything to write.
+void check_output(const std::string& option, const std::string& file);
+
 /// What `read` makes of a value, with the option's name in front of failures.
 template <class Read>
 auto named_option(const std::string& option, Read read)

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/failure_testing.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer {
 namespace {
@@ -33,6 +34,26 @@ TEST(OptionValue, MemoryIsWithinItsLimits)
         EXPECT_NE(refused(text).find("is not a number of megabytes"),
                   std::string::npos)
             << text;
+}
+
+TEST(OptionValue, FileToWriteHasAFolder)
+{
+    const Scratch scratch;
+    const std::string folder = scratch.path().string();
+    for (const std::string& good : {std::string{}, std::string{"-"},
+                                    std::string{"/dev/full"}, folder + "/new"})
+        EXPECT_NO_THROW(check_output("--json", good)) << good;
+    const auto refused = [](const std::string& file) {
+        return refusal_of([&] {
+            check_output("--json", file);
+            return 0;
+        });
+    };
+    EXPECT_EQ(refused("/nope/x"),
+              "--json: '/nope/x' cannot be written: there is no folder "
+              "'/nope'");
+    EXPECT_EQ(refused(folder),
+              "--json: '" + folder + "' cannot be written: it is a folder");
 }
 
 TEST(OptionValue, FailuresGetTheOptionsName)

@@ -57,6 +57,7 @@ BoxSpec check_box_options(const RawBoxOptions& raw)
     spec.append = raw.append;
     for (const auto& share : raw.shares)
         spec.shares.push_back(fs::canonical(check_folder("--share", share)));
+    check_output("--console", raw.console);
     if (!raw.console.empty()) spec.console = fs::absolute(raw.console);
     spec.timeout = std::chrono::seconds{check_timeout(raw.timeout)};
     spec.command = raw.command;

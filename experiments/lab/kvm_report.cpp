@@ -22,6 +22,7 @@
 #include "experiments/lab/box.hpp"
 #include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/options.hpp"
+#include "experiments/lab/pin.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/qemu_command.hpp"
 
@@ -32,6 +33,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr char kFolder[] = "ipidefer-kvm-report";
+constexpr char kReportModes[] = "off,hv";
 
 /// What it says of a host is in these; those that are not there are left out.
 constexpr const char* kFacts[] = {
@@ -105,9 +107,11 @@ std::vector<Step> steps(const KvmReportOptions& options, const fs::path& folder)
     const auto lab = [&](const std::string& name,
                          std::vector<std::string> more) {
         std::vector<std::string> words{
-            ipidefer,  "lab",    "run",        "--accel",        "kvm",
-            "--modes", "off,hv", "--workload", options.workload, "--retries",
-            "3",       "--json", json(name)};
+            ipidefer,     "lab",        "run",
+            "--accel",    "kvm",        "--modes",
+            kReportModes, "--workload", options.workload,
+            "--retries",  "3",          "--json",
+            json(name)};
         if (!options.pin.empty())
             words.insert(words.end(), {"--pin", options.pin});
         words.insert(words.end(), more.begin(), more.end());
@@ -124,12 +128,13 @@ std::vector<Step> steps(const KvmReportOptions& options, const fs::path& folder)
     };
 }
 
-int in_box(const KvmReportOptions& options,
+int in_box(const KvmReportOptions& options, const Options& run,
            const std::vector<std::string>& command)
 {
     BoxSpec box;
-    box.qemu = fs::absolute(check_qemu(options.qemu));
-    box.kernel = fs::absolute(check_kernel(options.kernel));
+    box.qemu = fs::absolute(run.qemu);
+    box.kernel = fs::absolute(run.kernel);
+    check_pin(run.pin, complement({}, box.cpus));
     box.isolated = {2, 3};
     box.shares = {fs::canonical(fs::absolute(options.output).parent_path())};
     box.command = our_command_in_box(command);
@@ -155,17 +160,33 @@ void add_kvm_report_options(CLI::App& app, KvmReportOptions& options)
     add_qemu_and_kernel(app, options.qemu, options.kernel);
 }
 
-int kvm_report(const KvmReportOptions& options,
-               const std::vector<std::string>& command)
+Options check_kvm_report_options(const KvmReportOptions& options,
+                                 const fs::path& guest_programs)
 {
     check_within("--rounds", options.rounds, 1, kMostBenchRounds);
-    const auto why = without_whole_kvm(check_qemu(options.qemu),
-                                       check_kernel(options.kernel));
+    if (options.output.empty()) refuse_option("--output", "'' is no file");
+    check_output("--output", options.output);
+    RawOptions run;
+    run.accel = "kvm";
+    run.modes = kReportModes;
+    run.workloads = {options.workload};
+    run.pin = options.pin;
+    run.qemu = options.qemu;
+    run.kernel = options.kernel;
+    return check_options(run, guest_programs);
+}
+
+int kvm_report(const KvmReportOptions& options, const fs::path& guest_programs,
+               const std::vector<std::string>& command)
+{
+    const Options run = check_kvm_report_options(options, guest_programs);
+    const auto why = without_whole_kvm(run.qemu, run.kernel);
     if (!why.empty()) {
         std::cerr << "ipidefer: " << why
                   << "; the report is made in the box, a KVM host under TCG\n";
-        return in_box(options, command);
+        return in_box(options, run, command);
     }
+    check_pin_here(run.pin);
 
     const Scratch scratch;
     const fs::path folder = scratch.path() / kFolder;

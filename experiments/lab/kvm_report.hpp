@@ -5,8 +5,11 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "experiments/lab/options.hpp"
 
 namespace ipidefer::lab {
 
@@ -25,10 +28,17 @@ struct KvmReportOptions {
 
 void add_kvm_report_options(CLI::App& app, KvmReportOptions& options);
 
+/// What its runs of the lab are told. Throws a Failure that names the option,
+/// its value and the limit.
+[[nodiscard]] Options check_kvm_report_options(
+    const KvmReportOptions& options,
+    const std::filesystem::path& guest_programs);
+
 /// @param command our own command line, for the box
 /// @return the exit status: that of the worst step
 /// Throws a Failure.
 [[nodiscard]] int kvm_report(const KvmReportOptions& options,
+                             const std::filesystem::path& guest_programs,
                              const std::vector<std::string>& command);
 
 }  // namespace ipidefer::lab

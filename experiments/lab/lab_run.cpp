@@ -14,6 +14,7 @@
 #include "experiments/lab/box.hpp"
 #include "experiments/lab/experiment.hpp"
 #include "experiments/lab/kvm_probe.hpp"
+#include "experiments/lab/pin.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/provenance.hpp"
 #include "experiments/lab/report_json.hpp"
@@ -57,6 +58,7 @@ int lab_run_in_box(const Options& options,
     box.qemu = fs::absolute(options.qemu);
     box.kernel = fs::absolute(options.kernel);
     box.cpus = std::max(box.cpus, options.cpus);
+    check_pin(options.pin, complement({}, box.cpus));
     // As an operator would: the isolated vCPUs on isolated CPUs of their own.
     box.isolated = options.isolated;
     if (!options.pin.empty())
@@ -89,6 +91,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
             return lab_run_in_box(options, command);
         }
     }
+    check_pin_here(options.pin);
 
     Report report;
     std::optional<Failure> failure;

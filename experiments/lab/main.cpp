@@ -65,8 +65,6 @@ int run(int argc, char** argv)
     if (box->parsed())
         return ipidefer::lab::run_in_box(
             ipidefer::lab::check_box_options(box_options));
-    if (report->parsed())
-        return ipidefer::lab::kvm_report(report_options, {argv, argv + argc});
     if (kvm->parsed()) {
         const auto why = ipidefer::lab::without_whole_kvm(
             ipidefer::lab::check_qemu(qemu),
@@ -77,6 +75,9 @@ int run(int argc, char** argv)
     }
 
     const auto guest_programs = ipidefer::installed("lab-agent").parent_path();
+    if (report->parsed())
+        return ipidefer::lab::kvm_report(report_options, guest_programs,
+                                         {argv, argv + argc});
     if (options.list_workloads) {
         for (const auto& name :
              ipidefer::lab::built_in_workloads(guest_programs))

@@ -290,6 +290,7 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
                                     std::to_string(IPIDEFER_SEGMENT_NAME - 1) +
                                     " bytes");
     options.shm_folder = raw.shm_folder;
+    check_output("--json", raw.json);
     options.json = raw.json;
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     options.timeout = check_timeout(raw.timeout);

@@ -10,6 +10,8 @@
 #include "base/failure_testing.hpp"
 #include "base/file.hpp"
 #include "base/scratch.hpp"
+#include "experiments/lab/kvm_report.hpp"
+#include "experiments/lab/pin.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -233,6 +235,56 @@ TEST_F(OptionsTest, PinKeepsTheOrder)
 {
     raw_.pin = "7,5";
     EXPECT_EQ(check().pin, (std::vector<unsigned>{7, 5}));
+}
+
+TEST_F(OptionsTest, PinnedToCpusThatThereAre)
+{
+    const auto refusal = [](const std::vector<unsigned>& hosts) {
+        return refusal_of([&] {
+            check_pin(hosts, {0, 1, 2, 3});
+            return 0;
+        });
+    };
+    EXPECT_EQ(refusal({3, 2}), "");
+    EXPECT_EQ(refusal({3, 77}), "--pin: 77 is not one of the host's CPUs, 0-3");
+}
+
+TEST_F(OptionsTest, ReportsAreWrittenWhereThereIsAFolder)
+{
+    raw_.json = "/nope/x";
+    EXPECT_EQ(refusal(),
+              "--json: '/nope/x' cannot be written: there is no folder "
+              "'/nope'");
+}
+
+/// It tried KVM and booted the box before it looked at them.
+TEST_F(OptionsTest, KvmReportChecksAllOfItsOptionsFirst)
+{
+    KvmReportOptions good;
+    good.qemu = raw_.qemu;
+    good.kernel = raw_.kernel;
+    const auto refusal = [&](const KvmReportOptions& options) {
+        return refusal_of(
+            [&] { return check_kvm_report_options(options, programs_); });
+    };
+    EXPECT_EQ(refusal(good), "");
+    KvmReportOptions bad = good;
+    bad.output = "/nope/x";
+    EXPECT_EQ(refusal(bad),
+              "--output: '/nope/x' cannot be written: there is no folder "
+              "'/nope'");
+    bad.output = "";
+    EXPECT_EQ(refusal(bad), "--output: '' is no file");
+    bad = good;
+    bad.pin = "77";
+    EXPECT_EQ(refusal(bad),
+              "--pin: '77' names 1 host CPUs for 2 isolated vCPUs");
+    bad = good;
+    bad.workload = "none";
+    EXPECT_TRUE(refusal(bad).starts_with("--workload: 'none' is neither"));
+    bad = good;
+    bad.rounds = 501;
+    EXPECT_EQ(refusal(bad), "--rounds: 501 is not within 1 and 500");
 }
 
 TEST_F(OptionsTest, Timeout)

@@ -8,6 +8,9 @@
 #include <string>
 
 #include "base/failure.hpp"
+#include "base/file.hpp"
+#include "base/option_value.hpp"
+#include "base/text.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -41,6 +44,25 @@ cpu_set_t all_but(const CpuSet& cpus)
 }
 
 }  // namespace
+
+void check_pin(const std::vector<unsigned>& hosts, const CpuSet& there)
+{
+    for (const unsigned host : hosts)
+        if (!there.contains(host))
+            refuse_option("--pin", std::to_string(host) +
+                                       " is not one of the host's CPUs, " +
+                                       format_cpulist(there));
+}
+
+void check_pin_here(const std::vector<unsigned>& hosts)
+{
+    if (hosts.empty()) return;
+    // Not those that we may run on now, which isolated ones are not among.
+    check_pin(hosts, parse_kernel_cpulist(
+                         trimmed(read_whole("/sys/devices/system/cpu/online")),
+                         kMostCpus));
+    (void)all_but({hosts.begin(), hosts.end()});
+}
 
 void pin(pid_t qemu, const nlohmann::json& cpus, const CpuSet& isolated,
          const std::vector<unsigned>& hosts)

@@ -167,6 +167,7 @@ Options check_options(const RawOptions& raw)
     options.flat_gpa = *load;
     options.timeout =
         check_within("--timeout", raw.timeout, 1, kLongestTimeout, " seconds");
+    check_output("--json", raw.json);
     options.json = raw.json;
     options.quiet = raw.quiet;
     return options;
