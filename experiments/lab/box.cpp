@@ -187,17 +187,16 @@ asio::awaitable<void> copy_times(const fs::path& job, Process& qemu)
 
 /// @return the signal that ended this before QEMU did, or 0
 int passed_on(const BoxSpec& spec, const fs::path& job, Process& qemu,
-              const Pipe& out, const Pipe& errors)
+              const Pipe& out, const Pipe& errors, EndingSignals& signals)
 {
-    asio::io_context io;
     auto done =
-        asio::co_spawn(io,
+        asio::co_spawn(signals.io(),
                        (relay(out.read.get(), STDOUT_FILENO) &&
                         relay(errors.read.get(), STDERR_FILENO) &&
                         starts(spec, job, qemu) && copy_times(job, qemu)) ||
-                           any_signal(),
+                           signals.any(),
                        asio::use_future);
-    io.run();
+    signals.io().run();
     const auto result = done.get();
     return result.index() == 0 ? 0 : std::get<1>(result);
 }
@@ -285,6 +284,8 @@ std::vector<std::string> our_command_in_box(
 
 int run_in_box(const BoxSpec& given)
 {
+    // Before the folder is made, and until it is gone: it has our environment.
+    EndingSignals signals;
     const Scratch scratch;
     BoxSpec spec = given;
     if (spec.console.empty()) spec.console = scratch.path() / "console.log";
@@ -299,7 +300,8 @@ int run_in_box(const BoxSpec& given)
     try {
         if (spec.command.empty()) {
             start.interactive = true;
-            (void)Process{start}.wait();
+            Process qemu{start};
+            (void)signals.wait_for(qemu);
             return status_of(job);
         }
         Pipe out;
@@ -310,7 +312,7 @@ int run_in_box(const BoxSpec& given)
         // QEMU's are the only ends to write to, so that reading ends with it.
         out.write = UniqueFd{};
         errors.write = UniqueFd{};
-        if (const int signal = passed_on(spec, job, qemu, out, errors))
+        if (const int signal = passed_on(spec, job, qemu, out, errors, signals))
             return ended_by_signal(signal);
         (void)qemu.wait();
         return status_of(job);

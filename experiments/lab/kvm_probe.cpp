@@ -20,6 +20,7 @@
 #include "base/unique_fd.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/qemu_command.hpp"
+#include "experiments/lab/signals.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -74,6 +75,7 @@ std::string without_whole_kvm(const fs::path& qemu, const fs::path& kernel)
 
     Progress progress;
     progress.show("looking whether Linux boots under KVM");
+    EndingSignals signals;
     const Scratch scratch;
     const fs::path console = scratch.path() / "console.log";
     auto arguments = bare_machine();
@@ -86,7 +88,7 @@ std::string without_whole_kvm(const fs::path& qemu, const fs::path& kernel)
                      .arguments = arguments,
                      .log = scratch.path() / "qemu.log",
                      .bound_to_us = true}};
-    const auto status = machine.wait_for(kBoot);
+    const auto status = signals.wait_for(machine, kBoot);
     std::error_code error;
     if (fs::is_regular_file(console, error) &&
         read_whole(console).find(kBooted) != std::string::npos)

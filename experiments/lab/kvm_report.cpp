@@ -25,6 +25,7 @@
 #include "experiments/lab/pin.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/qemu_command.hpp"
+#include "experiments/lab/signals.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -188,6 +189,7 @@ int kvm_report(const KvmReportOptions& options, const fs::path& guest_programs,
     }
     check_pin_here(run.pin);
 
+    EndingSignals signals;
     const Scratch scratch;
     const fs::path folder = scratch.path() / kFolder;
     fs::create_directory(folder);
@@ -204,7 +206,7 @@ int kvm_report(const KvmReportOptions& options, const fs::path& guest_programs,
              .environment = {std::string{kKvmVariable} + "=whole"},
              .log = folder / (step.name + ".txt"),
              .bound_to_us = true}};
-        const int status = program.wait();
+        const int status = signals.wait_for(program).value();
         const std::chrono::duration<double> took =
             std::chrono::steady_clock::now() - start;
         summary.push_back({{"step", step.name},

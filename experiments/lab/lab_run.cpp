@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <iostream>
 
@@ -100,11 +99,11 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         Progress progress;
         progress.show("hashing kernel and QEMU");
         report.provenance = provenance(options, command);
-        asio::io_context io;
+        EndingSignals signals;
         auto done = asio::co_spawn(
-            io, attempt(options, progress, report) || any_signal(),
+            signals.io(), attempt(options, progress, report) || signals.any(),
             asio::use_future);
-        io.run();
+        signals.io().run();
         auto result = done.get();
         if (result.index() == 0)
             failure = std::get<0>(std::move(result));
