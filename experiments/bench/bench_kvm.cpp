@@ -13,6 +13,8 @@
 #include "base/file.hpp"
 #include "base/json_reader.hpp"
 #include "base/json_writer.hpp"
+#include "base/number_list.hpp"
+#include "base/option_value.hpp"
 #include "base/program.hpp"
 #include "base/scratch.hpp"
 #include "base/table.hpp"
@@ -31,6 +33,7 @@ constexpr unsigned kRoundShift = 16;
 constexpr std::uint32_t kEnd = 1u << 8;
 constexpr const char* kPhases[] = {"quiet", "delivered", "deferred"};
 constexpr unsigned kLoopVcpu = 1;
+constexpr unsigned kVcpus = 2;
 constexpr unsigned kMostWindow = 20'000;
 // What the guest binds; only the first may be recorded.
 constexpr char kDeferredVector[] = "245";
@@ -132,15 +135,24 @@ void add_options(CLI::App& app, BenchKvmOptions& options)
 {
     app.add_option("--rounds", options.rounds,
                    "rounds of an undisturbed, a delivered and a deferred phase")
-        ->check(CLI::Range(1u, kMostBenchRounds))
         ->capture_default_str();
     app.add_option("--window", options.window,
                    "length of a phase, in millions of TSC ticks")
-        ->check(CLI::Range(1u, kMostWindow))
         ->capture_default_str();
     app.add_option("--pin", options.pin,
-                   "host CPUs of sender and loop (default: the first two)");
+                   "host CPUs of sender and loop, as in 0,1 "
+                   "(default: the first two)");
     app.add_option("--json", options.json, "write a report here, - for stdout");
+}
+
+void check_options(const BenchKvmOptions& options)
+{
+    check_within("--rounds", options.rounds, 1, kMostBenchRounds);
+    check_within("--window", options.window, 1, kMostWindow,
+                 " million TSC ticks");
+    (void)parse_host_cpus("--pin", options.pin, kVcpus, "vCPUs",
+                          Sharing::kRefused);
+    check_output("--json", options.json);
 }
 
 json read_vmm_report(std::string_view text)
@@ -275,6 +287,7 @@ std::string bench_table(const json& report)
 int bench_kvm(const fs::path& vmm, const fs::path& guest,
               const BenchKvmOptions& options)
 {
+    check_options(options);
     for (const fs::path& file : {vmm, guest})
         if (!fs::exists(file))
             throw Failure{Exit::kCannotRun, file.string() + " is not there"};
@@ -284,13 +297,14 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
     const std::uint64_t timeout =
         60 + 3ull * options.rounds * options.window / 250;
     const auto result = run_program(
-        vmm, {"--guest", guest.string(), "--cpus", "2", "--isolated", "1",
-              "--vectors", kDeferredVector, "--pin",
-              options.pin.empty() ? two_cpus() : options.pin, "--timeout",
-              std::to_string(timeout), "--quiet", "--json", file.string(),
-              "--append",
-              "scenario=bench rounds=" + std::to_string(options.rounds) +
-                  " window=" + std::to_string(options.window)});
+        vmm,
+        {"--guest", guest.string(), "--cpus", std::to_string(kVcpus),
+         "--isolated", std::to_string(kLoopVcpu), "--vectors", kDeferredVector,
+         "--pin", options.pin.empty() ? two_cpus() : options.pin, "--timeout",
+         std::to_string(timeout), "--quiet", "--json", file.string(),
+         "--append",
+         "scenario=bench rounds=" + std::to_string(options.rounds) +
+             " window=" + std::to_string(options.window)});
     if (result.status != 0) {
         const auto known = {Exit::kCannotRun, Exit::kDefect,
                             Exit::kNotPossible};

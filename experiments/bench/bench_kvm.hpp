@@ -24,6 +24,9 @@ struct BenchKvmOptions {
 
 void add_options(CLI::App& app, BenchKvmOptions& options);
 
+/// Throws a Failure that names the option, its value and the limit.
+void check_options(const BenchKvmOptions& options);
+
 /// One phase of one round.
 struct BenchPhase {
     std::uint64_t ns = 0;

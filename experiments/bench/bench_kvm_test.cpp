@@ -33,6 +33,37 @@ json vmm_report()
     return report;
 }
 
+/// Two threads on one CPU would measure the scheduler.
+TEST(BenchKvm, RefusalsNameOptionValueAndLimit)
+{
+    const auto refusal = [](const BenchKvmOptions& options) {
+        return refusal_of([&] {
+            check_options(options);
+            return 0;
+        });
+    };
+    EXPECT_EQ(refusal({}), "");
+    BenchKvmOptions options;
+    options.pin = "1,0";
+    EXPECT_EQ(refusal(options), "");
+    options.pin = "0,0";
+    EXPECT_EQ(refusal(options),
+              "--pin: '0,0' names host CPU 0 twice: each of 2 vCPUs needs one "
+              "of its own");
+    options.pin = "0-2";
+    EXPECT_EQ(refusal(options), "--pin: '0-2' names 3 host CPUs for 2 vCPUs");
+    options = {};
+    options.rounds = 0;
+    EXPECT_EQ(refusal(options), "--rounds: 0 is not within 1 and 500");
+    options = {};
+    options.window = 20'001;
+    EXPECT_EQ(refusal(options),
+              "--window: 20001 is not within 1 and 20000 million TSC ticks");
+    options = {};
+    options.json = "/nope/x";
+    EXPECT_TRUE(refusal(options).starts_with("--json: '/nope/x'"));
+}
+
 TEST(BenchKvm, PairsPhasesOfARound)
 {
     const auto rounds = bench_rounds(kConsole, vmm_report());
