@@ -48,13 +48,32 @@ terms::PolicyChange check_policy(const RawOptions& raw)
     return policy;
 }
 
+/// Options of a segment mean nothing without one, whatever they say, unless it
+/// is the default.
+void refuse_without_segment(const RawOptions& raw)
+{
+    const auto needs = [](const std::string& option, const std::string& value,
+                          bool given) {
+        if (given) refuse(option, value, "needs --segment on");
+    };
+    const RawOptions defaults;
+    needs("--max-age", raw.max_age, age_of(raw) != std::chrono::nanoseconds{});
+    needs("--trace", raw.trace, parse_switch("--trace", raw.trace));
+    needs("--name", raw.name, raw.name != defaults.name);
+    needs("--segment-dir", raw.segment_dir,
+          raw.segment_dir != defaults.segment_dir);
+    needs("--segment-mode", raw.segment_mode,
+          raw.segment_mode != defaults.segment_mode);
+    needs("--segment-group", raw.segment_group,
+          raw.segment_group != defaults.segment_group);
+    needs("--trace-entries", std::to_string(raw.trace_entries),
+          raw.trace_entries != defaults.trace_entries);
+}
+
 std::optional<SegmentConfig> check_segment(const RawOptions& raw)
 {
     if (!parse_switch("--segment", raw.segment)) {
-        if (age_of(raw) != std::chrono::nanoseconds{})
-            refuse("--max-age", raw.max_age, "needs --segment on");
-        if (parse_switch("--trace", raw.trace))
-            refuse("--trace", raw.trace, "needs --segment on");
+        refuse_without_segment(raw);
         return std::nullopt;
     }
     SegmentConfig segment;
@@ -116,7 +135,7 @@ void add_options(CLI::App& app, RawOptions& raw)
                    "host CPUs, one for each vCPU in order, as in 0,1");
     app.add_option("--segment", raw.segment,
                    "share policy, counters and a trace with the host tools: on "
-                   "or off")
+                   "or off; the options from --name to --max-age need on")
         ->capture_default_str();
     app.add_option("--name", raw.name, "what the host tools call the VM");
     app.add_option("--segment-dir", raw.segment_dir,

@@ -143,6 +143,21 @@ TEST(Options, SegmentRefusalsNameOptionValueAndLimit)
     raw = good();
     raw.trace = "on";
     EXPECT_EQ(refusal(raw), "--trace: 'on' needs --segment on");
+    raw = good();
+    raw.name = "foo";
+    EXPECT_EQ(refusal(raw), "--name: 'foo' needs --segment on");
+    raw = good();
+    raw.segment_mode = "9";
+    EXPECT_EQ(refusal(raw), "--segment-mode: '9' needs --segment on");
+    raw = good();
+    raw.segment_dir = "/tmp";
+    EXPECT_EQ(refusal(raw), "--segment-dir: '/tmp' needs --segment on");
+    raw = good();
+    raw.segment_group = "root";
+    EXPECT_EQ(refusal(raw), "--segment-group: 'root' needs --segment on");
+    raw = good();
+    raw.trace_entries = 1024;
+    EXPECT_EQ(refusal(raw), "--trace-entries: '1024' needs --segment on");
     for (const char* age : {"10", "ms", "-1ms", "1000001s", ""}) {
         raw = with_segment();
         raw.max_age = age;
