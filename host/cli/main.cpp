@@ -12,6 +12,7 @@
 #include "base/command_line.hpp"
 #include "base/failure.hpp"
 #include "base/installed.hpp"
+#include "base/option_value.hpp"
 #include "base/process.hpp"
 #include "base/version.hpp"
 #include "host/cli/command.hpp"
@@ -42,6 +43,18 @@ constexpr External kExternal[] = {
     if (!place.directory.empty())
         ::setenv("IPIDEFER_SHM_DIR", place.directory.c_str(), 1);
     ipidefer::become_program(program, arguments);
+}
+
+/// A script with a variable that is empty would believe that it had asked for
+/// something: none of our own options has a use for an empty value.
+void refuse_empty_values(const CLI::App& command)
+{
+    for (const CLI::Option* option : command.parse_order())
+        for (const std::string& value : option->results())
+            if (value.empty())
+                ipidefer::refuse_option(
+                    option->get_name(),
+                    "'' is no value: it needs one, or is left out");
 }
 
 int run(int argc, char** argv)
@@ -87,6 +100,7 @@ int run(int argc, char** argv)
     auto* const command = app.get_subcommands().front();
     if (const auto found = external.find(command); found != external.end())
         become(*found->second, place, command->remaining());
+    refuse_empty_values(*command);
     return commands.at(command)();
 }
 

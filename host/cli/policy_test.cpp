@@ -37,6 +37,22 @@ TEST_F(CliTest, KillSwitchTakesEffectAtOnce)
     EXPECT_TRUE(vm.send(0, kSyncCore, {2}).empty());
 }
 
+/// It showed the policy, and a script believed that it had changed it.
+TEST_F(CliTest, EmptyValueIsRefused)
+{
+    const TestVm vm{folder_.path(), "web"};
+    for (const std::string option :
+         {"--isolated", "--user", "--guest", "--idle", "--max-age"}) {
+        const auto result = run({"policy", "web", option, ""});
+        EXPECT_EQ(result.status, kCannotRun);
+        EXPECT_EQ(result.output,
+                  "ipidefer: " + option +
+                      ": '' is no value: it needs one, or is left out\n");
+    }
+    EXPECT_EQ(run({"stat", ""}).status, kCannotRun);
+    EXPECT_EQ(run({"policy", "web"}).status, kDone);
+}
+
 TEST_F(CliTest, WrongPoliciesChangeNothing)
 {
     const TestVm vm{folder_.path(), "web"};

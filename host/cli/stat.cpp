@@ -5,11 +5,13 @@
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "base/json_writer.hpp"
+#include "base/option_value.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
@@ -27,7 +29,7 @@ using terms::VerdictCounts;
 struct StatOptions {
     std::string vm;
     std::string interval;
-    unsigned count = 0;
+    std::optional<unsigned> count;
     bool json = false;
 };
 
@@ -121,15 +123,20 @@ void show(const std::vector<VmStatus>& vms, const StatOptions& options)
 
 int run_stat(const StatOptions& options, const segment::Place& place)
 {
+    if (options.count && options.interval.empty())
+        refuse_option("--count",
+                      std::to_string(*options.count) + " needs --interval");
     auto before = read_all(options, place);
     if (options.interval.empty()) {
         show(before, options);
         return static_cast<int>(Exit::kDone);
     }
-    const auto interval = parse_duration(options.interval);
+    const auto interval = named_option(
+        "--interval", [&] { return parse_duration(options.interval); });
     if (interval.count() == 0)
         throw Failure{Exit::kCannotRun, "--interval: 0 is no interval"};
-    for (unsigned n = 0; options.count == 0 || n < options.count; ++n) {
+    const unsigned count = options.count.value_or(0);
+    for (unsigned n = 0; count == 0 || n < count; ++n) {
         if (interrupted()) break;
         std::this_thread::sleep_for(interval);
         if (interrupted()) break;

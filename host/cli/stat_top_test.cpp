@@ -39,6 +39,23 @@ TEST_F(CliTest, StatWithAnIntervalCountsSinceTheLastTime)
         EXPECT_EQ(line[0]["vcpus"][2]["counters"][0]["deferred"], 0);
 }
 
+TEST_F(CliTest, StatRefusesWhatMeansNothing)
+{
+    const TestVm vm{folder_.path(), "web"};
+    const auto refused = [&](const Arguments& more) {
+        Arguments all{"stat", "web"};
+        all.insert(all.end(), more.begin(), more.end());
+        const auto result = run(all);
+        EXPECT_EQ(result.status, kCannotRun) << result.output;
+        return result.output;
+    };
+    EXPECT_EQ(refused({"--count", "3"}),
+              "ipidefer: --count: 3 needs --interval\n");
+    EXPECT_TRUE(
+        refused({"--interval", "x"}).starts_with("ipidefer: --interval: "));
+    (void)refused({"--interval", "1s", "--count", "-1"});
+}
+
 TEST_F(CliTest, TopShowsEveryVcpuOnce)
 {
     const TestVm vm{folder_.path(), "web"};

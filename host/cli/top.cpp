@@ -15,6 +15,7 @@
 #include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "base/json_writer.hpp"
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/top_table.hpp"
@@ -123,7 +124,7 @@ int watch(TopOptions options, const segment::Place& place,
 int run_top(const TopOptions& options, const segment::Place& place)
 {
     const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(
-        parse_duration(options.delay));
+        named_option("-d", [&] { return parse_duration(options.delay); }));
     constexpr std::chrono::milliseconds kShortest{100};
     constexpr std::chrono::milliseconds kLongest{3'600'000};
     if (delay < kShortest || delay > kLongest)

@@ -12,6 +12,7 @@
 
 #include "base/duration.hpp"
 #include "base/failure.hpp"
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
 #include "host/cli/guest_trace_file.hpp"
@@ -47,12 +48,13 @@ struct Selector {
 struct TraceOptions {
     std::string vm;
     std::vector<Selector> selectors;
-    std::string format = "text";
+    std::optional<std::string> format;
+    bool json = false;
     std::string output;
     std::string duration;
     std::string guest_trace;
     std::optional<std::int64_t> tsc_offset;
-    std::uint64_t count = 0;
+    std::string count;
     bool buffered = false;
     bool backlog = false;
     bool read_only = false;
@@ -157,8 +159,44 @@ class Merger {
     std::size_t next_ = 0;
 };
 
-trace::Format format_of(const std::string& text)
+/// Of a command line that was looked through.
+struct Limits {
+    std::uint64_t count = 0;  // 0: none
+    std::optional<std::chrono::nanoseconds> duration;
+};
+
+Limits check_limits(const TraceOptions& options)
 {
+    Limits limits;
+    if (!options.count.empty()) {
+        // The parser takes -1 for 2^64 - 1.
+        const auto count = number_of<std::uint64_t>(options.count);
+        if (!count)
+            refuse_option("--count", in_quotes(options.count) +
+                                         " is not a number of events from 0");
+        limits.count = *count;
+    }
+    if (!options.duration.empty())
+        limits.duration = named_option(
+            "--duration", [&] { return parse_duration(options.duration); });
+    return limits;
+}
+
+void check_together(const TraceOptions& options)
+{
+    if (options.tsc_offset && options.guest_trace.empty())
+        refuse_option("--tsc-offset", std::to_string(*options.tsc_offset) +
+                                          " needs --guest-trace");
+    if (options.json && options.format && *options.format != "json")
+        refuse_option("--format", in_quotes(*options.format) +
+                                      " and --json are two formats: one of "
+                                      "them is needed");
+}
+
+trace::Format format_of(const TraceOptions& options)
+{
+    const std::string text =
+        options.json ? "json" : options.format.value_or("text");
     if (text == "text") return trace::Format::kText;
     if (text == "json") return trace::Format::kJson;
     return trace::Format::kPerfetto;
@@ -200,15 +238,15 @@ Failure cannot_write()
 
 /// Until one of the limits, a reader of ours that goes, the end of the VM, or a
 /// signal.
-std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
-                     TraceReader& reader, std::optional<TraceLease>& lease,
+std::uint64_t follow(const TraceOptions& options, const Limits& limits,
+                     const OpenVm& vm, TraceReader& reader,
+                     std::optional<TraceLease>& lease,
                      const Selection& selection, Timeline& timeline,
                      Merger& merger, Output& output, std::ostream& out)
 {
     using Clock = std::chrono::steady_clock;
-    const auto end = options.duration.empty()
-                         ? Clock::time_point::max()
-                         : Clock::now() + parse_duration(options.duration);
+    const auto end = limits.duration ? Clock::now() + *limits.duration
+                                     : Clock::time_point::max();
     std::uint64_t shown = 0;
     std::uint64_t all_lost = 0;
     auto clock_due = Clock::now() + kClockSample;
@@ -228,7 +266,7 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
         for (const trace::Event& event : events) {
             if (!selection.matches(event)) continue;
             merger.event(event);
-            if (++shown == options.count) return all_lost;
+            if (++shown == limits.count) return all_lost;
         }
         // At once, for who reads along. If nobody does, as behind `head`, the
         // end is an orderly one.
@@ -249,6 +287,8 @@ std::uint64_t follow(const TraceOptions& options, const OpenVm& vm,
 
 int run_trace(const TraceOptions& options, const segment::Place& place)
 {
+    check_together(options);
+    const Limits limits = check_limits(options);
     const bool writable = !options.read_only && !options.buffered;
     OpenVm vm{place, options.vm, writable};
     const segment::Segment& segment = vm.segment();
@@ -266,7 +306,7 @@ int run_trace(const TraceOptions& options, const segment::Place& place)
                           "--output: cannot write '" + options.output + "'"};
     }
     std::ostream& out = options.output.empty() ? std::cout : file;
-    const auto output = make_output(format_of(options.format), out, vm.label());
+    const auto output = make_output(format_of(options), out, vm.label());
     Timeline timeline{clock};
     Merger merger{*output, timeline, guest_lines(options),
                   guest_offset(options, clock)};
@@ -280,8 +320,9 @@ int run_trace(const TraceOptions& options, const segment::Place& place)
                                     : TraceReader::From::kNow};
     std::optional<TraceLease> lease;
     if (writable) lease.emplace(vm, selection.kinds());
-    const std::uint64_t lost = follow(options, vm, reader, lease, selection,
-                                      timeline, merger, *output, out);
+    const std::uint64_t lost =
+        follow(options, limits, vm, reader, lease, selection, timeline, merger,
+               *output, out);
     lease.reset();
     if (out) {
         errno = 0;
@@ -329,12 +370,11 @@ Run add_trace(CLI::App& app, const segment::Place& place)
                          "repeatable")
             ->expected(1)
             ->take_all();
-    command->add_option("--format", options->format, "text, json or perfetto")
-        ->capture_default_str()
+    command
+        ->add_option("--format", options->format,
+                     "text, json or perfetto (default: text)")
         ->check(CLI::IsMember({"text", "json", "perfetto"}));
-    command->add_flag_callback(
-        "--json", [options] { options->format = "json"; },
-        "the same as --format json");
+    command->add_flag("--json", options->json, "the same as --format json");
     command->add_option("-o,--output", options->output, "write to this file");
     command->add_option("--duration", options->duration,
                         "end after this time, as in 10s");

@@ -289,6 +289,28 @@ TEST_F(CliTraceTest, GuestTraceIsMergedByTsc)
     EXPECT_EQ(merged.back()["text"], "b: late");
 }
 
+TEST_F(CliTraceTest, WhatMeansNothingIsRefused)
+{
+    fill();
+    const auto refused = [&](const Arguments& more) {
+        Arguments all{"trace", "web", "--buffered"};
+        all.insert(all.end(), more.begin(), more.end());
+        const auto result = run(all);
+        EXPECT_EQ(result.status, kCannotRun) << result.output;
+        return result.output;
+    };
+    EXPECT_EQ(refused({"--tsc-offset", "5"}),
+              "ipidefer: --tsc-offset: 5 needs --guest-trace\n");
+    EXPECT_EQ(refused({"--json", "--format", "text"}),
+              "ipidefer: --format: 'text' and --json are two formats: one of "
+              "them is needed\n");
+    EXPECT_EQ(refused({"--count", "-1"}),
+              "ipidefer: --count: '-1' is not a number of events from 0\n");
+    EXPECT_TRUE(
+        refused({"--duration", "x"}).starts_with("ipidefer: --duration: "));
+    EXPECT_EQ(count({"--format", "json"}), 6u);
+}
+
 TEST_F(CliTraceTest, VmWithoutARingCannotBeTraced)
 {
     const TestVm none{folder_.path(), "none", {.ring_entries = 0}};
