@@ -29,7 +29,8 @@ int run_policy(const PolicyOptions& options, const segment::Place& place)
             life == segment::Life::kGone || life == segment::Life::kEnded)
             throw Failure{Exit::kCannotRun,
                           "VM '" + vm.label() + "' does not run any more"};
-        apply(terms::check_policy(options.policy, vm.segment().vcpus()),
+        apply(terms::check_policy(options.policy, vm.segment().vcpus(),
+                                  terms::Naming::kOptions),
               vm.policy(), vm.segment().vcpus());
     }
     const terms::Policy after = read_policy(vm.segment());

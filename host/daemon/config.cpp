@@ -12,6 +12,8 @@
 
 #include "base/failure.hpp"
 #include "base/json_reader.hpp"
+#include "base/json_writer.hpp"
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "host/segment/open.hpp"
 
@@ -25,18 +27,31 @@ constexpr std::uint32_t kAnyVm = IPIDEFER_MAX_VCPUS;
 /// Of VMs and samples: more than any host has, and than memory is for.
 constexpr std::uint64_t kMostOfAnything = 10'000'000;
 
+/// Of what is below a key; "" is the whole.
+std::string below(const std::string& where, const std::string& key)
+{
+    return where.empty() ? key : where + '.' + key;
+}
+
 [[noreturn]] void refuse(const std::string& key, const std::string& why)
 {
-    std::string text = "configuration: ";
-    text += printable(key);
-    text += ": ";
-    text += why;
-    throw Failure{Exit::kCannotRun, text};
+    if (key.empty()) throw Failure{Exit::kCannotRun, why};
+    refuse_option(printable(key), why);
+}
+
+/// With the value, as far as it fits into a line.
+[[noreturn]] void refuse(const std::string& key, const json& value,
+                         const std::string& what_it_is_not)
+{
+    constexpr std::size_t kMostShown = 60;
+    std::string shown = json_text(value);
+    if (shown.size() > kMostShown) shown = shown.substr(0, kMostShown) + "...";
+    refuse(key, printable(shown) + " is not " + what_it_is_not);
 }
 
 std::string string_of(const std::string& key, const json& value)
 {
-    if (!value.is_string()) refuse(key, "not a string");
+    if (!value.is_string()) refuse(key, value, "a string");
     return value.get<std::string>();
 }
 
@@ -44,11 +59,11 @@ using Keys = std::map<std::string, std::function<void(const json&)>>;
 
 void read_object(const std::string& where, const json& object, const Keys& keys)
 {
-    if (!object.is_object()) refuse(where, "not an object");
+    if (!object.is_object()) refuse(where, object, "an object");
     for (const auto& [key, value] : object.items()) {
         const auto known = keys.find(key);
         if (known == keys.end())
-            refuse(where + '.' + key, "there is no such key");
+            refuse(below(where, key), "there is no such key");
         known->second(value);
     }
 }
@@ -59,7 +74,7 @@ terms::RawPolicy policy_from(const std::string& where, const json& object)
     const auto text = [&where](std::string& to, const char* key) {
         return std::pair{std::string{key},
                          std::function{[&where, &to, key](const json& value) {
-                             to = string_of(where + '.' + key, value);
+                             to = string_of(below(where, key), value);
                          }}};
     };
     const Keys keys{
@@ -70,25 +85,26 @@ terms::RawPolicy policy_from(const std::string& where, const json& object)
         text(raw.max_age, "max_age"),
         {"enabled",
          [&](const json& value) {
-             const auto word = string_of(where + ".enabled", value);
-             if (word != "on" && word != "off")
-                 refuse(where + ".enabled", "neither on nor off");
-             (word == "on" ? raw.on : raw.off) = true;
+             const std::string key = below(where, "enabled");
+             (parse_switch(printable(key), string_of(key, value)) ? raw.on
+                                                                  : raw.off) =
+                 true;
          }},
         {"vectors",
          [&](const json& value) {
-             if (!value.is_object())
-                 refuse(where + ".vectors", "not an object");
+             const std::string key = below(where, "vectors");
+             if (!value.is_object()) refuse(key, value, "an object");
              for (const auto& [vector, state] : value.items())
                  raw.vectors.push_back(vector + '=' +
-                                       string_of(where + ".vectors", state));
+                                       string_of(below(key, vector), state));
          }},
     };
     read_object(where, object, keys);
     try {
         (void)terms::check_policy(raw, kAnyVm);
     } catch (const Failure& failure) {
-        refuse(where, failure.what());
+        // It begins with the key.
+        throw Failure{failure.exit(), below(printable(where), failure.what())};
     }
     return raw;
 }
@@ -114,11 +130,11 @@ void read_listen(Config& config, const std::string& text)
 /// Names or numbers of users.
 std::vector<uid_t> users_from(const std::string& key, const json& value)
 {
-    if (!value.is_array()) refuse(key, "not an array");
+    if (!value.is_array()) refuse(key, value, "an array");
     std::vector<std::string> users;
     for (const json& user : value) {
         if (!user.is_number_unsigned() && !user.is_string())
-            refuse(key, "not an array of users, by name or number");
+            refuse(key, user, "a user, by name or number");
         users.push_back(user.is_string() ? user.get<std::string>()
                                          : user.dump());
     }
@@ -131,30 +147,10 @@ std::vector<uid_t> users_from(const std::string& key, const json& value)
 
 json parsed(const std::string& text)
 {
-    try {
-        return read_json(text, {.comments = true});
-    } catch (const Failure& failure) {
-        throw Failure{failure.exit(),
-                      std::string{"configuration: "} + failure.what()};
-    }
+    return read_json(text, {.comments = true});
 }
 
-}  // namespace
-
-terms::RawPolicy Config::policy_of(
-    const std::string& vm, const std::optional<DomainIdentity>& domain) const
-{
-    // As it is, or as it is shown, in case it is not UTF-8.
-    std::vector<std::string> names{vm, segment::shown_name(vm)};
-    if (domain) names.insert(names.end(), {domain->uuid, domain->name});
-    names.emplace_back("*");
-    for (const std::string& name : names)
-        if (const auto own = domains.find(name); own != domains.end())
-            return own->second;
-    return {};
-}
-
-Config parse_config(const std::string& text)
+Config config_from(const std::string& text)
 {
     Config config;
     config.control_users = {0, ::geteuid()};
@@ -165,8 +161,8 @@ Config parse_config(const std::string& text)
         return [&to, key](const json& value) {
             if (!value.is_number_unsigned() ||
                 value.get<std::uint64_t>() > kMostOfAnything)
-                refuse(key, "not a number from 0 to " +
-                                std::to_string(kMostOfAnything));
+                refuse(key, value,
+                       "a number from 0 to " + std::to_string(kMostOfAnything));
             to = value.get<std::size_t>();
         };
     };
@@ -202,13 +198,33 @@ Config parse_config(const std::string& text)
          }},
         {"domains",
          [&](const json& value) {
-             if (!value.is_object()) refuse("domains", "not an object");
+             if (!value.is_object()) refuse("domains", value, "an object");
              for (const auto& [name, policy] : value.items())
                  config.domains[name] = policy_from("domains." + name, policy);
          }},
     };
     read_object("", parsed(text), keys);
     return config;
+}
+
+}  // namespace
+
+terms::RawPolicy Config::policy_of(
+    const std::string& vm, const std::optional<DomainIdentity>& domain) const
+{
+    // As it is, or as it is shown, in case it is not UTF-8.
+    std::vector<std::string> names{vm, segment::shown_name(vm)};
+    if (domain) names.insert(names.end(), {domain->uuid, domain->name});
+    names.emplace_back("*");
+    for (const std::string& name : names)
+        if (const auto own = domains.find(name); own != domains.end())
+            return own->second;
+    return {};
+}
+
+Config parse_config(const std::string& text)
+{
+    return named_option("configuration", [&] { return config_from(text); });
 }
 
 Config read_config(const std::filesystem::path& file)
@@ -218,7 +234,8 @@ Config read_config(const std::filesystem::path& file)
     if (!in || !(text << in.rdbuf()))
         throw Failure{Exit::kCannotRun,
                       "cannot read the configuration '" + file.string() + "'"};
-    return parse_config(text.str());
+    return named_option("configuration " + in_quotes(printable(file.string())),
+                        [&] { return config_from(text.str()); });
 }
 
 terms::RawPolicy parse_policy(const std::string& text)

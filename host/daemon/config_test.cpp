@@ -6,6 +6,8 @@
 
 #include "base/failure.hpp"
 #include "base/failure_testing.hpp"
+#include "base/file.hpp"
+#include "base/scratch.hpp"
 
 namespace ipidefer::daemon {
 namespace {
@@ -92,34 +94,63 @@ TEST(Config, WhatIsWrongIsNamed)
 {
     EXPECT_TRUE(refusal("{").starts_with(
         "configuration: not JSON: parse error at line 1, column 2"));
-    EXPECT_NE(refusal("[]"), "");
-    EXPECT_EQ(refusal(R"({"x": 1})"),
-              "configuration: .x: there is no such key");
+    EXPECT_EQ(refusal("[]"), "configuration: [] is not an object");
+    EXPECT_EQ(refusal(R"({"listn": ""})"),
+              "configuration: listn: there is no such key");
     EXPECT_EQ(refusal(R"({"listen": "9752"})"),
               "configuration: listen: '9752' is not ADDRESS:PORT");
     EXPECT_EQ(refusal(R"({"listen": 9752})"),
-              "configuration: listen: not a string");
-    EXPECT_EQ(refusal(R"({"control_users": [-1]})"),
-              "configuration: control_users: not an array of users, by name or "
+              "configuration: listen: 9752 is not a string");
+    EXPECT_EQ(refusal(R"({"control_users": [0, -1]})"),
+              "configuration: control_users: -1 is not a user, by name or "
               "number");
     EXPECT_EQ(refusal(R"({"control_users": ["no.such.user"]})"),
               "configuration: control_users: 'no.such.user' is neither a user "
               "nor the number of one");
     EXPECT_EQ(refusal(R"({"owners": "root"})"),
-              "configuration: owners: not an array");
+              "configuration: owners: \"root\" is not an array");
     EXPECT_EQ(refusal(R"({"max_samples": -1})"),
-              "configuration: max_samples: not a number from 0 to 10000000");
-    EXPECT_EQ(refusal(R"({"domains": {"w": {"user": "yes"}}})"),
-              "configuration: domains.w: user: 'yes' is neither on nor off");
-    EXPECT_EQ(refusal(R"({"domains": {"w": {"enabled": "yes"}}})"),
-              "configuration: domains.w.enabled: neither on nor off");
-    EXPECT_EQ(refusal(R"({"domains": {"w": {"isolate": "1"}}})"),
+              "configuration: max_samples: -1 is not a number from 0 to "
+              "10000000");
+    EXPECT_EQ(refusal(R"({"domains": [)" + std::string(100, ' ') + "\"" +
+                      std::string(100, 'x') + "\"]}"),
+              "configuration: domains: [\"" + std::string(58, 'x') +
+                  "... is not an object");
+}
+
+TEST(Config, WhatIsWrongWithAPolicyIsNamedWithItsPath)
+{
+    const auto refused = [](const std::string& policy) {
+        return refusal(R"({"domains": {"w": )" + policy + "}}");
+    };
+    EXPECT_EQ(refused(R"({"user": "yes"})"),
+              "configuration: domains.w.user: 'yes' is neither on nor off");
+    EXPECT_EQ(refused(R"({"enabled": "yes"})"),
+              "configuration: domains.w.enabled: 'yes' is neither on nor off");
+    EXPECT_EQ(refused(R"({"isolate": "1"})"),
               "configuration: domains.w.isolate: there is no such key");
+    EXPECT_EQ(refused(R"({"max_age": "10"})"),
+              "configuration: domains.w.max_age: duration '10': it lacks a "
+              "unit: ns, us, ms, s, m or h");
+    EXPECT_EQ(refused(R"({"vectors": {"sync_core": 1}})"),
+              "configuration: domains.w.vectors.sync_core: 1 is not a string");
+    EXPECT_EQ(refused("5"), "configuration: domains.w: 5 is not an object");
+    EXPECT_EQ(refusal_of([] { return parse_policy("5"); }),
+              "policy: 5 is not an object");
 }
 
 TEST(Config, UnreadableFileIsNamed)
 {
     EXPECT_THROW((void)read_config("/nonexistent/x"), Failure);
+}
+
+TEST(Config, FileThatIsWrongIsNamed)
+{
+    const Scratch scratch;
+    const std::string file = (scratch.path() / "x.json").string();
+    write_whole(file, R"({"listen": 5})");
+    EXPECT_EQ(refusal_of([&] { return read_config(file); }),
+              "configuration '" + file + "': listen: 5 is not a string");
 }
 
 }  // namespace

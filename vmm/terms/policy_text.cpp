@@ -26,32 +26,38 @@ bool RawPolicy::empty() const noexcept
            vectors.empty() && max_age.empty() && !on && !off;
 }
 
-PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus)
+PolicyChange check_policy(const RawPolicy& raw, std::uint32_t vcpus,
+                          Naming naming)
 {
+    const auto named = [naming](const char* option, const char* key) {
+        return std::string{naming == Naming::kOptions ? option : key};
+    };
     PolicyChange change;
     if (raw.on || raw.off) change.enabled = raw.on;
-    change.user = on_if_given("user", raw.user);
-    change.guest = on_if_given("guest", raw.guest);
-    change.idle = on_if_given("idle", raw.idle);
+    change.user = on_if_given(named("--user", "user"), raw.user);
+    change.guest = on_if_given(named("--guest", "guest"), raw.guest);
+    change.idle = on_if_given(named("--idle", "idle"), raw.idle);
     if (raw.isolated == "none")
         change.isolated = CpuSet{};
     else if (!raw.isolated.empty())
-        change.isolated = named_option(
-            "isolated", [&] { return parse_cpulist(raw.isolated, vcpus); });
+        change.isolated = named_option(named("--isolated", "isolated"), [&] {
+            return parse_cpulist(raw.isolated, vcpus);
+        });
+    const std::string of_vectors = named("--vector", "vectors");
     for (const std::string& text : raw.vectors) {
         const auto equals = text.find('=');
         if (equals == std::string::npos)
-            refuse_option("vector",
+            refuse_option(of_vectors,
                           in_quotes(text) + " is not VECTOR=on or VECTOR=off");
-        const auto vector = named_option("vector", [&] {
+        const auto vector = named_option(of_vectors, [&] {
             return parse_vector(std::string_view{text}.substr(0, equals));
         });
         change.vectors[vector] =
-            parse_switch("vector", text.substr(equals + 1));
+            parse_switch(of_vectors, text.substr(equals + 1));
     }
     if (!raw.max_age.empty())
         // As it is shown.
-        change.max_age = named_option("max-age", [&] {
+        change.max_age = named_option(named("--max-age", "max_age"), [&] {
             return raw.max_age == "none" ? std::chrono::nanoseconds{}
                                          : parse_duration(raw.max_age);
         });

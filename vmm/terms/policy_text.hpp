@@ -26,10 +26,14 @@ struct RawPolicy {
     [[nodiscard]] bool empty() const noexcept;
 };
 
+/// How a refusal names what is wrong: --max-age, or max_age.
+enum class Naming { kOptions, kKeys };
+
 /// @param vcpus of the VM
-/// Throws Failure, naming the option and what is wrong.
+/// Throws Failure, naming the option or the key, and what is wrong.
 [[nodiscard]] PolicyChange check_policy(const RawPolicy& raw,
-                                        std::uint32_t vcpus);
+                                        std::uint32_t vcpus,
+                                        Naming naming = Naming::kKeys);
 
 /// One "field value" on each line.
 [[nodiscard]] std::string to_text(const Policy& policy);

@@ -67,13 +67,17 @@ TEST(PolicyOptions, RefusalsNameTheOption)
     raw = {};
     raw.vectors = {"sync_core"};
     EXPECT_EQ(refusal(raw),
-              "vector: 'sync_core' is not VECTOR=on or VECTOR=off");
+              "vectors: 'sync_core' is not VECTOR=on or VECTOR=off");
     raw.vectors = {"x=on"};
     EXPECT_NE(refusal(raw), "");
     raw = {};
     raw.max_age = "10";
     EXPECT_EQ(refusal(raw),
-              "max-age: duration '10': it lacks a unit: ns, us, ms, s, m or h");
+              "max_age: duration '10': it lacks a unit: ns, us, ms, s, m or h");
+    EXPECT_EQ(
+        refusal_of([&] { return check_policy(raw, 8, Naming::kOptions); }),
+        "--max-age: duration '10': it lacks a unit: ns, us, ms, s, m or "
+        "h");
 }
 
 TEST(PolicyOptions, TextHasALineForEachField)
