@@ -14,19 +14,20 @@ _ipidefer_vms() {
 }
 
 _ipidefer() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous='' command='' word
+    local current=${COMP_WORDS[COMP_CWORD]} previous='' command='' part='' word
     ((COMP_CWORD > 0)) && previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        case $word in
-        list | stat | top | policy | trace | check | domain | lab | bench)
-            command=$word
+        case $command/$word in
+        /list | /stat | /top | /policy | /trace | /check | /domain | /lab | /bench) command=$word ;;
+        lab/run | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
+            part=$word
             break
             ;;
         esac
     done
     # Names of VMs are lines: they may have blanks in them.
     local options='' words='' vms=''
-    case $command in
+    case $command${part:+ $part} in
     '') options='--help --version --shm-dir --owner' words='list stat top policy trace check domain lab bench' ;;
     list) options='--json --clean --names --help' ;;
     stat) options='--interval --count --json --help' vms=yes ;;
@@ -45,15 +46,29 @@ _ipidefer() {
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
             --segment --replace --probe --no-probe --check -o --output --json --help'
         ;;
-    lab) words=run ;;
-    bench) words='core kvm' ;;
+    lab) options='--help --version --shm-dir' words='run box kvm kvm-report' ;;
+    'lab run')
+        options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
+            --initrd --append --modules --overlay --workload --name --json --keep-logs
+            --timeout --retries --nested --list-workloads --help'
+        ;;
+    'lab box')
+        options='--cpus --isolated --mem --qemu --kernel --append --share --console
+            --timeout --help'
+        ;;
+    'lab kvm') options='--qemu --kernel --help' ;;
+    'lab kvm-report') options='--output --workload --pin --rounds --qemu --kernel --help' ;;
+    bench) options='--help --version' words='core kvm' ;;
+    'bench core') options='--help' ;;
+    'bench kvm') options='--rounds --window --pin --json --help' ;;
     esac
-    [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" kvm "* ]] &&
-        options='--rounds --window --pin --json --help' words=''
-    [[ $command == bench && " ${COMP_WORDS[*]:1:COMP_CWORD-1} " == *" core "* ]] &&
-        options='--help' words=''
+    # It takes a file here, and nothing elsewhere.
+    [[ $part && $previous == --json ]] && previous=--output
     case $previous in
     --user | --guest | --idle | --segment) options='' vms='' words='on off' ;;
+    --modes) options='' words='off guest hv kvm' ;;
+    --accel) options='' words='auto tcg kvm' ;;
+    --irqchip) options='' words='on split' ;;
     --mode) options='' words='hv guest off' ;;
     --domain) options='' words=$(virsh list --all --name 2>/dev/null) ;;
     --format) options='' vms='' words='text json perfetto' ;;
@@ -61,7 +76,9 @@ _ipidefer() {
     --vector) options='' vms='' words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;
     -p | --vm) options='' vms=yes ;;
     --owner) options='' words='' vms='' ;;
-    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config | --emulator)
+    --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config | --emulator | \
+        --qemu | --kernel | --initrd | --modules | --overlay | --workload | --keep-logs | \
+        --share | --console)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

@@ -120,6 +120,9 @@ def test_completion_of_words(complete):
             (("ipidefer", "po"), ["policy"]),
             (("ipidefer", "bench", "k"), ["kvm"]),
             (("ipidefer", "bench", "kvm", "--r"), ["--rounds"]),
+            (("ipidefer", "lab", "k"), ["kvm", "kvm-report"]),
+            (("ipidefer", "lab", "run", "--irqchip", ""), ["on", "split"]),
+            (("ipidefer", "lab", "run", "--modes", ""), ["off", "guest", "hv", "kvm"]),
             (("ipidefer", "policy", "web1", "--id"), ["--idle"]),
             (("ipidefer", "policy", "web1", "--idle", "o"), ["on", "off"]),
             (("ipidefer", "trace", "web1", "-e", "ipi_s"), ["ipi_send"])):
@@ -137,10 +140,28 @@ def test_completion_of_vms(complete, ipidefer, tmp_path):
     assert complete(ipidefer, "--shm-dir", str(tmp_path / "empty"), "stat", "") == []
 
 
+def help_of(ipidefer, words):
+    return subprocess.run([ipidefer, *words, "--help"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def commands_of(ipidefer, *words):
+    """Those below a command."""
+    _, _, commands = help_of(ipidefer, words).partition("\nSubcommands:")
+    return re.findall(r"^  ([a-z-]+) ", commands, re.MULTILINE)
+
+
 def test_completion_of_every_command_that_there_is(complete, ipidefer):
-    said = subprocess.run([ipidefer, "--help"], stdout=subprocess.PIPE, text=True,
-                          check=True).stdout
-    commands = re.findall(r"^  ([a-z]+) ", said[said.index("\nSubcommands"):],
-                          re.MULTILINE)
-    assert commands
-    assert sorted(complete("ipidefer", "")) == sorted(commands)
+    for words in (), ("lab",), ("bench",):
+        commands = commands_of(ipidefer, *words)
+        assert commands
+        assert sorted(complete("ipidefer", *words, "")) == sorted(commands)
+
+
+@pytest.mark.parametrize("command", ("lab", "bench"))
+def test_completion_of_every_option_of_programs_of_their_own(complete, ipidefer, command):
+    for part in commands_of(ipidefer, command):
+        options = re.findall(r"^ +(?:-\w,)?(--[a-z][a-z-]*)",
+                             help_of(ipidefer, [command, part]), re.MULTILINE)
+        assert options
+        assert sorted(complete("ipidefer", command, part, "--")) == sorted(options), part
