@@ -429,8 +429,7 @@ class Parser {
 
 std::string FilterError::show(std::string_view filter) const
 {
-    return std::string{filter} + '\n' + std::string(column_, ' ') + "^\n" +
-           what();
+    return std::string{filter} + '\n' + std::string(column_, ' ') + '^';
 }
 
 Filter::Filter(std::string_view text, std::uint32_t vcpus)

@@ -43,7 +43,7 @@ class FilterError : public std::runtime_error {
     }
     /// From 0; one past the end when something is missing there.
     [[nodiscard]] std::size_t column() const noexcept { return column_; }
-    /// The filter with a caret under the column, and why.
+    /// The filter with a caret under the column; what() says why.
     [[nodiscard]] std::string show(std::string_view filter) const;
 
   private:
