@@ -20,7 +20,7 @@ TEST_F(CliTest, PolicyIsShownAndChanged)
     EXPECT_EQ(change.status, kDone);
     EXPECT_EQ(change.output,
               "idle off -> on\nisolated 2-3 -> 1,3\n"
-              "denied none -> sync_core\nmax_age 0 -> 10ms\n");
+              "denied none -> sync_core\nmax_age none -> 10ms\n");
     EXPECT_TRUE(ipidefer_isolated(vm.vm(), 1));
     EXPECT_FALSE(ipidefer_isolated(vm.vm(), 2));
     EXPECT_FALSE(ipidefer_vector_allowed(vm.vm(), kSyncCore));

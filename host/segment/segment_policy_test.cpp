@@ -89,7 +89,7 @@ TEST_F(SegmentPolicyTest, DifferencesNameFieldsAndBothValues)
     EXPECT_EQ(differences(before, now()),
               (std::vector<std::string>{
                   "enabled on -> off", "isolated 2,66 -> 2-3",
-                  "denied none -> sync_core", "max_age 0 -> 10ms"}));
+                  "denied none -> sync_core", "max_age none -> 10ms"}));
     EXPECT_TRUE(differences(before, before).empty());
 }
 

@@ -121,6 +121,11 @@ void apply(const PolicyChange& change, ipidefer_segment_policy& words,
         __atomic_fetch_add(&words.changes, 1, __ATOMIC_RELAXED);
 }
 
+std::string age_or_none(std::chrono::nanoseconds age)
+{
+    return age.count() == 0 ? "none" : format_duration(age);
+}
+
 std::vector<std::string> differences(const Policy& before, const Policy& after)
 {
     std::vector<std::string> lines;
@@ -142,8 +147,7 @@ std::vector<std::string> differences(const Policy& before, const Policy& after)
           list_or_none(after.isolated));
     field("denied", vectors_or_none(before.denied),
           vectors_or_none(after.denied));
-    field("max_age", format_duration(before.max_age),
-          format_duration(after.max_age));
+    field("max_age", age_or_none(before.max_age), age_or_none(after.max_age));
     field("trace", std::to_string(before.trace), std::to_string(after.trace));
     return lines;
 }

@@ -52,6 +52,9 @@ struct PolicyChange {
 void apply(const PolicyChange& change, ipidefer_segment_policy& words,
            std::uint32_t vcpus);
 
+/// "none" for 0, which is no limit.
+[[nodiscard]] std::string age_or_none(std::chrono::nanoseconds age);
+
 /// What differs, one "isolated 2-3 -> 2-5" for each field, for logs.
 [[nodiscard]] std::vector<std::string> differences(const Policy& before,
                                                    const Policy& after);

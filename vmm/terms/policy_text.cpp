@@ -74,10 +74,7 @@ std::string to_text(const Policy& policy)
         << "user " << on_off(policy.user) << '\n'
         << "guest " << on_off(policy.guest) << '\n'
         << "idle " << on_off(policy.idle) << '\n'
-        << "max_age "
-        << (policy.max_age.count() == 0 ? "none"
-                                        : format_duration(policy.max_age))
-        << '\n';
+        << "max_age " << age_or_none(policy.max_age) << '\n';
     for (const std::uint8_t vector : policy.denied)
         out << "vector " << vector_name(vector) << " off\n";
     return out.str();
