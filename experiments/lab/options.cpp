@@ -221,7 +221,7 @@ void add_options(CLI::App& app, RawOptions& raw)
                    "folder to copy over the guest's root");
     app.add_option("--workload", raw.workloads,
                    "built-in workload or shell script; repeatable "
-                   "(default: mixed)");
+                   "(default: mixed, and static-keys with --nested)");
     app.add_option("--name", raw.name,
                    "what the host tools call the VM (default: lab-PID)");
     app.add_option("--json", raw.json, "write a report here, - for stdout");
