@@ -92,7 +92,7 @@ std::vector<unsigned> parse_host_cpus(const std::string& option,
                                       std::size_t count,
                                       const std::string& whose, Sharing sharing)
 {
-    const auto cpus = parse_number_list(option, text, 0, CPU_SETSIZE - 1);
+    auto cpus = parse_number_list(option, text, 0, CPU_SETSIZE - 1);
     if (!cpus.empty() && cpus.size() != count)
         refuse_option(option, in_quotes(text) + " names " +
                                   std::to_string(cpus.size()) +
