@@ -36,7 +36,8 @@ endfunction()
 # With -O1 it inlines only one of Asio's two allocation functions of a coroutine,
 # and takes them for a pair that does not match.
 macro(ipidefer_code_that_waits)
-    add_compile_options("$<$<CONFIG:Release>:-O1;-Wno-mismatched-new-delete>")
+    add_compile_options("$<$<CONFIG:Release>:-O1>"
+        "$<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-Wno-mismatched-new-delete>")
 endmacro()
 
 # Where our own headers are: those of the project under their path from its root,
@@ -62,7 +63,8 @@ target_compile_options(ipidefer-ours INTERFACE
 if(CMAKE_UNITY_BUILD)
     # A source file that is included looks like a header to the compiler, and a
     # type of an anonymous namespace in a class like one that many will have.
-    target_compile_options(ipidefer-ours INTERFACE -Wno-subobject-linkage)
+    target_compile_options(ipidefer-ours INTERFACE
+        $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
 endif()
 if(IPIDEFER_SANITIZE MATCHES "thread")
     # TSan does not model fences; libstdc++ headers contain some.

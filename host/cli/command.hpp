@@ -19,6 +19,7 @@ Run add_list(CLI::App& app, const segment::Place& place);
 Run add_stat(CLI::App& app, const segment::Place& place);
 Run add_top(CLI::App& app, const segment::Place& place);
 Run add_policy(CLI::App& app, const segment::Place& place);
+Run add_blame(CLI::App& app, const segment::Place& place);
 Run add_check(CLI::App& app, const segment::Place& place);
 Run add_domain(CLI::App& app, const segment::Place& place);
 Run add_trace(CLI::App& app, const segment::Place& place);

@@ -19,9 +19,6 @@
 
 namespace {
 
-using ipidefer::Exit;
-using ipidefer::Failure;
-
 /// Commands that are programs of their own, which may be installed or not.
 struct External {
     const char* name;
@@ -78,10 +75,11 @@ int run(int argc, char** argv)
     app.parse_complete_callback(
         [&] { place.owners = ipidefer::segment::users_of(owners); });
     std::map<const CLI::App*, ipidefer::cli::Run> commands;
-    for (const auto add : {ipidefer::cli::add_list, ipidefer::cli::add_stat,
-                           ipidefer::cli::add_top, ipidefer::cli::add_policy,
-                           ipidefer::cli::add_trace, ipidefer::cli::add_check,
-                           ipidefer::cli::add_domain}) {
+    for (const auto add :
+         {ipidefer::cli::add_list, ipidefer::cli::add_stat,
+          ipidefer::cli::add_top, ipidefer::cli::add_policy,
+          ipidefer::cli::add_trace, ipidefer::cli::add_blame,
+          ipidefer::cli::add_check, ipidefer::cli::add_domain}) {
         auto run = add(app, place);
         commands[app.get_subcommands(nullptr).back()] = std::move(run);
     }

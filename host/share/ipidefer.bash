@@ -18,7 +18,7 @@ _ipidefer() {
     ((COMP_CWORD > 0)) && previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $command/$word in
-        /list | /stat | /top | /policy | /trace | /check | /domain | /lab | /bench) command=$word ;;
+        /list | /stat | /top | /policy | /trace | /blame | /check | /domain | /lab | /bench) command=$word ;;
         lab/run | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
             part=$word
             break
@@ -28,7 +28,7 @@ _ipidefer() {
     # Names of VMs are lines: they may have blanks in them.
     local options='' words='' vms=''
     case $command${part:+ $part} in
-    '') options='--help --version --shm-dir --owner' words='list stat top policy trace check domain lab bench' ;;
+    '') options='--help --version --shm-dir --owner' words='list stat top policy trace blame check domain lab bench' ;;
     list) options='--json --clean --names --help' ;;
     stat) options='--interval --count --json --help' vms=yes ;;
     top) options='-1 -d --delay -i --isolated -p --vm --json --help' ;;
@@ -41,6 +41,7 @@ _ipidefer() {
             --buffered --backlog --read-only --guest-trace --tsc-offset --help'
         vms=yes
         ;;
+    blame) options='--pid --vcpus --duration --json --help' ;;
     check) options='--domain --domain-xml --guest-config --connect --probe --json --help' ;;
     domain)
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Attribution: each time that a vCPU was out of its guest has one cause.
+//
+// A vCPU is away from a VM exit to the next entry. An exit that the guest asked
+// for by what it executed is the guest's; for one that an interrupt forced, the
+// first of what was seen on the thread until the next entry is its cause, and
+// what else was seen then is counted as "also". So the counts of all causes add
+// up to the exits, which are KVM's statistic too.
+//
+// Not handled: interrupts that hardware delivers to a running guest (posted
+// interrupts, AVIC): there is no exit, and the guest alone sees them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/log_histogram.hpp"
+#include "host/blame/cause.hpp"
+#include "host/blame/event.hpp"
+
+namespace ipidefer::blame {
+
+/// A thread that runs a vCPU.
+struct Thread {
+    int pid = 0;
+    unsigned vcpu = 0;
+    std::uint32_t apic_id = 0;
+};
+
+struct Tally {
+    LogHistogram away_ns;  // as the first cause
+    std::uint64_t also = 0;
+};
+
+/// One time away, for timelines.
+struct Interruption {
+    unsigned vcpu = 0;
+    std::uint64_t from_ns = 0;
+    std::uint64_t to_ns = 0;
+    Cause cause;
+    std::vector<Cause> also;
+};
+
+class Attribution final {
+  public:
+    explicit Attribution(const std::vector<Thread>& threads);
+
+    /// @param event no older than those before
+    /// @return what ended with this event
+    std::optional<Interruption> feed(const Event& event);
+
+    using Tallies = std::map<std::pair<unsigned, Cause>, Tally>;
+    /// By vCPU and cause.
+    [[nodiscard]] const Tallies& tallies() const { return tallies_; }
+    /// vCPUs whose last exit has no entry yet, as of one that halts at the end.
+    /// It is in no tally.
+    [[nodiscard]] std::set<unsigned> open() const;
+    /// Exits whose begin was not seen, as events began behind it.
+    [[nodiscard]] std::uint64_t unseen() const { return unseen_; }
+
+  private:
+    struct Vcpu {
+        Thread thread;
+        bool away = false;
+        bool interrupt = false;  // forced the exit
+        std::uint64_t since_ns = 0;
+        std::string reason;
+        bool timer = false;       // came, and what it runs is not seen yet
+        bool reschedule = false;  // came, and what for is not known
+        std::string reschedule_sender;
+        std::vector<Cause> seen;
+        /// By vector: from where the local APIC has it.
+        std::map<unsigned, Cause> pending;
+    };
+
+    void see(Vcpu& vcpu, Cause cause);
+    void on_thread(Vcpu& vcpu, const Event& event);
+    std::optional<Interruption> end(Vcpu& vcpu, const Event& event);
+    void accept(const Event& event);
+    /// @param part of a vCPU that the thread is about, if it is one's
+    [[nodiscard]] std::string sender(const Event& event,
+                                     const char* part) const;
+
+    std::unordered_map<int, Vcpu> by_pid_;
+    std::unordered_map<std::uint32_t, int> pid_of_apic_;
+    /// By thread: what it is about to have accepted by local APICs.
+    std::unordered_map<int, Cause> source_;
+    /// By host CPU and function: who queued the call.
+    std::map<std::pair<std::uint64_t, std::string>, std::string> callers_;
+    /// By host CPU: who sent the last IPI without a function.
+    std::unordered_map<std::uint64_t, std::string> rescheduler_;
+    Tallies tallies_;
+    std::uint64_t unseen_ = 0;
+};
+
+}  // namespace ipidefer::blame
