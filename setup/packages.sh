@@ -13,7 +13,7 @@ readonly PACKAGES_LAB=(
     g++ cmake ninja-build pkg-config git
     libboost1.81-dev libcli11-dev
     nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
-    libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libtracefs-dev libvirt-dev libxml2-dev prometheus-cpp-dev zlib1g-dev
+    libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libtraceevent-dev libtracefs-dev libvirt-dev libxml2-dev prometheus-cpp-dev zlib1g-dev
     python3-pytest scdoc
     busybox-static seabios qemu-system-data ipxe-qemu
     # QEMU
