@@ -8,7 +8,8 @@ import pytest
 from tests.support import box, configurations
 from tests.support.configurations import HOST_CPU
 from tests.support.initramfs import archive, obeying_root
-from tests.support.linux_guest import Guest
+from tests.support.kvm_exits import alone
+from tests.support.linux_guest import ISOLATED, Guest
 
 
 def cpu_of(configuration):
@@ -48,3 +49,13 @@ def boot(qemu, kernel, configuration, tmp_path):
                 "accel": configuration.accelerator, "defer": configuration.properties,
                 "cpu": cpu_of(configuration), **kwargs}))
         yield boot_guest
+
+
+@pytest.fixture
+def guest_alone(boot):
+    """A guest whose isolated vCPUs have host CPUs for themselves, with text that was
+    changed once."""
+    guest = boot("ipi_defer=hv ipi_defer_test")
+    alone(guest, ISOLATED)
+    guest.run("toggle; sleep 1")
+    return guest

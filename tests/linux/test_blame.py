@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import requirements
 from tests.support.children import mortal
-from tests.support.kvm_exits import TRACING, alone, counted
+from tests.support.kvm_exits import TRACING, counted
 from tests.support.linux_guest import ISOLATED
 from tests.support.oracle import TEST
 
@@ -84,22 +84,14 @@ def times(causes, kind, detail):
     return sum(sum(counts) for (k, d), counts in causes.items() if k == kind and detail in d)
 
 
-@pytest.fixture
-def guest(boot):
-    guest = boot("ipi_defer=hv ipi_defer_test")
-    alone(guest, ISOLATED)
-    guest.run("toggle; sleep 1")
-    return guest
-
-
 class TestBlame:
-    def test_planted_causes_are_named(self, guest, configuration):
+    def test_planted_causes_are_named(self, guest_alone, configuration):
         """IPIs of the guest, and of the host with function and sender; and the sum of
         all causes is KVM's own count of exits."""
-        guest.set("enabled", False)
+        guest_alone.set("enabled", False)
         target = min(ISOLATED)
-        with event_of(target) as event, blamed(guest) as (found, by_kvm):
-            guest.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
+        with event_of(target) as event, blamed(guest_alone) as (found, by_kvm):
+            guest_alone.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
             for n in range(CALLS):
                 fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
         for cpu, causes in found.items():
@@ -111,17 +103,17 @@ class TestBlame:
         for cpu in set(ISOLATED) - {target}:
             assert times(found[cpu], "host-call", "remote_function") == 0, found[cpu]
 
-    def test_deferred_ipis_are_nobodys(self, guest):
+    def test_deferred_ipis_are_nobodys(self, guest_alone):
         """The control: what is recorded does not interrupt."""
-        with blamed(guest) as (found, _):
-            guest.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
+        with blamed(guest_alone) as (found, _):
+            guest_alone.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
         for cpu in ISOLATED:
             for kind in "guest-ipi", "device":
                 assert times(found.get(cpu, {}), kind, "vector 0xf5") == 0, found[cpu]
 
-    def test_nothing_is_left_when_it_is_killed(self, guest):
+    def test_nothing_is_left_when_it_is_killed(self, guest_alone):
         process = subprocess.Popen([requirements.path("IPIDEFER_CLI"), "blame", "--pid",
-                                    str(guest.process.pid), "--duration", "600s"],
+                                    str(guest_alone.process.pid), "--duration", "600s"],
                                    stdout=subprocess.DEVNULL)
         instance = TRACING / "instances" / f"ipidefer-blame-{process.pid}"
         deadline = time.monotonic() + 60

@@ -7,7 +7,7 @@ as its tick.
 """
 import pytest
 
-from tests.support.kvm_exits import EXIT_WRMSR, alone, counted, host_interrupts
+from tests.support.kvm_exits import EXIT_WRMSR, counted, host_interrupts
 from tests.support.linux_guest import ISOLATED
 from tests.support.oracle import TEST
 
@@ -17,14 +17,6 @@ pytestmark = [pytest.mark.ctest(timeout=900, processors=2),
 REQUESTS = 200
 # Of exits that come and go with the host's timers.
 SLACK = 10
-
-
-@pytest.fixture
-def guest(boot):
-    guest = boot("ipi_defer=hv ipi_defer_test")
-    alone(guest, ISOLATED)
-    guest.run("toggle; sleep 1")
-    return guest
 
 
 def cost_of(guest, requests, configuration):
@@ -47,19 +39,19 @@ def cost_of(guest, requests, configuration):
 
 
 class TestExits:
-    def test_deferred(self, guest, configuration):
+    def test_deferred(self, guest_alone, configuration):
         """A command costs the vCPUs some exits, as KVM looks to interrupt routes when the
         console interrupts; two hundred requests cost no more than one does."""
-        assert cost_of(guest, 1, configuration)[0] == 0
-        _, one = cost_of(guest, 1, configuration)
-        more, many = cost_of(guest, REQUESTS, configuration)
+        assert cost_of(guest_alone, 1, configuration)[0] == 0
+        _, one = cost_of(guest_alone, 1, configuration)
+        more, many = cost_of(guest_alone, REQUESTS, configuration)
         assert more == 0
         for cpu in ISOLATED:
             assert many[cpu] <= one[cpu] + SLACK, (one, many)
 
-    def test_delivered(self, guest, configuration):
+    def test_delivered(self, guest_alone, configuration):
         """The control: what is not deferred costs each target an exit or more."""
-        guest.set("enabled", False)
-        more, isolated = cost_of(guest, REQUESTS, configuration)
+        guest_alone.set("enabled", False)
+        more, isolated = cost_of(guest_alone, REQUESTS, configuration)
         assert more == 0
         assert all(count >= REQUESTS for count in isolated.values()), isolated
