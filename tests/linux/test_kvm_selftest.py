@@ -9,7 +9,7 @@ from tests.support import requirements
 
 pytestmark = [pytest.mark.kvm_linux, pytest.mark.decided, pytest.mark.soak,
               pytest.mark.ctest(timeout=300)]
-LEAST = 14
+LEAST = 16
 
 
 class TestKvmSelftest:
