@@ -37,7 +37,7 @@ struct Event {
     std::uint64_t number = 0;
     std::uint64_t other = 0;
     std::string text;
-    /// Of the thread. Of kCallQueued and kIpiSent: with where it came from.
+    /// Of the thread, where it sends something.
     std::string comm;
 };
 

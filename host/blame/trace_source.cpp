@@ -10,12 +10,12 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <map>
 #include <optional>
 #include <queue>
 #include <sstream>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/failure.hpp"
@@ -32,7 +32,6 @@ using What = Event::What;
 enum class Filter : std::uint8_t {
     kNone,
     kThread,     // by one of the vCPUs' threads
-    kOnCpu,      // on one of their CPUs
     kTargetCpu,  // field "cpu" is one of theirs
 };
 
@@ -87,8 +86,6 @@ bool forced(std::uint64_t isa, std::uint64_t reason)
     return reason >= 0x60 && reason <= 0x64 && reason != 0x63;
 }
 
-std::string errno_text() { return std::strerror(errno); }
-
 /// In the process that watches: removes the instance when ours is gone.
 [[noreturn]] void watch(const std::string& name, int gone)
 {
@@ -108,12 +105,23 @@ std::string errno_text() { return std::strerror(errno); }
     ::_exit(0);
 }
 
+/// By the clock of the trace, "mono": CLOCK_MONOTONIC.
 std::uint64_t now_ns()
 {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-           static_cast<std::uint64_t>(now.tv_nsec);
+    const std::chrono::nanoseconds now =
+        std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(now.count());
+}
+
+/// Those of kWanted, each once, and a null pointer.
+std::vector<const char*> systems()
+{
+    std::vector<const char*> all;
+    for (const Wanted& wanted : kWanted)
+        if (all.empty() || std::strcmp(all.back(), wanted.system) != 0)
+            all.push_back(wanted.system);
+    all.push_back(nullptr);
+    return all;
 }
 
 struct Known {
@@ -140,8 +148,9 @@ struct TraceSource::State {
     UniqueFd alive;  // the watcher's other end
     std::unordered_map<int, Known> known;
     std::priority_queue<Event, std::vector<Event>, Later> held;
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> reasons;
-    std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> user_reasons;
+    /// By event, and by the numbers that it has.
+    std::map<std::tuple<What, std::uint64_t, std::uint64_t>, std::string>
+        reasons;
     std::unordered_map<std::uint64_t, std::string> functions;
     std::unordered_map<int, std::string> comms;
     std::vector<std::string> missing;
@@ -249,10 +258,8 @@ struct TraceSource::State {
             return std::ranges::find(some, seen.what) != some.end();
         };
         if (is({What::kExit, What::kToUserspace})) {
-            auto& known_reasons =
-                seen.what == What::kExit ? reasons : user_reasons;
             auto [at, fresh] =
-                known_reasons.try_emplace({seen.other, seen.number});
+                reasons.try_emplace({seen.what, seen.other, seen.number});
             if (fresh) at->second = reason(record);
             seen.text = at->second;
         }
@@ -305,8 +312,7 @@ struct TraceSource::State {
         if (blame_instance_enable(instance, wanted.system, wanted.name,
                                   filter.empty() ? nullptr : filter.c_str()) !=
             0)
-            throw Failure{Exit::kCannotRun,
-                          "cannot trace " + full + ": " + errno_text()};
+            throw system_failure("cannot trace " + full);
     }
 };
 
@@ -318,10 +324,11 @@ TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus)
     if (!blame_tracefs_usable())
         throw Failure{Exit::kNotPossible,
                       "there is no tracefs, or this is not root"};
-    state.tep = blame_tracefs_events();
+    state.tep = blame_tracefs_events(systems().data());
     if (state.tep == nullptr)
         throw Failure{Exit::kNotPossible,
-                      "cannot read the events of tracefs: " + errno_text()};
+                      std::string{"cannot read the events of tracefs: "} +
+                          std::strerror(errno)};
     std::ostringstream symbols;
     symbols << std::ifstream{"/proc/kallsyms"}.rdbuf();
     tep_parse_kallsyms(state.tep, symbols.str().c_str());
@@ -342,10 +349,8 @@ TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus)
 
     state.instance = blame_instance_make(state.name.c_str(), "mono");
     if (state.instance == nullptr)
-        throw Failure{
-            Exit::kCannotRun,
-            "cannot make an instance of tracefs with clock \"mono\": " +
-                errno_text()};
+        throw system_failure(
+            "cannot make an instance of tracefs with clock \"mono\"");
     const std::string list = format_cpulist(cpus);
     for (const Wanted& wanted : kWanted) state.enable(wanted, threads, list);
     blame_instance_follow_missed(
@@ -382,8 +387,7 @@ void TraceSource::read(const std::function<void(const Event&)>& take)
                 return 0;
             },
             &state) < 0)
-        throw Failure{Exit::kCannotRun,
-                      "cannot read from tracefs: " + errno_text()};
+        throw system_failure("cannot read from tracefs");
     // What is newer than the beginning of the reading may have something older
     // behind it, on a CPU that was read earlier.
     while (!state.held.empty() && state.held.top().ns < complete) {

@@ -10,12 +10,8 @@ bool blame_tracefs_usable(void)
     return tracefs_tracing_dir() != NULL && tracefs_dir_exists(NULL, "events");
 }
 
-struct tep_handle* blame_tracefs_events(void)
+struct tep_handle* blame_tracefs_events(const char* const* systems)
 {
-    /* Of these alone, as there are some thousand others to be parsed. */
-    static const char* const systems[] = {
-        "kvm", "irq_vectors", "irq", "timer", "csd", "ipi", "sched", NULL};
-
     return tracefs_local_events_system(NULL, systems);
 }
 

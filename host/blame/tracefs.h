@@ -15,8 +15,9 @@ struct tracefs_instance;
 
 /** Is there a tracefs that we may use? */
 bool blame_tracefs_usable(void);
-/** All events of this kernel; NULL and errno if they cannot be read. */
-struct tep_handle* blame_tracefs_events(void);
+/** The events of these systems, of which NULL is the end, as there are some
+ * thousand others to be parsed; NULL and errno if they cannot be read. */
+struct tep_handle* blame_tracefs_events(const char* const* systems);
 
 /** An instance, off, with this clock; NULL and errno on failure. */
 struct tracefs_instance* blame_instance_make(const char* name,

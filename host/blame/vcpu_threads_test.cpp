@@ -25,8 +25,8 @@ class VcpuThreads : public testing::Test {
         return vcpu_threads(10, folder_ / "kvm", folder_ / "proc");
     }
 
-    std::string name_ = testing::TempDir() + "ipidefer-threads-XXXXXX";
-    fs::path folder_ = ::mkdtemp(name_.data());
+    Scratch scratch_;
+    fs::path folder_ = scratch_.path();
 };
 
 TEST_F(VcpuThreads, AreThoseThatKvmSays)
