@@ -240,10 +240,7 @@ TEST_F(OptionsTest, PinKeepsTheOrder)
 TEST_F(OptionsTest, PinnedToCpusThatThereAre)
 {
     const auto refusal = [](const std::vector<unsigned>& hosts) {
-        return refusal_of([&] {
-            check_pin(hosts, {0, 1, 2, 3});
-            return 0;
-        });
+        return refusal_of([&] { check_pin(hosts, {0, 1, 2, 3}); });
     };
     EXPECT_EQ(refusal({3, 2}), "");
     EXPECT_EQ(refusal({3, 77}), "--pin: 77 is not one of the host's CPUs, 0-3");
