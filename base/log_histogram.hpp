@@ -2,24 +2,87 @@
 // LogHistogram: many numbers in bounded memory, each known to 1.6 %.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace ipidefer {
 
+/// A number that one thread or process writes, while others may look at it.
+class WatchedNumber final {
+  public:
+    WatchedNumber(std::uint64_t number = 0) noexcept : number_{number} {}
+    WatchedNumber(const WatchedNumber&) = delete;
+    WatchedNumber& operator=(const WatchedNumber&) = delete;
+    WatchedNumber& operator=(std::uint64_t number) noexcept
+    {
+        // Ordering: RELAXED: a figure; nothing is published by it.
+        number_.store(number, std::memory_order_relaxed);
+        return *this;
+    }
+    operator std::uint64_t() const noexcept
+    {
+        // Ordering: RELAXED: as above.
+        return number_.load(std::memory_order_relaxed);
+    }
+
+  private:
+    std::atomic<std::uint64_t> number_;
+};
+
 /// Buckets are as wide as one 64th of the power of two that they lie in, as in
 /// an HDR histogram; numbers below 128 have one each. Count, sum, least and
 /// most are exact.
-class LogHistogram final {
+/// @param Cell std::uint64_t, or WatchedNumber where others look on; these see
+/// each figure as it once was, but not all at one moment
+template <class Cell>
+class BasicLogHistogram final {
   public:
-    void add(std::uint64_t number);
-    LogHistogram& operator+=(const LogHistogram& other);
+    BasicLogHistogram() = default;
+    template <class Other>
+    explicit BasicLogHistogram(const BasicLogHistogram<Other>& other)
+    {
+        *this += other;
+    }
+
+    void add(std::uint64_t number) noexcept
+    {
+        Cell& bucket = buckets_[bucket_of(number)];
+        bucket = bucket + 1;
+        count_ = count_ + 1;
+        sum_ = sum_ + number;
+        if (number < least_) least_ = number;
+        if (number > most_) most_ = number;
+    }
+    template <class Other>
+    BasicLogHistogram& operator+=(const BasicLogHistogram<Other>& other)
+    {
+        for (std::size_t i = 0; i < buckets_.size(); ++i)
+            buckets_[i] = buckets_[i] + other.buckets_[i];
+        count_ = count_ + other.count_;
+        sum_ = sum_ + other.sum_;
+        least_ = std::min<std::uint64_t>(least_, other.least_);
+        most_ = std::max<std::uint64_t>(most_, other.most_);
+        return *this;
+    }
+    void clear() noexcept
+    {
+        for (Cell& bucket : buckets_) bucket = 0;
+        count_ = 0;
+        sum_ = 0;
+        least_ = UINT64_MAX;
+        most_ = 0;
+    }
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] std::uint64_t sum() const { return sum_; }
     /// 0 when there is none.
-    [[nodiscard]] std::uint64_t least() const { return count_ ? least_ : 0; }
+    [[nodiscard]] std::uint64_t least() const
+    {
+        return count_ == 0 ? 0 : std::uint64_t{least_};
+    }
     [[nodiscard]] std::uint64_t most() const { return most_; }
 
     /// The least number that `share` of all do not exceed, to the end of its
@@ -33,20 +96,29 @@ class LogHistogram final {
     void each(Visit visit) const
     {
         for (std::size_t i = 0; i < buckets_.size(); ++i)
-            if (buckets_[i] != 0) visit(last_of(i), buckets_[i]);
+            if (const std::uint64_t count = buckets_[i]; count != 0)
+                visit(last_of(i), count);
     }
 
   private:
+    template <class Other>
+    friend class BasicLogHistogram;
+
     static constexpr unsigned kSubBits = 6;
     static constexpr std::size_t kSub = std::size_t{1} << kSubBits;
-    static std::size_t bucket_of(std::uint64_t number);
-    static std::uint64_t last_of(std::size_t bucket);
+    static std::size_t bucket_of(std::uint64_t number) noexcept;
+    static std::uint64_t last_of(std::size_t bucket) noexcept;
 
-    std::array<std::uint64_t, (64 - kSubBits + 1) * kSub> buckets_{};
-    std::uint64_t count_ = 0;
-    std::uint64_t sum_ = 0;
-    std::uint64_t least_ = UINT64_MAX;
-    std::uint64_t most_ = 0;
+    std::array<Cell, (64 - kSubBits + 1) * kSub> buckets_{};
+    Cell count_{0};
+    Cell sum_{0};
+    Cell least_{UINT64_MAX};
+    Cell most_{0};
 };
+
+extern template class BasicLogHistogram<std::uint64_t>;
+extern template class BasicLogHistogram<WatchedNumber>;
+
+using LogHistogram = BasicLogHistogram<std::uint64_t>;
 
 }  // namespace ipidefer

@@ -79,5 +79,28 @@ TEST(LogHistogram, QuantilesAreThoseOfTheNumbersTo1Point6Percent)
     }
 }
 
+TEST(LogHistogram, ThatOthersLookAtIsTheSame)
+{
+    BasicLogHistogram<WatchedNumber> watched;
+    LogHistogram all;
+    for (const std::uint64_t number : {7U, 5'000U, 90'000'000U, 7U}) {
+        watched.add(number);
+        all.add(number);
+    }
+    const LogHistogram seen{watched};
+    EXPECT_EQ(seen.count(), 4U);
+    EXPECT_EQ(seen.sum(), all.sum());
+    EXPECT_EQ(seen.least(), 7U);
+    EXPECT_EQ(seen.most(), 90'000'000U);
+    EXPECT_EQ(seen.quantile(0.75), all.quantile(0.75));
+
+    watched.clear();
+    EXPECT_EQ(watched.count(), 0U);
+    EXPECT_EQ(watched.least(), 0U);
+    watched.each([](std::uint64_t, std::uint64_t) { FAIL(); });
+    watched.add(3);
+    EXPECT_EQ(watched.least(), 3U);
+}
+
 }  // namespace
 }  // namespace ipidefer

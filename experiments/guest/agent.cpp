@@ -108,6 +108,7 @@ class Agent {
         if (command == protocol::kStopLoops) return stop_loops();
         if (command == protocol::kStats) return {{protocol::kStats, stats()}};
         if (command == protocol::kSnapshot) return snapshot();
+        if (command == protocol::kHistograms) return histograms();
         if (command == protocol::kRun) return run(request);
         if (command == protocol::kPowerOff) {
             ::sync();
@@ -214,6 +215,24 @@ class Agent {
             {protocol::kInterrupts, read_file("/proc/interrupts").value_or("")},
             {protocol::kHists, tracing_.read()},
             {protocol::kLoops, loops}};
+    }
+
+    json histograms()
+    {
+        json loops = json::array();
+        if (loops_)
+            for (const auto& [cpu, gaps] : loops_->gaps()) {
+                json up_to = json::array();
+                json counts = json::array();
+                for (const auto& [nanoseconds, count] : gaps) {
+                    up_to.push_back(nanoseconds);
+                    counts.push_back(count);
+                }
+                loops.push_back({{protocol::kCpu, cpu},
+                                 {protocol::kUpToNs, up_to},
+                                 {protocol::kCounts, counts}});
+            }
+        return {{protocol::kLoops, loops}};
     }
 
     json run(const json& request)

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/failure.hpp"
+#include "base/log_histogram.hpp"
 #include "base/text.hpp"
 #include "experiments/guest/files.hpp"
 #include "experiments/guest/workload.hpp"
@@ -38,13 +39,11 @@ struct LoopPage {
     std::atomic<bool> spinning{false};
     std::atomic<bool> stopped{false};
     std::atomic<std::uint64_t> interruptions{0};
-    std::atomic<std::uint64_t> longest{0};
+    BasicLogHistogram<WatchedNumber> gaps;  // cycles
 };
 
 namespace {
 
-constexpr std::size_t kPage = 4096;
-static_assert(sizeof(LoopPage) <= kPage);
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr std::chrono::seconds kLoopPatience{10};
 
@@ -111,7 +110,6 @@ void spin(LoopPage& page)
 {
     std::uint32_t epoch = 0;
     std::uint64_t interruptions = 0;
-    std::uint64_t longest = 0;
     std::uint64_t last = __rdtsc();
     page.spinning.store(true, kRelaxed);
     while (!page.stop.load(kRelaxed)) {
@@ -121,14 +119,15 @@ void spin(LoopPage& page)
         if (const auto wanted = page.epoch.load(kRelaxed); wanted != epoch) {
             epoch = wanted;
             interruptions = 0;
-            longest = 0;
             page.interruptions.store(0, kRelaxed);
-            page.longest.store(0, kRelaxed);
+            page.gaps.clear();
             page.seen_epoch.store(epoch, kRelaxed);
+            // Its own work is no gap.
+            last = __rdtsc();
         } else {
             if (gap > page.threshold_cycles)
                 page.interruptions.store(++interruptions, kRelaxed);
-            if (gap > longest) page.longest.store(longest = gap, kRelaxed);
+            page.gaps.add(gap);
         }
     }
 }
@@ -157,7 +156,7 @@ Loops::Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns)
     : cycles_per_ns_{measure_cycles_per_ns()}
 {
     for (const unsigned cpu : cpus) {
-        void* memory = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE,
+        void* memory = ::mmap(nullptr, sizeof(LoopPage), PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (memory == MAP_FAILED) throw system_failure("mmap");
         auto* page = new (memory) LoopPage;
@@ -184,7 +183,7 @@ Loops::~Loops()
     for (const auto& loop : loops_) {
         ::kill(loop.pid, SIGKILL);
         ::waitpid(loop.pid, nullptr, 0);
-        ::munmap(loop.page, kPage);
+        ::munmap(loop.page, sizeof(LoopPage));
     }
 }
 
@@ -213,19 +212,32 @@ std::vector<Loops::Seen> Loops::seen() const
 {
     std::vector<Seen> all;
     for (const auto& loop : loops_) {
-        const std::uint64_t longest = loop.page->longest.load(kRelaxed);
-        Seen seen{loop.cpu,
-                  loop.page->interruptions.load(kRelaxed),
-                  longest,
-                  static_cast<std::uint64_t>(static_cast<double>(longest) /
-                                             cycles_per_ns_),
-                  {},
-                  loop.cpu,
+        const std::uint64_t longest = loop.page->gaps.most();
+        Seen seen{loop.cpu, loop.page->interruptions.load(kRelaxed),
+                  longest,  nanoseconds(longest),
+                  {},       loop.cpu,
                   0};
         look_at(loop.pid, seen);
         all.push_back(std::move(seen));
     }
     return all;
+}
+
+std::map<unsigned, Loops::Gaps> Loops::gaps() const
+{
+    std::map<unsigned, Gaps> all;
+    for (const auto& loop : loops_)
+        LogHistogram{loop.page->gaps}.each(
+            [&](std::uint64_t last, std::uint64_t count) {
+                all[loop.cpu][nanoseconds(last)] += count;
+            });
+    return all;
+}
+
+std::uint64_t Loops::nanoseconds(std::uint64_t cycles) const
+{
+    return static_cast<std::uint64_t>(static_cast<double>(cycles) /
+                                      cycles_per_ns_);
 }
 
 }  // namespace ipidefer::lab::agent

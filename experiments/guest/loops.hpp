@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class Loops {
         std::uint64_t left;  // gave its CPU away, or was moved to another
     };
 
+    /// How many gaps between two looks at the TSC were how long, by the
+    /// greatest number of nanoseconds of a bucket.
+    using Gaps = std::map<std::uint64_t, std::uint64_t>;
+
     /// One loop on each of `cpus`; returns when all of them spin. A gap longer
     /// than `threshold_ns` counts as an interruption. Throws.
     Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns);
@@ -38,6 +43,8 @@ class Loops {
     /// Leave the loops: each process makes a system call, and then sleeps.
     void stop();
     [[nodiscard]] std::vector<Seen> seen() const;
+    /// By CPU, since mark().
+    [[nodiscard]] std::map<unsigned, Gaps> gaps() const;
 
   private:
     struct Loop {
@@ -45,6 +52,8 @@ class Loops {
         pid_t pid;
         LoopPage* page;
     };
+
+    [[nodiscard]] std::uint64_t nanoseconds(std::uint64_t cycles) const;
 
     std::vector<Loop> loops_;
     double cycles_per_ns_;

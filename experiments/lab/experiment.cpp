@@ -130,6 +130,9 @@ class Session {
                     " kept the loops from spinning "
                     "on the isolated vCPUs, so nothing can be said of these: " +
                     why};
+        add_gaps(at.b,
+                 co_await machine_.ask_guest(command(protocol::kHistograms),
+                                             "reading the loops' gaps"));
         co_await machine_.ask_guest(command(protocol::kStopLoops),
                                     "stopping the isolated loops");
         at.c = co_await snapshot();

@@ -19,4 +19,9 @@ namespace ipidefer::lab {
 /// @throws Failure if the guest's text does not parse
 [[nodiscard]] Snapshot guest_snapshot(const nlohmann::json& answer);
 
+/// The gaps of the loops that a snapshot has.
+/// @param answer to kHistograms
+/// @throws Failure if it is of other loops, or not what it should be
+void add_gaps(Snapshot& taken, const nlohmann::json& answer);
+
 }  // namespace ipidefer::lab

@@ -29,7 +29,7 @@ Snapshot moment(Mode mode, std::uint64_t requests, std::uint64_t flushes,
         at.stats->rows[{cpu, "sync_core"}] = row;
         at.interrupts.rows["DSC"].taken[cpu] = kBase;
         at.interrupts.rows["CAL"].taken[cpu] = calls;
-        at.loops[cpu] = {5, 2600, 1000, 'R', cpu, 3};
+        at.loops[cpu] = {5, 2600, 1000, 'R', cpu, 3, {{90, 70'000}, {1000, 1}}};
         const std::string number = std::to_string(cpu);
         at.hists["request"].entries.push_back(
             entry({{"target", number}, {"work", "0"}}, requests + 1));

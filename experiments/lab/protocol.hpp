@@ -42,6 +42,7 @@ inline constexpr char kMarkLoops[] = "mark-loops";
 inline constexpr char kStopLoops[] = "stop-loops";
 inline constexpr char kStats[] = "stats";
 inline constexpr char kSnapshot[] = "snapshot";
+inline constexpr char kHistograms[] = "histograms";  // of the loops' gaps
 inline constexpr char kRun[] = "run";
 inline constexpr char kPowerOff[] = "power-off";
 
@@ -62,6 +63,8 @@ inline constexpr char kLoops[] = "loops";  // array of kCpu...
 inline constexpr char kCpu[] = "cpu";
 inline constexpr char kGaps[] = "interruptions";
 inline constexpr char kLongestCycles[] = "longest_gap_cycles";
+inline constexpr char kUpToNs[] = "up_to_ns";  // of buckets, beside kCounts
+inline constexpr char kCounts[] = "counts";
 inline constexpr char kLongestNs[] = "longest_gap_ns";
 // What became of the process: its state as in /proc/PID/stat (empty when it has
 // ended), where it runs, and how often it gave its CPU away by itself.

@@ -45,11 +45,16 @@ Json vmm_json(const Run& run)
 Json loops_json(const Run& run)
 {
     Json loops = Json::object();
-    for (const auto& [cpu, loop] : run.loops)
+    for (const auto& [cpu, loop] : run.loops) {
+        Json gaps = Json::object();
+        for (const auto& [up_to, count] : loop.gaps)
+            gaps[std::to_string(up_to)] = count;
         loops[std::to_string(cpu)] = {
             {"interruptions", loop.interruptions},
             {"longest_gap_cycles", loop.longest_cycles},
-            {"longest_gap_ns", loop.longest_ns}};
+            {"longest_gap_ns", loop.longest_ns},
+            {"gaps_ns", gaps}};
+    }
     return loops;
 }
 

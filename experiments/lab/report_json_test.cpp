@@ -86,9 +86,11 @@ TEST(ReportJson, Guest)
     EXPECT_EQ(guest["interrupts"]["DSC"], 0);
     EXPECT_EQ(guest["resent"], 0);
     EXPECT_EQ(keys(guest["loop"]), (Keys{"2", "3"}));
-    EXPECT_EQ(guest["loop"]["2"], Json({{"interruptions", 5},
-                                        {"longest_gap_cycles", 2600},
-                                        {"longest_gap_ns", 1000}}));
+    EXPECT_EQ(guest["loop"]["2"],
+              Json({{"interruptions", 5},
+                    {"longest_gap_cycles", 2600},
+                    {"longest_gap_ns", 1000},
+                    {"gaps_ns", {{"90", 70'000}, {"1000", 1}}}}));
 }
 
 TEST(ReportJson, Verdicts)
@@ -199,11 +201,12 @@ TEST(ReportJson, EveryMemberIsDocumented)
     report.provenance = provenance(Options{}, {"ipidefer"});
     for (auto& run : report.runs) run.nested[2] = {};
     Json json = to_json(report);
-    // Not members but data: callbacks, rows, vCPUs, vectors.
+    // Not members but data: callbacks, rows, vCPUs, gaps, vectors.
     for (auto& run : json["runs"]) {
         run["guest"]["events"] = Json::object();
         run["guest"]["interrupts"] = Json::object();
         run["guest"]["loop"] = run["guest"]["loop"]["2"];
+        run["guest"]["loop"]["gaps_ns"] = Json::object();
         run["nested"] = run["nested"]["2"];
         if (!run["vmm"].is_null())
             run["vmm"]["verdicts"] = run["vmm"]["verdicts"]["0xf5"];

@@ -14,6 +14,10 @@
 
 namespace ipidefer::lab {
 
+/// Nanoseconds -> how many gaps were that long; the greatest number of
+/// nanoseconds of a bucket of 1.6 %.
+using Gaps = std::map<std::uint64_t, std::uint64_t>;
+
 /// How an undisturbed loop fared since it was last marked.
 struct LoopReport {
     std::uint64_t interruptions = 0;
@@ -27,6 +31,8 @@ struct LoopReport {
     /// How often it gave its vCPU away by itself or was moved, since it began.
     /// No interrupt makes it do that.
     std::uint64_t left = 0;
+    /// Between two looks at the TSC; of snapshot B only, until shortly after.
+    Gaps gaps{};
 };
 
 /// What KVM in the guest counted of a nested guest since it started.
