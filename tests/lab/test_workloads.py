@@ -93,3 +93,22 @@ def test_livepatch(lab):
         assert events(run, "typed:sync_core") >= TRANSITIONS * len(ISOLATED), mode
         assert wakeups(run) <= MOST_OF_A_TRANSITION * TRANSITIONS * len(ISOLATED), mode
         assert run["guest"]["interrupts"].get("CAL", 0) == 0, mode
+
+
+def test_everything(lab):
+    """All of these and mixed's parts, one after another in one guest: nothing comes that
+    does not come of one of them alone."""
+    lab.run("--modes", "hv", "--workload", "everything")
+    run, = lab.report()["runs"]
+    for callback in NEEDLESS:
+        assert events(run, callback) == 0, callback
+    for typed, least in ("sync_core", 2 * PROGRAMS), ("kernel_tlbi", 2 * PROGRAMS):
+        assert events(run, f"typed:{typed}") >= least * len(ISOLATED), typed
+    most = (MOST_WAKEUPS + MOST_OF_A_TRANSITION * TRANSITIONS) * len(ISOLATED)
+    assert wakeups(run) <= most
+    taken = run["guest"]["interrupts"]
+    # A look at the tick is a function call; so nothing else is.
+    assert taken.get("CAL", 0) <= most
+    assert taken.get("TLB", 0) == 0
+    # What is typed comes only to a vCPU that is in the kernel for one of those.
+    assert taken.get("DSC", 0) + taken.get("DTL", 0) <= most
