@@ -17,12 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 /// Nothing when it takes longer.
 std::optional<ProgramResult> run_until(
-    const std::filesystem::path& program,
-    const std::vector<std::string>& arguments,
-    const std::optional<Clock::time_point>& end)
+    const Process::Start& start, const std::optional<Clock::time_point>& end)
 {
-    Process process{
-        {.program = program, .arguments = arguments, .piped = true}};
+    Process process{start};
     std::string output;
     std::array<char, 4096> chunk{};
     for (;;) {
@@ -49,9 +46,14 @@ std::optional<ProgramResult> run_until(
 }  // namespace
 
 ProgramResult run_program(const std::filesystem::path& program,
-                          const std::vector<std::string>& arguments)
+                          const std::vector<std::string>& arguments,
+                          const std::vector<int>& descriptors)
 {
-    return *run_until(program, arguments, std::nullopt);
+    return *run_until({.program = program,
+                       .arguments = arguments,
+                       .piped = true,
+                       .descriptors = descriptors},
+                      std::nullopt);
 }
 
 std::optional<ProgramResult> run_program(
@@ -59,7 +61,9 @@ std::optional<ProgramResult> run_program(
     const std::vector<std::string>& arguments,
     std::chrono::milliseconds timeout)
 {
-    return run_until(program, arguments, Clock::now() + timeout);
+    return run_until(
+        {.program = program, .arguments = arguments, .piped = true},
+        Clock::now() + timeout);
 }
 
 }  // namespace ipidefer

@@ -18,9 +18,11 @@ struct ProgramResult {
 };
 
 /// Throws a Failure when it cannot be started. Standard input is empty.
+/// @param descriptors what else it inherits, as 3, 4 and so on
 [[nodiscard]] ProgramResult run_program(
     const std::filesystem::path& program,
-    const std::vector<std::string>& arguments);
+    const std::vector<std::string>& arguments,
+    const std::vector<int>& descriptors = {});
 
 /// The same; nothing, and the program is killed, when it takes longer.
 [[nodiscard]] std::optional<ProgramResult> run_program(

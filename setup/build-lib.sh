@@ -114,6 +114,28 @@ publish() {
 # hash_of TEXT: 16 hexadecimal digits.
 hash_of() { sha256sum <<<"$1" | cut -c1-16; }
 
+# newest_package NAMES: the newest package that apt knows and whose whole name matches this
+# extended regular expression; nothing if there is none.
+newest_package() {
+    apt-cache pkgnames 2>/dev/null | { grep -Ex "$1" || true; } | sort -V | tail -n1
+}
+
+# unpack_packages PACKAGE...: download them, and unpack them into $tmp/tree, where $tmp is a
+# new folder in $root that goes when the script ends.
+unpack_packages() {
+    local package
+    step "fetching $*"
+    tmp=$(mktemp -d "$root/publish.XXXXXX")
+    cleanup+=("$tmp")
+    mkdir "$tmp/debs" "$tmp/tree"
+    cd "$tmp/debs" || exit
+    logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download "$@"
+    for package in ./*.deb; do
+        logged "unpacking $package" dpkg-deb -x "$package" "$tmp/tree"
+    done
+    cd "$root" || exit
+}
+
 # debian_files NAMES FILE...: in $folder, where FILEs of a Debian package are, which is
 # unpacked below $root, not installed. NAMES is an extended regular expression; the package
 # is the newest that apt knows and whose whole name matches, or without apt's lists the
@@ -122,7 +144,7 @@ hash_of() { sha256sum <<<"$1" | cut -c1-16; }
 debian_files() {
     local names=$1 package tmp file
     shift
-    package=$(apt-cache pkgnames 2>/dev/null | { grep -Ex "$names" || true; } | sort -V | tail -n1)
+    package=$(newest_package "$names")
     if [[ -z $package ]]; then
         package=$(find "$root" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' |
             { grep -Ex "$names" || true; } | sort -V | tail -n1)
@@ -134,19 +156,13 @@ debian_files() {
     fi
     # Another one may have fetched it while this one waited.
     if [[ ! -d $folder ]]; then
-        step "fetching $package"
-        tmp=$(mktemp -d "$root/publish.XXXXXX")
-        cleanup+=("$tmp")
-        cd "$tmp" || exit
-        logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download "$package"
-        logged "unpacking $package" dpkg-deb -x ./*.deb tree
-        mkdir out
+        unpack_packages "$package"
+        mkdir "$tmp/out"
         for file in "$@"; do
             # The wildcards of the path are meant.
             # shellcheck disable=SC2086
-            cp tree/${file%%:*} "out/${file#*:}"
+            cp "$tmp/tree"/${file%%:*} "$tmp/out/${file#*:}"
         done
-        cd "$root" || exit
         publish "$tmp/out" "$folder"
     fi
 }

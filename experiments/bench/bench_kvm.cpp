@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <iostream>
@@ -16,9 +17,9 @@
 #include "base/number_list.hpp"
 #include "base/option_value.hpp"
 #include "base/program.hpp"
-#include "base/scratch.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
+#include "base/unique_fd.hpp"
 #include "experiments/lab/kvm_report.hpp"
 
 namespace ipidefer::bench {
@@ -291,8 +292,9 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
     for (const fs::path& file : {vmm, guest})
         if (!fs::exists(file))
             throw Failure{Exit::kCannotRun, file.string() + " is not there"};
-    const Scratch scratch;
-    const fs::path file = scratch.path() / "report.json";
+    // In memory: nothing is left of it, however this ends.
+    const UniqueFd file{::memfd_create("report", MFD_CLOEXEC)};
+    if (!file) throw system_failure("memfd_create");
     // Far more than the phases take, if a tick is half a nanosecond or so.
     const std::uint64_t timeout =
         60 + 3ull * options.rounds * options.window / 250;
@@ -301,10 +303,11 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
         {"--guest", guest.string(), "--cpus", std::to_string(kVcpus),
          "--isolated", std::to_string(kLoopVcpu), "--vectors", kDeferredVector,
          "--pin", options.pin.empty() ? two_cpus() : options.pin, "--timeout",
-         std::to_string(timeout), "--quiet", "--json", file.string(),
+         std::to_string(timeout), "--quiet", "--json", "/proc/self/fd/3",
          "--append",
          "scenario=bench rounds=" + std::to_string(options.rounds) +
-             " window=" + std::to_string(options.window)});
+             " window=" + std::to_string(options.window)},
+        {file.get()});
     if (result.status != 0) {
         const auto known = {Exit::kCannotRun, Exit::kDefect,
                             Exit::kNotPossible};
@@ -317,7 +320,8 @@ int bench_kvm(const fs::path& vmm, const fs::path& guest,
             "ipidefer-vmm ended with status " + std::to_string(result.status),
             result.output};
     }
-    const json vmm_report = read_vmm_report(read_whole(file));
+    const json vmm_report = read_vmm_report(
+        read_whole("/proc/self/fd/" + std::to_string(file.get())));
     json report;
     try {
         report =

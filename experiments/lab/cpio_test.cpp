@@ -137,15 +137,5 @@ TEST(Cpio, TreeWithASocketOrFifoIsRefused)
     EXPECT_THROW(cpio.tree(scratch.path(), ""), Failure);
 }
 
-TEST(Cpio, MissingFileIsNamed)
-{
-    try {
-        (void)read_whole("/nonexistent/file");
-        FAIL();
-    } catch (const Failure& failure) {
-        EXPECT_STREQ(failure.what(), "cannot read /nonexistent/file");
-    }
-}
-
 }  // namespace
 }  // namespace ipidefer::lab

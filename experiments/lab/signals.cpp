@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 /// For a lab that is to end its guest, and to remove its folder.
 constexpr auto kOrderlyEnd = 10s;
 
-/// As of nohup(1).
+/// As SIGHUP of nohup(1).
 bool is_ignored(int number)
 {
     struct sigaction now = {};
@@ -32,7 +32,8 @@ bool is_ignored(int number)
 
 EndingSignals::EndingSignals() : signals_{io_, SIGINT, SIGTERM}
 {
-    if (!is_ignored(SIGHUP)) signals_.add(SIGHUP);
+    for (const int number : {SIGHUP, SIGPIPE})
+        if (!is_ignored(number)) signals_.add(number);
 }
 
 asio::awaitable<int> EndingSignals::any()

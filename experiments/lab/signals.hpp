@@ -12,7 +12,7 @@
 
 namespace ipidefer::lab {
 
-/// As long as there is one, SIGINT, SIGTERM and SIGHUP end nothing by
+/// As long as there is one, SIGINT, SIGTERM, SIGHUP and SIGPIPE end nothing by
 /// themselves, however often they come: what is made after it, folders and
 /// programs, is gone before it. They are sent twice more often than not: by
 /// timeout(1), to its child and to the group that this is in.

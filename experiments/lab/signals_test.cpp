@@ -24,7 +24,7 @@ int status_of(EndingSignals& signals, Process& program)
 TEST(EndingSignals, SecondOneDoesNotKeepUsFromTidyingUp)
 {
     EndingSignals signals;
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {
         Process sleeps{{.program = "/bin/sleep", .arguments = {"60"}}};
         ::raise(number);
         EXPECT_EQ(status_of(signals, sleeps), kSignalled + number);

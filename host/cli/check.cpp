@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ipidefer check: is this host fit, a domain on it, or a guest's kernel?
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
@@ -82,7 +82,8 @@ std::vector<Finding> domain_findings(const CheckOptions& options,
 {
     domain::CheckInput input;
     if (options.domain.empty()) {
-        input.domain = domain::read_domain(read_input(options.xml));
+        input.domain =
+            domain::read_domain(read_input(options.xml, domain::kMostXmlBytes));
     } else {
         const LibvirtDomain found = ask_libvirt(options);
         input.domain = domain::read_domain(found.xml);
@@ -101,8 +102,8 @@ std::vector<Finding> findings_of(const CheckOptions& options,
                                  const segment::Place& place)
 {
     if (!options.guest_config.empty())
-        return check::guest_config_findings(
-            check::guest_config_text(read_input(options.guest_config)));
+        return check::guest_config_findings(check::guest_config_text(
+            read_input(options.guest_config, check::kMostConfigBytes)));
     if (!options.xml.empty() || !options.domain.empty())
         return domain_findings(options, place);
     return check::host_findings(
@@ -140,26 +141,6 @@ int run_check(const CheckOptions& options, const segment::Place& place)
 }
 
 }  // namespace
-
-std::string read_input(const std::string& file)
-{
-    std::ifstream in;
-    if (file != "-") in.open(file, std::ios::binary);
-    std::istream& from = file == "-" ? std::cin : in;
-    // One byte more tells that there is more.
-    std::string text(domain::kMostXmlBytes + 1, '\0');
-    from.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (!from.eof() && !from.good())
-        throw Failure{Exit::kCannotRun,
-                      "cannot read '" + printable(file) + "'"};
-    text.resize(static_cast<std::size_t>(from.gcount()));
-    if (text.size() > domain::kMostXmlBytes)
-        throw Failure{Exit::kCannotRun,
-                      "'" + printable(file) + "' has more than " +
-                          std::to_string(domain::kMostXmlBytes) +
-                          " bytes, the most that is read"};
-    return text;
-}
 
 Run add_check(CLI::App& app, const segment::Place& place)
 {

@@ -24,9 +24,6 @@ Run add_check(CLI::App& app, const segment::Place& place);
 Run add_domain(CLI::App& app, const segment::Place& place);
 Run add_trace(CLI::App& app, const segment::Place& place);
 
-/// All of a file, or with "-" of standard input. Throws Failure.
-[[nodiscard]] std::string read_input(const std::string& file);
-
 /// Has SIGINT, SIGTERM or SIGHUP come? From the first call on they only set
 /// this.
 [[nodiscard]] bool interrupted() noexcept;

@@ -10,6 +10,7 @@
 
 #include "base/cpulist.hpp"
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
@@ -17,6 +18,7 @@
 #include "host/cli/emulator_probe.hpp"
 #include "host/domain/defer_object.hpp"
 #include "host/domain/plan.hpp"
+#include "host/domain/well_formed.hpp"
 
 namespace ipidefer::cli {
 namespace {
@@ -149,7 +151,7 @@ int run_domain(const DomainOptions& options)
         throw Failure{Exit::kCannotRun,
                       "--json needs --check or --output: the XML goes to "
                       "standard output"};
-    const std::string xml = read_input(options.from);
+    const std::string xml = read_input(options.from, domain::kMostXmlBytes);
     const PlanOptions wanted = plan_options(options);
     const Plan plan = domain::make_plan(xml, wanted, check::read_host_cpus("/"),
                                         ask_emulator(options, xml));

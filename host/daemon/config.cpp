@@ -4,13 +4,12 @@
 #include <ipidefer/shm.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "base/json_reader.hpp"
 #include "base/json_writer.hpp"
 #include "base/option_value.hpp"
@@ -229,13 +228,9 @@ Config parse_config(const std::string& text)
 
 Config read_config(const std::filesystem::path& file)
 {
-    std::ifstream in{file};
-    std::ostringstream text;
-    if (!in || !(text << in.rdbuf()))
-        throw Failure{Exit::kCannotRun,
-                      "cannot read the configuration '" + file.string() + "'"};
+    const std::string text = read_whole(file);
     return named_option("configuration " + in_quotes(printable(file.string())),
-                        [&] { return config_from(text.str()); });
+                        [&] { return config_from(text); });
 }
 
 terms::RawPolicy parse_policy(const std::string& text)

@@ -141,7 +141,8 @@ TEST(Config, WhatIsWrongWithAPolicyIsNamedWithItsPath)
 
 TEST(Config, UnreadableFileIsNamed)
 {
-    EXPECT_THROW((void)read_config("/nonexistent/x"), Failure);
+    EXPECT_EQ(refusal_of([] { return read_config("/nonexistent/x"); }),
+              "cannot read '/nonexistent/x': No such file or directory");
 }
 
 TEST(Config, FileThatIsWrongIsNamed)

@@ -5,9 +5,9 @@
 #include <ipidefer/ipidefer.h>
 
 #include <cstring>
-#include <new>
 
 #include "base/failure_testing.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace ipidefer::segment {
 namespace {
@@ -23,10 +23,6 @@ class SegmentCheck : public ::testing::Test {
         ipidefer_vm_destroy(
             ipidefer_vm_create_in(memory_, bytes_, kVcpus, kRing));
     }
-    ~SegmentCheck() override
-    {
-        ::operator delete (memory_, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
 
     std::string refusal() { return refusal(bytes_); }
     std::string refusal(std::size_t bytes)
@@ -35,8 +31,9 @@ class SegmentCheck : public ::testing::Test {
     }
 
     const std::size_t bytes_ = ipidefer_segment_bytes(kVcpus, kRing);
-    void* memory_ =
-        ::operator new (bytes_, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
+    const ipidefer::test::SegmentMemory owner_ =
+        ipidefer::test::make_segment_memory(bytes_);
+    void* const memory_ = owner_.get();
     ipidefer_segment& header_ = *static_cast<ipidefer_segment*>(memory_);
 };
 

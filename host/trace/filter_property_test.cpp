@@ -4,15 +4,14 @@
 // kernel's documentation says, in another way than filter.cpp.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <functional>
-#include <iostream>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "host/trace/filter.hpp"
+#include "vmm/core/tests/seed.hpp"
 
 namespace ipidefer::trace {
 namespace {
@@ -177,7 +176,6 @@ struct Expression {
 
 class Random {
   public:
-    explicit Random(unsigned seed) : engine_{seed} {}
     unsigned below(unsigned limit)
     {
         return static_cast<unsigned>(engine_() % limit);
@@ -238,17 +236,12 @@ class Random {
 
     std::string blank() { return below(3) == 0 ? " " : ""; }
 
-    std::mt19937 engine_;
+    std::mt19937_64 engine_{test::seed()};
 };
 
 TEST(FilterProperty, RandomExpressionsAreWhatTheyWereMadeAs)
 {
-    const char* given = std::getenv("IPIDEFER_SEED");
-    const unsigned seed = given != nullptr
-                              ? static_cast<unsigned>(std::atoi(given))
-                              : std::random_device{}();
-    std::cout << "IPIDEFER_SEED=" << seed << '\n';
-    Random random{seed};
+    Random random;
     for (int i = 0; i < 3'000; ++i) {
         const Expression e = random.expression(3);
         const Filter filter{e.text, kVcpus};

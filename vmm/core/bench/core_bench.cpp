@@ -9,11 +9,10 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/segment_memory.hpp"
 
 namespace ipidefer {
 namespace {
@@ -29,21 +28,14 @@ struct alignas(64) Line {
     std::uint32_t word = kUser;
 };
 
-struct Free {
-    void operator()(void* p) const
-    {
-        ::operator delete (p, std::align_val_t{IPIDEFER_SEGMENT_ALIGN});
-    }
-};
-
 /// VM whose vCPUs all have kVector bound, each in its own line.
 struct Machine {
     enum class Memory { kOwn, kShared };
 
     explicit Machine(std::uint32_t vcpus, Memory where = Memory::kOwn)
         : memory{where == Memory::kShared
-                     ? ::operator new (ipidefer_segment_bytes(vcpus, 1024),
-                                       std::align_val_t{IPIDEFER_SEGMENT_ALIGN})
+                     ? test::make_segment_memory(
+                           ipidefer_segment_bytes(vcpus, 1024))
                      : nullptr},
           vm{where == Memory::kShared
                  ? test::VmPtr{ipidefer_vm_create_in(
@@ -57,7 +49,7 @@ struct Machine {
                 std::abort();
     }
 
-    std::unique_ptr<void, Free> memory;
+    test::SegmentMemory memory;
     test::VmPtr vm;
     std::vector<Line> lines;
 };

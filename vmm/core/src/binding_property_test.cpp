@@ -13,17 +13,12 @@
 #include "vmm/core/src/binding.hpp"
 #include "vmm/core/tests/binding_oracle.hpp"
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/seed.hpp"
 
 namespace ipidefer {
 namespace {
 
 using Raw = std::array<std::uint8_t, IPI_DEFER_TABLE_BYTES>;
-
-std::uint64_t seed()
-{
-    const char* given = std::getenv("IPIDEFER_SEED");
-    return given != nullptr ? std::strtoull(given, nullptr, 0) : 20241122;
-}
 
 /// The decoder and the oracle agree on this table.
 void expect_agreement(const Raw& raw, std::uint32_t count)
@@ -46,8 +41,6 @@ void expect_agreement(const Raw& raw, std::uint32_t count)
 
 class TableProperty : public testing::Test {
   protected:
-    TableProperty() { RecordProperty("seed", std::to_string(seed())); }
-
     unsigned below(unsigned n)
     {
         return std::uniform_int_distribution<unsigned>{0, n - 1}(rng_);
@@ -68,7 +61,7 @@ class TableProperty : public testing::Test {
         return raw;
     }
 
-    std::mt19937_64 rng_{seed()};
+    std::mt19937_64 rng_{test::seed()};
 };
 
 TEST_F(TableProperty, RandomBytesAreRefusedForATrueReason)
@@ -77,7 +70,7 @@ TEST_F(TableProperty, RandomBytesAreRefusedForATrueReason)
         Raw raw;
         for (auto& byte : raw) byte = static_cast<std::uint8_t>(rng_());
         ASSERT_NO_FATAL_FAILURE(expect_agreement(raw, 1 + below(8)))
-            << "seed " << seed() << " round " << round;
+            << "seed " << test::seed() << " round " << round;
     }
 }
 
@@ -88,7 +81,7 @@ TEST_F(TableProperty, DamagedValidTablesAreJudgedRightly)
         for (unsigned hits = below(4); hits > 0; --hits)
             raw[below(raw.size())] ^= static_cast<std::uint8_t>(1u << below(8));
         ASSERT_NO_FATAL_FAILURE(expect_agreement(raw, 1 + below(8)))
-            << "seed " << seed() << " round " << round;
+            << "seed " << test::seed() << " round " << round;
     }
 }
 

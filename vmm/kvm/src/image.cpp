@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <type_traits>
@@ -217,26 +215,6 @@ void load_image(const Image& image, std::span<std::byte> ram)
         std::ranges::fill(to.subspan(segment.bytes.size(), segment.zeroes),
                           std::byte{0});
     }
-}
-
-std::vector<std::byte> read_file(const std::string& path, std::size_t most)
-{
-    // A directory opens, and has no size that means anything.
-    if (std::filesystem::is_directory(path))
-        throw Failure{Exit::kCannotRun, "'" + path + "' is a directory"};
-    std::ifstream file{path, std::ios::binary | std::ios::ate};
-    if (!file) throw system_failure("'" + path + "'");
-    const auto bytes = static_cast<std::size_t>(file.tellg());
-    if (bytes > most)
-        throw Failure{Exit::kCannotRun,
-                      "'" + path + "': " + std::to_string(bytes) +
-                          " bytes, limit " + std::to_string(most)};
-    std::vector<std::byte> content(bytes);
-    file.seekg(0);
-    file.read(reinterpret_cast<char*>(content.data()),
-              static_cast<std::streamsize>(bytes));
-    if (!file) throw system_failure("reading '" + path + "'");
-    return content;
 }
 
 }  // namespace ipidefer::vmm

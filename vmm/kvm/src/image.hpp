@@ -45,8 +45,4 @@ struct Image {
 /// Copies the segments; RAM is as read_image() was told.
 void load_image(const Image& image, std::span<std::byte> ram);
 
-/// A whole file. Throws a Failure that names it.
-[[nodiscard]] std::vector<std::byte> read_file(const std::string& path,
-                                               std::size_t most);
-
 }  // namespace ipidefer::vmm

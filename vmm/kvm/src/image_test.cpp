@@ -198,21 +198,6 @@ TEST(Image, NoTruncationIsTooShortToBeRefused)
     }
 }
 
-TEST(Image, FileMustBeOneAndWithinTheLimit)
-{
-    const auto said = [](const std::string& path, std::size_t most) {
-        try {
-            (void)read_file(path, most);
-        } catch (const Failure& failure) {
-            return std::string{failure.what()};
-        }
-        return std::string{};
-    };
-    EXPECT_EQ(said("/", 10), "'/' is a directory");
-    EXPECT_NE(said("/nonexistent", 10), "");
-    EXPECT_NE(said("/proc/self/exe", 10).find("limit 10"), std::string::npos);
-}
-
 TEST(EntryState, IsWhatEachProtocolPromises)
 {
     Image image;

@@ -6,9 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
 
 #include "base/command_line.hpp"
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "base/json_writer.hpp"
 #include "base/version.hpp"
 #include "vmm/kvm/src/image.hpp"
@@ -42,9 +45,9 @@ Exit status_of(const Outcome& outcome)
 Exit run(const Options& options)
 {
     const Kvm kvm;
-    const auto file = read_file(options.guest, kMostImage);
-    const auto image =
-        read_image(file, options.machine.ram_bytes, options.flat_gpa);
+    const std::string file = ipidefer::read_whole(options.guest, kMostImage);
+    const auto image = read_image(std::as_bytes(std::span{file}),
+                                  options.machine.ram_bytes, options.flat_gpa);
     Machine machine{kvm, options.machine};
     machine.load(image);
     const Outcome outcome = machine.run(options.timeout, STDOUT_FILENO);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vmm/core/tests/guest_layout.hpp"
+#include "vmm/core/tests/seed.hpp"
 #include "vmm/core/tests/segment_memory.hpp"
 #include "vmm/linux-kvm/tests/kernel.hpp"
 
@@ -111,15 +112,6 @@ class BothTest : public testing::Test {
     std::array<unsigned, IPIDEFER_VERDICTS> verdicts_{};
 };
 
-std::uint64_t seed()
-{
-    const char* given = std::getenv("IPIDEFER_SEED");
-    const std::uint64_t seed =
-        given != nullptr ? std::stoull(given) : std::random_device{}();
-    testing::Test::RecordProperty("seed", std::to_string(seed));
-    return seed;
-}
-
 ipidefer_segment_policy open_policy()
 {
     ipidefer_segment_policy policy{};
@@ -171,7 +163,7 @@ TEST_F(BothTest, EveryWordEveryBindingEveryContext)
 // Whole words, several bindings, any policy, garbage in it too; traced or not.
 TEST_F(BothTest, AnythingElse)
 {
-    std::mt19937_64 random{seed()};
+    std::mt19937_64 random{test::seed()};
     const auto any = [&random](std::uint32_t below) {
         return static_cast<std::uint32_t>(random() % below);
     };
@@ -364,7 +356,7 @@ TEST_F(BothTest, BitAlreadySetStillDoesTheReadModifyWrite)
 
 TEST_F(BothTest, SendsAreTracedAlike)
 {
-    std::mt19937_64 random{seed()};
+    std::mt19937_64 random{test::seed()};
     for (int n = 0; n < 500; ++n) {
         const std::uint64_t value = random();
         const bool x2apic = (value & 1) != 0;
@@ -426,7 +418,7 @@ TEST(KernelDoorbell, TakesWhatTheLibraryTakes)
 
 TEST(KernelDoorbell, RequestsAreThoseThatTheLibraryTakes)
 {
-    std::mt19937_64 random{seed()};
+    std::mt19937_64 random{test::seed()};
     constexpr std::array<std::uint32_t, 6> kBases{
         0, 1, 0xffff'fffe, 0xffff'ffff, 0xffff'fe3f, 0xffff'fe40};
     unsigned taken = 0;

@@ -29,8 +29,7 @@ if ((EUID != 0)); then
 fi
 open_root kvm-modules
 lock
-newest=$(apt-cache pkgnames linux-headers-6.12 2>/dev/null |
-    { grep -Ex 'linux-headers-6\.12\.[0-9]+\+deb[0-9]+-amd64' || true; } | sort -V | tail -n1)
+newest=$(newest_package 'linux-headers-6\.12\.[0-9]+\+deb[0-9]+-amd64')
 if [[ -z $newest ]]; then
     echo "skipped: apt knows no linux-headers-6.12.*-amd64"
     exit 77
@@ -38,17 +37,9 @@ fi
 version=${newest#linux-headers-} version=${version%-amd64}
 tree=$root/$version
 if [[ ! -d $tree ]]; then
-    step "fetching $newest"
-    tmp=$(mktemp -d "$root/publish.XXXXXX")
-    cleanup+=("$tmp")
-    cd "$tmp"
-    logged "apt-get download" apt-get -q -o APT::Sandbox::User="$(id -un)" download \
-        "linux-headers-$version-amd64" "linux-headers-$version-common" \
+    unpack_packages "linux-headers-$version-amd64" "linux-headers-$version-common" \
         "linux-kbuild-$version"
-    mkdir tree
-    for package in ./*.deb; do logged "unpacking $package" dpkg-deb -x "$package" tree; done
     publish "$tmp/tree" "$tree"
-    cd "$root"
 fi
 out=$root/out
 rm -rf "$out"
