@@ -153,7 +153,8 @@ function(ipidefer_fuzz name runs)
         list(TRANSFORM arg_INCLUDES PREPEND -I)
         list(TRANSFORM arg_LIBRARIES PREPEND -l)
         file(GLOB_RECURSE headers CONFIGURE_DEPENDS
-            ${PROJECT_SOURCE_DIR}/base/*.hpp ${PROJECT_SOURCE_DIR}/host/*.hpp
+            ${PROJECT_SOURCE_DIR}/base/*.hpp ${PROJECT_SOURCE_DIR}/experiments/*.hpp
+            ${PROJECT_SOURCE_DIR}/host/*.hpp
             ${PROJECT_SOURCE_DIR}/vmm/*.hpp
             ${PROJECT_SOURCE_DIR}/vmm/*.h)
         add_custom_command(OUTPUT ${name}

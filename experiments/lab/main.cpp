@@ -9,6 +9,7 @@
 #include "base/failure.hpp"
 #include "base/installed.hpp"
 #include "base/version.hpp"
+#include "experiments/compare/compare.hpp"
 #include "experiments/lab/box_options.hpp"
 #include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/kvm_report.hpp"
@@ -35,6 +36,13 @@ int run(int argc, char** argv)
     lab_run->footer(
         "Exit status: 0 done, 1 could not run, 2 the run shows a defect,\n"
         "77 not possible here.");
+    ipidefer::compare::RawOptions compare_options;
+    auto* compare = app.add_subcommand(
+        "compare", "show what differs between two reports of run");
+    ipidefer::compare::add_options(*compare, compare_options);
+    compare->footer(
+        "Exit status: 0 done, 1 could not compare, 2 a --fail-if is so,\n"
+        "77 the reports are of experiments that cannot be compared.");
     ipidefer::lab::RawBoxOptions box_options;
     auto* box = app.add_subcommand(
         "box",
@@ -62,6 +70,7 @@ int run(int argc, char** argv)
     if (const auto status = ipidefer::parse_command_line(app, argc, argv))
         return *status;
 
+    if (compare->parsed()) return ipidefer::compare::compare(compare_options);
     if (box->parsed())
         return ipidefer::lab::run_in_box(
             ipidefer::lab::check_box_options(box_options));

@@ -19,14 +19,14 @@ _ipidefer() {
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $command/$word in
         /list | /stat | /top | /policy | /trace | /blame | /check | /domain | /lab | /bench) command=$word ;;
-        lab/run | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
+        lab/run | lab/compare | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
             part=$word
             break
             ;;
         esac
     done
     # Names of VMs are lines: they may have blanks in them.
-    local options='' words='' vms=''
+    local options='' words='' vms='' files=''
     case $command${part:+ $part} in
     '') options='--help --version --shm-dir --owner' words='list stat top policy trace blame check domain lab bench' ;;
     list) options='--json --clean --names --help' ;;
@@ -47,12 +47,13 @@ _ipidefer() {
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
             --segment --replace --probe --no-probe --check -o --output --json --help'
         ;;
-    lab) options='--help --version --shm-dir' words='run box kvm kvm-report' ;;
+    lab) options='--help --version --shm-dir' words='run compare box kvm kvm-report' ;;
     'lab run')
         options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
             --initrd --append --modules --overlay --workload --name --json --keep-logs
             --timeout --retries --nested --list-workloads --help'
         ;;
+    'lab compare') options='--fail-if --across --json --help' files=yes ;;
     'lab box')
         options='--cpus --isolated --mem --qemu --kernel --append --share --console
             --timeout --help'
@@ -70,6 +71,8 @@ _ipidefer() {
     --modes) options='' words='off guest hv kvm' ;;
     --accel) options='' words='auto tcg kvm' ;;
     --irqchip) options='' words='on split' ;;
+    --across) options='' words='kernel qemu accelerator' files='' ;;
+    --fail-if) options='' words='' files='' ;;
     --mode) options='' words='hv guest off' ;;
     --domain) options='' words=$(virsh list --all --name 2>/dev/null) ;;
     --format) options='' vms='' words='text json perfetto' ;;
@@ -84,6 +87,10 @@ _ipidefer() {
         return
         ;;
     esac
+    if [[ $files && $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+    fi
     [[ $current == -* ]] && words=$options vms=''
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     [[ $vms ]] || return

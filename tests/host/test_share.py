@@ -122,6 +122,7 @@ def test_completion_of_words(complete):
             (("ipidefer", "bench", "kvm", "--r"), ["--rounds"]),
             (("ipidefer", "lab", "k"), ["kvm", "kvm-report"]),
             (("ipidefer", "lab", "run", "--irqchip", ""), ["on", "split"]),
+            (("ipidefer", "lab", "compare", "--across", ""), ["kernel", "qemu", "accelerator"]),
             (("ipidefer", "lab", "run", "--modes", ""), ["off", "guest", "hv", "kvm"]),
             (("ipidefer", "policy", "web1", "--id"), ["--idle"]),
             (("ipidefer", "policy", "web1", "--idle", "o"), ["on", "off"]),

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "experiments/compare/lab_report.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/failure.hpp"
+#include "base/json_reader.hpp"
+#include "base/text.hpp"
+
+namespace ipidefer::compare {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// A thousand repetitions of four modes, and room for more workloads.
+constexpr JsonBounds kReportBounds{.max_bytes = std::size_t{256} << 20};
+
+LabRun read_run(const Json& json)
+{
+    LabRun run;
+    json.at("workload").get_to(run.workload);
+    json.at("mode").get_to(run.mode);
+    json.at("guest").at("interrupts").get_to(run.interrupts);
+    json.at("guest").at("events").get_to(run.events);
+    json.at("isolated").get_to(run.isolated);
+    run.nested = !json.at("nested").is_null();
+    json.at("agree").get_to(run.agree);
+    return run;
+}
+
+/// What follows an option of QEMU's; empty without it.
+std::string argument_of(const Json& command, std::string_view option)
+{
+    const auto found = std::ranges::find_if(
+        command, [&](const Json& word) { return word == option; });
+    if (found == command.end() || found + 1 == command.end()) return {};
+    return (found + 1)->get<std::string>();
+}
+
+std::string text_or_nothing(const Json& json)
+{
+    return json.is_null() ? std::string{} : json.get<std::string>();
+}
+
+void read_provenance(const Json& json, LabReport& report)
+{
+    json.at("ipidefer").get_to(report.ipidefer);
+    json.at("date").get_to(report.date);
+    json.at("accelerator").get_to(report.accelerator);
+    const Json& host = json.at("host");
+    report.host = host.at("kernel").get<std::string>() + ", " +
+                  std::to_string(host.at("cpus").get<unsigned>()) + " CPUs";
+    report.kernel.sha256 = text_or_nothing(json.at("kernel").at("sha256"));
+    report.qemu.sha256 = text_or_nothing(json.at("qemu").at("sha256"));
+    for (const Json& guest : json.at("guests")) {
+        // A guest that did not boot has not said what it is.
+        if (guest.at("kernel_release") == "") continue;
+        if (report.kernel.version.empty()) {
+            guest.at("kernel_release").get_to(report.kernel.version);
+            guest.at("qemu_version").get_to(report.qemu.version);
+            const Json& command = guest.at("qemu_command_line");
+            report.cpus = argument_of(command, "-smp");
+            report.memory = argument_of(command, "-m");
+        }
+        report.command_lines.emplace(
+            guest.at("mode").get<std::string>(),
+            guest.at("kernel_command_line").get<std::string>());
+    }
+}
+
+}  // namespace
+
+LabReport read_report(const std::string& file, std::string_view text)
+{
+    LabReport report;
+    report.file = file;
+    const auto refuse = [&](const std::string& why) {
+        throw Failure{Exit::kCannotRun, file + ": " + why};
+    };
+    Json json;
+    try {
+        json = read_json<Json>(text, kReportBounds);
+    } catch (const Failure& failure) {
+        refuse(failure.what());
+    }
+    if (!json.is_object() || !json.contains("schema") ||
+        !json["schema"].is_string())
+        refuse("this is no report of 'ipidefer lab run': it has no schema");
+    if (const auto schema = json["schema"].get<std::string>();
+        schema != kReportSchema)
+        throw Failure{Exit::kNotPossible, file + ": its schema is '" +
+                                              printable(schema) +
+                                              "', and only '" + kReportSchema +
+                                              "' can be compared"};
+    try {
+        for (const Json& run : json.at("runs"))
+            report.runs.push_back(read_run(run));
+        read_provenance(json.at("provenance"), report);
+        if (const Json& given_up = json.at("given_up"); !given_up.is_null())
+            report.given_up = "mode " + given_up.at("mode").get<std::string>() +
+                              ": " + given_up.at("reason").get<std::string>();
+        for (const Json& starved : json.at("starved"))
+            if (!starved.at("retried").get<bool>()) ++report.left_out;
+    } catch (const Json::exception& error) {
+        refuse(std::string{"this is no whole report of 'ipidefer lab run': "} +
+               error.what());
+    }
+    return report;
+}
+
+std::vector<std::string> workloads_of(const LabReport& report)
+{
+    std::vector<std::string> names;
+    for (const LabRun& run : report.runs)
+        if (std::ranges::find(names, run.workload) == names.end())
+            names.push_back(run.workload);
+    return names;
+}
+
+std::vector<std::string> modes_of(const LabReport& report,
+                                  const std::string& workload)
+{
+    std::vector<std::string> names;
+    for (const LabRun& run : report.runs)
+        if (run.workload == workload &&
+            std::ranges::find(names, run.mode) == names.end())
+            names.push_back(run.mode);
+    return names;
+}
+
+LabRuns runs_of(const LabReport& report, const std::string& workload,
+                const std::string& mode)
+{
+    LabRuns runs;
+    for (const LabRun& run : report.runs)
+        if (run.workload == workload && run.mode == mode) runs.push_back(&run);
+    return runs;
+}
+
+statistics::Sample row_of(const LabRuns& runs, const std::string& row)
+{
+    statistics::Sample counts;
+    for (const LabRun* run : runs) {
+        const auto interrupts = run->interrupts.find(row);
+        const auto events = run->events.find(row);
+        std::uint64_t count = 0;
+        if (interrupts != run->interrupts.end())
+            count = interrupts->second;
+        else if (events != run->events.end())
+            count = events->second;
+        counts.push_back(static_cast<double>(count));
+    }
+    return counts;
+}
+
+statistics::Sample total_of(const LabRuns& runs)
+{
+    statistics::Sample counts;
+    for (const LabRun* run : runs) {
+        std::uint64_t total = 0;
+        for (const auto& [row, count] : run->interrupts) total += count;
+        counts.push_back(static_cast<double>(total));
+    }
+    return counts;
+}
+
+bool has_row(const LabReport& report, const std::string& row)
+{
+    return std::ranges::any_of(report.runs, [&](const LabRun& run) {
+        return run.interrupts.contains(row) || run.events.contains(row);
+    });
+}
+
+}  // namespace ipidefer::compare

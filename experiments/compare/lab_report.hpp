@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A lab's report, as far as two of them are compared: read from what
+// `ipidefer lab run --json` writes (docs/LAB.md).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/statistics/sample.hpp"
+
+namespace ipidefer::compare {
+
+/// Of what the lab writes, and of what is read here.
+inline constexpr char kReportSchema[] = "ipidefer-lab/1";
+
+using RowCounts = std::map<std::string, std::uint64_t>;
+
+/// One workload in one guest.
+struct LabRun {
+    std::string workload;
+    std::string mode;
+    /// Row of /proc/interrupts to interrupts taken on isolated vCPUs.
+    RowCounts interrupts;
+    /// Callback or typed work to events aimed at them.
+    RowCounts events;
+    std::vector<unsigned> isolated;
+    bool nested = false;
+    bool agree = true;
+};
+
+/// Kernel or QEMU: its version, and the hash of its file; empty where the
+/// report does not know.
+struct Program {
+    std::string version;
+    std::string sha256;
+};
+
+struct LabReport {
+    /// The file's name, for messages.
+    std::string file;
+    std::string ipidefer;
+    std::string date;
+    std::string accelerator;
+    std::string host;
+    Program kernel;
+    Program qemu;
+    /// QEMU's -smp and -m.
+    std::string cpus;
+    std::string memory;
+    /// Mode to the guest's command line, of the first guest that had it.
+    std::map<std::string, std::string> command_lines;
+    std::vector<LabRun> runs;
+    /// Why the lab stopped, if it did.
+    std::optional<std::string> given_up;
+    /// Attempts that the host starved and that were not made again.
+    std::size_t left_out = 0;
+};
+
+/// Throws a Failure that names the file: of Exit::kCannotRun for what is no
+/// report, of Exit::kNotPossible for a report of another schema.
+[[nodiscard]] LabReport read_report(const std::string& file,
+                                    std::string_view text);
+
+/// In the order in which they ran first, each once.
+[[nodiscard]] std::vector<std::string> workloads_of(const LabReport& report);
+[[nodiscard]] std::vector<std::string> modes_of(const LabReport& report,
+                                                const std::string& workload);
+
+/// Those of one workload in one mode.
+using LabRuns = std::vector<const LabRun*>;
+[[nodiscard]] LabRuns runs_of(const LabReport& report,
+                              const std::string& workload,
+                              const std::string& mode);
+
+/// What a row counts of: interrupts if it is one of their rows, else events.
+/// Rows that a run does not have are 0 in it.
+[[nodiscard]] statistics::Sample row_of(const LabRuns& runs,
+                                        const std::string& row);
+/// All interrupts that isolated vCPUs took.
+[[nodiscard]] statistics::Sample total_of(const LabRuns& runs);
+
+/// Whether any of the runs has the row, be it with a count of 0.
+[[nodiscard]] bool has_row(const LabReport& report, const std::string& row);
+
+}  // namespace ipidefer::compare
