@@ -17,6 +17,7 @@
 #include "experiments/lab/kvm_probe.hpp"
 #include "experiments/lab/machine.hpp"
 #include "experiments/lab/pin.hpp"
+#include "experiments/lab/plan.hpp"
 #include "experiments/lab/protocol.hpp"
 #include "experiments/lab/qemu_command.hpp"
 #include "host/segment/open.hpp"
@@ -60,14 +61,32 @@ bool same_counts(const std::optional<GuestStats>& one,
     return true;
 }
 
+/// What is booted.
+struct Boot {
+    Mode mode;
+    Turn turn;
+
+    [[nodiscard]] Arm arm() const { return {mode, turn.letter}; }
+};
+
+/// "mode hv", "repetition 3 of 10, mode off/A".
+std::string title(const Options& options, const Boot& boot)
+{
+    std::string text;
+    if (options.repeat > 1)
+        text = "repetition " + std::to_string(boot.turn.repetition) + " of " +
+               std::to_string(options.repeat) + ", ";
+    return text + "mode " + name(boot.arm());
+}
+
 /// One guest, from boot to power-off.
 class Session {
   public:
-    Session(Machine& machine, const Options& options, Mode mode,
+    Session(Machine& machine, const Options& options, const Boot& boot,
             IpiDefer ipi_defer, Progress& progress)
         : machine_{machine},
           options_{options},
-          mode_{mode},
+          boot_{boot},
           ipi_defer_{ipi_defer},
           progress_{progress}
     {
@@ -137,7 +156,8 @@ class Session {
                                     "stopping the isolated loops");
         at.c = co_await snapshot();
 
-        Run run = evaluate(mode_, workload.name, options_.isolated, at);
+        Run run = evaluate(boot_.mode, workload.name, options_.isolated, at);
+        run.turn = boot_.turn;
         run.accelerator = accelerator(options_.accel);
         run.took = std::chrono::duration_cast<std::chrono::milliseconds>(took);
         co_return run;
@@ -146,7 +166,7 @@ class Session {
   private:
     void show(const std::string& what)
     {
-        progress_.show(std::string{name(mode_)} + ": " + what);
+        progress_.show(title(options_, boot_) + ": " + what);
     }
 
     asio::awaitable<void> work(const Workload& workload)
@@ -262,7 +282,7 @@ class Session {
 
     Machine& machine_;
     const Options& options_;
-    Mode mode_;
+    Boot boot_;
     IpiDefer ipi_defer_;
     std::optional<segment::OpenVm> vm_;
     json vcpus_;  // what query-cpus-fast says of them, from the start on
@@ -286,10 +306,14 @@ class SegmentCleanup {
     const Options& options_;
 };
 
-/// What a mode's files are called; more than one attempt have a number.
-std::string attempt_name(Mode mode, unsigned attempt)
+/// What a boot's files are called; more than one attempt have a number.
+std::string attempt_name(const Options& options, const Boot& boot,
+                         unsigned attempt)
 {
-    return std::string{name(mode)} +
+    std::string text;
+    if (options.repeat > 1)
+        text = "repetition-" + std::to_string(boot.turn.repetition) + '-';
+    return text + file_name(boot.arm()) +
            (attempt == 0 ? "" : '-' + std::to_string(attempt + 1));
 }
 
@@ -316,7 +340,7 @@ void explain_fallback(const Guest& guest, const Run& run, Progress& progress)
     progress.note(why);
 }
 
-asio::awaitable<void> run_mode(const Options& options, Mode mode,
+asio::awaitable<void> run_boot(const Options& options, const Boot& boot,
                                IpiDefer ipi_defer, const fs::path& initramfs,
                                const fs::path& scratch,
                                const std::string& attempt, Progress& progress,
@@ -330,10 +354,11 @@ asio::awaitable<void> run_mode(const Options& options, Mode mode,
     spec.patience = std::chrono::seconds{options.timeout};
     spec.emulated_host = in_box(options.accel);
     spec.arguments =
-        qemu_arguments(options, mode, ipi_defer, initramfs, spec.sockets);
+        qemu_arguments(options, boot.mode, ipi_defer, initramfs, spec.sockets);
 
     Guest& guest = report.guests.emplace_back();
-    guest.mode = mode;
+    guest.mode = boot.mode;
+    guest.turn = boot.turn;
     guest.qemu_command_line = spec.arguments;
     guest.qemu_command_line.insert(guest.qemu_command_line.begin(),
                                    options.qemu.string());
@@ -342,18 +367,22 @@ asio::awaitable<void> run_mode(const Options& options, Mode mode,
 
     const SegmentCleanup cleanup{options};
     Machine machine{co_await asio::this_coro::executor, spec};
-    Session session{machine, options, mode, ipi_defer, progress};
+    Session session{machine, options, boot, ipi_defer, progress};
     co_await session.boot(guest);
     for (const auto& workload : options.workloads) {
         report.runs.push_back(co_await session.run(workload));
-        if (&workload == &options.workloads.front())
+        // Once is enough: it does so each time.
+        if (&workload == &options.workloads.front() &&
+            boot.turn.repetition == 1 && boot.turn.letter != 'B')
             explain_fallback(guest, report.runs.back(), progress);
     }
     co_await machine.power_off();
 }
 
-/// Until the host lets the guest run, or no retry is left.
-asio::awaitable<void> run_mode_with_retries(const Options& options, Mode mode,
+/// Until the host lets the guest run, or no retry is left. A repetition that is
+/// lost that way does not take the others with it.
+asio::awaitable<void> run_boot_with_retries(const Options& options,
+                                            const Boot& boot,
                                             IpiDefer ipi_defer,
                                             const fs::path& initramfs,
                                             const fs::path& scratch,
@@ -363,23 +392,58 @@ asio::awaitable<void> run_mode_with_retries(const Options& options, Mode mode,
     const auto guests = report.guests.size();
     for (unsigned attempt = 0;; ++attempt) {
         try {
-            co_await run_mode(options, mode, ipi_defer, initramfs, scratch,
-                              attempt_name(mode, attempt), progress, report);
+            co_await run_boot(options, boot, ipi_defer, initramfs, scratch,
+                              attempt_name(options, boot, attempt), progress,
+                              report);
             co_return;
         } catch (const HostStarved& starved) {
             const bool again = attempt < options.retries;
-            report.starved.push_back({mode, starved.starvation().thread,
+            report.starved.push_back({boot.mode, starved.starvation().thread,
                                       starved.starvation().lost, starved.what(),
-                                      again});
-            if (!again) throw;
-            progress.note("mode " + std::string{name(mode)} + ": " +
-                          starved.what() + "; retry " +
-                          std::to_string(attempt + 1) + " of " +
-                          std::to_string(options.retries));
+                                      again, boot.turn});
+            const std::string what =
+                title(options, boot) + ": " + starved.what();
+            if (again) {
+                progress.note(what + "; retry " + std::to_string(attempt + 1) +
+                              " of " + std::to_string(options.retries));
+            } else if (options.repeat > 1) {
+                progress.note(what +
+                              "; what it has not run is left out of medians "
+                              "and pairs");
+                co_return;
+            } else {
+                throw;
+            }
         }
         // All workloads of a mode are run in one guest.
         report.runs.resize(runs);
         report.guests.resize(guests);
+    }
+}
+
+/// The same, and what stops it is noted and has the boot's name.
+asio::awaitable<void> run_or_give_up(const Options& options, const Boot& boot,
+                                     IpiDefer ipi_defer,
+                                     const fs::path& initramfs,
+                                     const fs::path& scratch,
+                                     Progress& progress, Report& report)
+{
+    try {
+        co_await run_boot_with_retries(options, boot, ipi_defer, initramfs,
+                                       scratch, progress, report);
+    } catch (const Failure& failure) {
+        if (failure.exit() == Exit::kDefect)
+            report.given_up =
+                GivenUp{boot.mode, failure.what(), failure.detail(), boot.turn};
+        throw Failure{failure.exit(),
+                      title(options, boot) + ": " + failure.what(),
+                      failure.detail()};
+    } catch (const json::exception& error) {
+        throw Failure{Exit::kCannotRun,
+                      title(options, boot) +
+                          ": the guest's agent answers with something else "
+                          "than it was asked for: " +
+                          error.what()};
     }
 }
 
@@ -412,26 +476,19 @@ asio::awaitable<void> run_experiment(const Options& options,
         contents.workloads[workload.name] = workload.script;
     write_initramfs(contents, initramfs);
 
-    for (const Mode mode : options.modes) {
-        try {
-            co_await run_mode_with_retries(options, mode, ipi_defer, initramfs,
-                                           scratch, progress, report);
-        } catch (const Failure& failure) {
-            if (failure.exit() == Exit::kDefect)
-                report.given_up =
-                    GivenUp{mode, failure.what(), failure.detail()};
-            throw Failure{
-                failure.exit(),
-                "mode " + std::string{name(mode)} + ": " + failure.what(),
-                failure.detail()};
-        } catch (const json::exception& error) {
-            throw Failure{Exit::kCannotRun,
-                          "mode " + std::string{name(mode)} +
-                              ": the guest's agent answers with something "
-                              "else than it was asked for: " +
-                              error.what()};
-        }
+    const auto order = plan(options.modes, options.repeat, options.seed);
+    if (options.repeat > 1) {
+        report.repetitions = {options.seed,
+                              arms_of(options.modes, options.repeat), order};
+        progress.note(std::to_string(options.repeat) +
+                      " repetitions, with the seed " +
+                      std::to_string(options.seed));
     }
+    for (unsigned i = 0; i < order.size(); ++i)
+        for (const Arm& arm : order[i])
+            co_await run_or_give_up(
+                options, Boot{arm.mode, {i + 1, arm.letter}}, ipi_defer,
+                initramfs, scratch, progress, report);
 }
 
 }  // namespace ipidefer::lab

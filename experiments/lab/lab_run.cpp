@@ -16,6 +16,7 @@
 #include "experiments/lab/pin.hpp"
 #include "experiments/lab/progress.hpp"
 #include "experiments/lab/provenance.hpp"
+#include "experiments/lab/repetition_table.hpp"
 #include "experiments/lab/report_json.hpp"
 #include "experiments/lab/signals.hpp"
 #include "experiments/lab/table.hpp"
@@ -47,6 +48,20 @@ void tell(const Failure& failure)
     if (failure.detail().empty()) return;
     std::cerr << "---- the last lines:\n" << failure.detail();
     if (!failure.detail().ends_with('\n')) std::cerr << '\n';
+}
+
+/// Repetitions that the host starved are left out; where none is left, there is
+/// no result.
+bool says_something(const Report& report, const Options& options)
+{
+    std::vector<std::string> workloads;
+    for (const auto& workload : options.workloads)
+        workloads.push_back(workload.name);
+    const auto missing = without_runs(report, workloads);
+    for (const auto& what : missing)
+        std::cerr << "ipidefer: the host starved every repetition of mode "
+                  << what << ", no verdict\n";
+    return missing.empty();
 }
 
 /// The same command in the box, whose KVM boots Linux.
@@ -114,7 +129,9 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
 
     // With --json - standard output is for a program.
     (options.json == "-" ? std::cerr : std::cout)
-        << render_tables(report.runs) << std::flush;
+        << (report.repetitions ? render_repetitions(report)
+                               : render_tables(report.runs))
+        << std::flush;
     if (!options.json.empty()) write_report(options.json, to_json(report));
     if (failure) {
         tell(*failure);
@@ -122,7 +139,10 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
     }
     const bool agree = std::ranges::all_of(
         report.runs, [](const Run& run) { return run.disagreements.empty(); });
-    return static_cast<int>(agree ? Exit::kDone : Exit::kDefect);
+    if (!agree) return static_cast<int>(Exit::kDefect);
+    if (report.repetitions && !says_something(report, options))
+        return static_cast<int>(Exit::kCannotRun);
+    return static_cast<int>(Exit::kDone);
 }
 
 }  // namespace ipidefer::lab

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <random>
 
 #include "base/failure.hpp"
 #include "base/number_list.hpp"
 #include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "experiments/lab/kvm_probe.hpp"
+#include "experiments/lab/plan.hpp"
 
 namespace ipidefer::lab {
 namespace {
@@ -128,6 +130,17 @@ std::vector<Workload> check_workloads(const std::vector<std::string>& given,
     return workloads;
 }
 
+std::uint64_t check_seed(const RawOptions& raw)
+{
+    if (!raw.seed) return std::random_device{}();
+    if (raw.repeat == 1)
+        refuse_option("--seed", "means nothing without --repeat");
+    if (*raw.seed > kMostSeed)
+        refuse_option("--seed", std::to_string(*raw.seed) + " is more than " +
+                                    std::to_string(kMostSeed));
+    return *raw.seed;
+}
+
 template <typename Check>
 std::optional<fs::path> if_given(const std::string& option,
                                  const std::string& value, Check check)
@@ -236,6 +249,13 @@ void add_options(CLI::App& app, RawOptions& raw)
                    "run a mode so many times again when the host starved its "
                    "guest, which else ends the lab with status 1")
         ->capture_default_str();
+    app.add_option("--repeat", raw.repeat,
+                   "run each mode so often, in turns, and off twice as often, "
+                   "and show what differs beyond chance")
+        ->capture_default_str();
+    app.add_option("--seed", raw.seed,
+                   "of the order in which repetitions run their modes, and of "
+                   "the intervals (default: any, which is shown)");
     app.add_flag("--nested", raw.nested,
                  "isolated vCPUs run nested guests in place of the loops");
     app.add_flag("--list-workloads", raw.list_workloads,
@@ -299,6 +319,8 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
                                        " is more than " +
                                        std::to_string(kMostRetries));
     options.retries = raw.retries;
+    options.repeat = check_within("--repeat", raw.repeat, 1, kMostRepetitions);
+    options.seed = check_seed(raw);
     options.guest_programs = guest_programs;
     options.busybox = find_busybox();
     return options;

@@ -5,6 +5,7 @@
 #include <ipidefer/shm.h>
 
 #include <CLI/App.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -51,6 +52,8 @@ struct RawOptions {
     std::string keep_logs;
     unsigned timeout = 120;
     unsigned retries = 0;
+    unsigned repeat = 1;
+    std::optional<std::uint64_t> seed;  // none: any
     bool list_workloads = false;
     bool nested = false;
 };
@@ -84,7 +87,9 @@ struct Options {
     std::optional<std::filesystem::path> keep_logs;
     unsigned timeout = 0;  // seconds without a sign of life from a guest
     unsigned retries = 0;  // of a mode that the host starved
-    bool nested = false;   // nested guests in place of the loops
+    unsigned repeat = 1;
+    std::uint64_t seed = 0;  // of the order of repetitions
+    bool nested = false;     // nested guests in place of the loops
     std::filesystem::path guest_programs;
     std::filesystem::path busybox;
 };

@@ -202,6 +202,31 @@ TEST_F(OptionsTest, WorkloadsAreBuiltInOrFiles)
     EXPECT_EQ(refusal(), "--workload: two are named 'idle'");
 }
 
+TEST_F(OptionsTest, Repetitions)
+{
+    EXPECT_EQ(check().repeat, 1u);
+    raw_.repeat = 1000;
+    raw_.seed = 4294967295;
+    EXPECT_EQ(check().repeat, 1000u);
+    EXPECT_EQ(check().seed, 4294967295u);
+    raw_.seed = 4294967296;
+    EXPECT_EQ(refusal(), "--seed: 4294967296 is more than 4294967295");
+    raw_.seed.reset();
+    for (const unsigned bad : {0u, 1001u}) {
+        raw_.repeat = bad;
+        EXPECT_EQ(refusal(), "--repeat: " + std::to_string(bad) +
+                                 " is not within 1 and 1000");
+    }
+    raw_.repeat = 1;
+    raw_.seed = 1;
+    EXPECT_EQ(refusal(), "--seed: means nothing without --repeat");
+    // Whoever names none gets any.
+    raw_.repeat = 2;
+    raw_.seed.reset();
+    const auto seed = check().seed;
+    EXPECT_TRUE(seed != check().seed || seed != check().seed);
+}
+
 TEST_F(OptionsTest, IrqchipIsOfKvm)
 {
     raw_.irqchip = "off";

@@ -16,6 +16,11 @@ Json mode_json(const std::optional<Mode>& mode)
     return mode ? Json(name(*mode)) : Json(nullptr);
 }
 
+Json arm_name(Mode mode, const Turn& turn)
+{
+    return name(Arm{mode, turn.letter});
+}
+
 Json verdicts_json(const terms::VerdictCounts& verdicts)
 {
     Json json = Json::object();
@@ -96,6 +101,8 @@ Json run_json(const Run& run)
                {"resent", run.resent},
                {"loop", loops_json(run)}};
     return {{"mode", name(run.mode)},
+            {"arm", arm_name(run.mode, run.turn)},
+            {"repetition", run.turn.repetition},
             {"workload", run.workload},
             {"isolated", run.isolated},
             {"milliseconds", run.took.count()},
@@ -111,6 +118,8 @@ Json run_json(const Run& run)
 Json guest_json(const Guest& guest)
 {
     return {{"mode", name(guest.mode)},
+            {"arm", arm_name(guest.mode, guest.turn)},
+            {"repetition", guest.turn.repetition},
             {"kernel_release", guest.release},
             {"kernel_version", guest.version},
             {"kernel_command_line", guest.kernel_command_line},
@@ -120,24 +129,45 @@ Json guest_json(const Guest& guest)
             {"qemu_command_line", guest.qemu_command_line}};
 }
 
+Json repetitions_json(const std::optional<Repetitions>& repetitions)
+{
+    if (!repetitions) return nullptr;
+    Json order = Json::array();
+    for (const auto& repetition : repetitions->order) {
+        Json arms = Json::array();
+        for (const Arm& arm : repetition) arms.push_back(name(arm));
+        order.push_back(arms);
+    }
+    return {{"count", repetitions->order.size()},
+            {"seed", repetitions->seed},
+            {"order", order}};
+}
+
 }  // namespace
 
 Json to_json(const Report& report)
 {
-    Json json{{"schema", kSchema}, {"runs", Json::array()}};
+    Json json{{"schema", kReportSchema}, {"runs", Json::array()}};
     for (const auto& run : report.runs) json["runs"].push_back(run_json(run));
     json["given_up"] = nullptr;
     if (report.given_up)
-        json["given_up"] = {{"mode", name(report.given_up->mode)},
-                            {"reason", report.given_up->reason},
-                            {"console", report.given_up->console}};
+        json["given_up"] = {
+            {"mode", name(report.given_up->mode)},
+            {"arm", arm_name(report.given_up->mode, report.given_up->turn)},
+            {"repetition", report.given_up->turn.repetition},
+            {"reason", report.given_up->reason},
+            {"console", report.given_up->console}};
     json["starved"] = Json::array();
     for (const auto& starved : report.starved)
-        json["starved"].push_back({{"mode", name(starved.mode)},
-                                   {"thread", starved.thread},
-                                   {"milliseconds", starved.lost.count()},
-                                   {"reason", starved.reason},
-                                   {"retried", starved.retried}});
+        json["starved"].push_back(
+            {{"mode", name(starved.mode)},
+             {"arm", arm_name(starved.mode, starved.turn)},
+             {"repetition", starved.turn.repetition},
+             {"thread", starved.thread},
+             {"milliseconds", starved.lost.count()},
+             {"reason", starved.reason},
+             {"retried", starved.retried}});
+    json["repetitions"] = repetitions_json(report.repetitions);
     json["provenance"] = report.provenance;
     json["provenance"]["guests"] = Json::array();
     for (const auto& guest : report.guests)

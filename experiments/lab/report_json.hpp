@@ -4,11 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "experiments/compare/lab_report.hpp"
 #include "experiments/lab/run.hpp"
 
 namespace ipidefer::lab {
 
-inline constexpr char kSchema[] = "ipidefer-lab/1";
+/// Who reads reports again has it too.
+using compare::kReportSchema;
 
 [[nodiscard]] nlohmann::ordered_json to_json(const Report& report);
 

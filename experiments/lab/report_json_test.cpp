@@ -40,8 +40,9 @@ Report good_report()
 TEST(ReportJson, TopLevel)
 {
     const Json json = to_json(good_report());
-    EXPECT_EQ(keys(json),
-              (Keys{"schema", "runs", "given_up", "starved", "provenance"}));
+    EXPECT_EQ(keys(json), (Keys{"schema", "runs", "given_up", "starved",
+                                "repetitions", "provenance"}));
+    EXPECT_TRUE(json["repetitions"].is_null());
     EXPECT_EQ(json["schema"], "ipidefer-lab/1");
     EXPECT_EQ(json["runs"].size(), 4u);
     EXPECT_TRUE(json["given_up"].is_null());
@@ -56,18 +57,43 @@ TEST(ReportJson, Starved)
                               true});
     const Json starved = to_json(report)["starved"][0];
     EXPECT_EQ(starved, (Json{{"mode", "guest"},
+                             {"arm", "guest"},
+                             {"repetition", 1},
                              {"thread", "vCPU 2"},
                              {"milliseconds", 5500},
                              {"reason", "a stall"},
                              {"retried", true}}));
 }
 
+TEST(ReportJson, RepetitionsKeepTheirOrder)
+{
+    Report report = good_report();
+    report.repetitions =
+        Repetitions{42,
+                    arms_of({Mode::kOff, Mode::kHv}, 2),
+                    {{{Mode::kOff, 'B'}, {Mode::kHv}, {Mode::kOff, 'A'}},
+                     {{Mode::kHv}, {Mode::kOff, 'A'}, {Mode::kOff, 'B'}}}};
+    report.runs[0].turn = {2, 'B'};
+    const Json json = to_json(report);
+    EXPECT_EQ(json["repetitions"],
+              (Json{{"count", 2},
+                    {"seed", 42},
+                    {"order",
+                     {{"off/B", "hv", "off/A"}, {"hv", "off/A", "off/B"}}}}));
+    EXPECT_EQ(json["runs"][0]["mode"], "off");
+    EXPECT_EQ(json["runs"][0]["arm"], "off/B");
+    EXPECT_EQ(json["runs"][0]["repetition"], 2);
+    EXPECT_EQ(json["runs"][1]["arm"], "guest");
+    EXPECT_EQ(json["runs"][1]["repetition"], 1);
+}
+
 TEST(ReportJson, Run)
 {
     const Json run = to_json(good_report())["runs"][2];
-    EXPECT_EQ(keys(run), (Keys{"mode", "workload", "isolated", "milliseconds",
-                               "guest", "nested", "kvm", "host_interrupts",
-                               "vmm", "agree", "disagreements"}));
+    EXPECT_EQ(keys(run),
+              (Keys{"mode", "arm", "repetition", "workload", "isolated",
+                    "milliseconds", "guest", "nested", "kvm", "host_interrupts",
+                    "vmm", "agree", "disagreements"}));
     EXPECT_EQ(run["mode"], "hv");
     EXPECT_EQ(run["workload"], "mixed");
     EXPECT_EQ(run["isolated"], Json({2, 3}));
@@ -166,9 +192,11 @@ TEST(ReportJson, WhatWasGivenUp)
 {
     Report report = good_report();
     report.given_up = GivenUp{Mode::kHv, "a panic", "console"};
-    EXPECT_EQ(
-        to_json(report)["given_up"],
-        Json({{"mode", "hv"}, {"reason", "a panic"}, {"console", "console"}}));
+    EXPECT_EQ(to_json(report)["given_up"], Json({{"mode", "hv"},
+                                                 {"arm", "hv"},
+                                                 {"repetition", 1},
+                                                 {"reason", "a panic"},
+                                                 {"console", "console"}}));
 }
 
 TEST(ReportJson, Provenance)
@@ -177,9 +205,31 @@ TEST(ReportJson, Provenance)
     EXPECT_EQ(provenance["ipidefer"], "1");
     ASSERT_EQ(provenance["guests"].size(), 4u);
     EXPECT_EQ(keys(provenance["guests"][0]),
-              (Keys{"mode", "kernel_release", "kernel_version",
-                    "kernel_command_line", "kernel_messages", "missing",
-                    "qemu_version", "qemu_command_line"}));
+              (Keys{"mode", "arm", "repetition", "kernel_release",
+                    "kernel_version", "kernel_command_line", "kernel_messages",
+                    "missing", "qemu_version", "qemu_command_line"}));
+}
+
+/// Of what `ipidefer lab compare` reads, nothing is missing.
+TEST(ReportJson, CanBeCompared)
+{
+    Report report = good_report();
+    report.provenance = provenance(Options{}, {"ipidefer"});
+    report.guests[0].release = "6.12.9";
+    report.guests[0].qemu_command_line = {"qemu", "-smp", "4", "-m", "512M"};
+    report.given_up = GivenUp{Mode::kHv, "a panic", "console"};
+    report.starved.push_back({Mode::kGuest, "vCPU 2",
+                              std::chrono::milliseconds{5500}, "a stall",
+                              false});
+    const auto read =
+        compare::read_report("report.json", to_json(report).dump());
+    ASSERT_EQ(read.runs.size(), 4u);
+    EXPECT_EQ(read.runs[0].interrupts.at("CAL"), 20u);
+    EXPECT_EQ(read.kernel.version, "6.12.9");
+    EXPECT_EQ(read.cpus, "4");
+    EXPECT_EQ(read.memory, "512M");
+    EXPECT_EQ(read.given_up, "mode hv: a panic");
+    EXPECT_EQ(read.left_out, 1u);
 }
 
 void collect(const Json& json, Keys& names)
@@ -198,6 +248,7 @@ TEST(ReportJson, EveryMemberIsDocumented)
     Report report = good_report();
     report.given_up = GivenUp{};
     report.starved.emplace_back();
+    report.repetitions.emplace();
     report.provenance = provenance(Options{}, {"ipidefer"});
     for (auto& run : report.runs) run.nested[2] = {};
     Json json = to_json(report);

@@ -12,6 +12,7 @@
 
 #include "base/cpulist.hpp"
 #include "experiments/lab/mode.hpp"
+#include "experiments/lab/plan.hpp"
 #include "experiments/lab/snapshot.hpp"
 
 namespace ipidefer::lab {
@@ -29,6 +30,7 @@ struct NestedRun {
 
 struct Run {
     Mode mode = Mode::kOff;
+    Turn turn{};
     std::string workload;
     /// What ran the guest, as in kvm_probe.hpp.
     std::string accelerator;
@@ -68,6 +70,7 @@ struct Run {
 /// One boot.
 struct Guest {
     Mode mode = Mode::kOff;
+    Turn turn{};
     std::string release;
     std::string version;
     std::string kernel_command_line;
@@ -82,6 +85,7 @@ struct GivenUp {
     Mode mode = Mode::kOff;
     std::string reason;
     std::string console;
+    Turn turn{};
 };
 
 /// An attempt without a verdict, as the host did not let the guest run.
@@ -91,6 +95,7 @@ struct Starved {
     std::chrono::milliseconds lost{};
     std::string reason;
     bool retried = false;
+    Turn turn{};
 };
 
 struct Report {
@@ -98,6 +103,8 @@ struct Report {
     std::vector<Run> runs;
     std::vector<Starved> starved;
     std::optional<GivenUp> given_up;
+    /// Nothing without --repeat.
+    std::optional<Repetitions> repetitions;
     nlohmann::json provenance;
 };
 

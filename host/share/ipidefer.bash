@@ -51,7 +51,7 @@ _ipidefer() {
     'lab run')
         options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
             --initrd --append --modules --overlay --workload --name --json --keep-logs
-            --timeout --retries --nested --list-workloads --help'
+            --timeout --retries --repeat --seed --nested --list-workloads --help'
         ;;
     'lab compare') options='--fail-if --across --json --help' files=yes ;;
     'lab box')
