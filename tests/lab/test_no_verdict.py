@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.lab import CANNOT_RUN, DONE, process_with
+from tests.support.lab import CANNOT_RUN, DONE, process_with, starve
 
 pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=1200, serial=True, each=True)]
 # The loops are children of init that run on one isolated CPU each.
@@ -50,19 +50,6 @@ def test_loops_kept_from_spinning(lab):
                        status=CANNOT_RUN)
         assert "kept the loops from spinning" in said
         assert what in said
-
-
-def starve(console, name, when, seconds):
-    """Stops the guest of that name for so long, once it has printed `when`."""
-    for _ in range(2400):
-        time.sleep(0.1)
-        qemu = process_with(f"guest={name}\0")
-        if qemu is None or not console.exists() or when not in console.read_bytes():
-            continue
-        os.kill(qemu, signal.SIGSTOP)
-        time.sleep(seconds)
-        os.kill(qemu, signal.SIGCONT)
-        return
 
 
 @pytest.mark.long

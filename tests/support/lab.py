@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import time
 
 from tests.support.children import mortal
 
@@ -81,3 +83,16 @@ def process_with(text):
         except OSError:
             pass    # It has ended meanwhile.
     return None
+
+
+def starve(console, name, when, seconds):
+    """Stops the guest of that name for so long, once it has printed `when`."""
+    for _ in range(2400):
+        time.sleep(0.1)
+        qemu = process_with(f"guest={name}\0")
+        if qemu is None or not console.exists() or when not in console.read_bytes():
+            continue
+        os.kill(qemu, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(qemu, signal.SIGCONT)
+        return
