@@ -125,7 +125,8 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         else
             signal = std::get<1>(result);
     }
-    if (signal != 0) return ended_by_signal(signal);
+    // Repetitions may have run for hours: what there is of them is not lost.
+    if (signal != 0 && !report.repetitions) return ended_by_signal(signal);
 
     // With --json - standard output is for a program.
     (options.json == "-" ? std::cerr : std::cout)
@@ -133,6 +134,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
                                : render_tables(report.runs))
         << std::flush;
     if (!options.json.empty()) write_report(options.json, to_json(report));
+    if (signal != 0) return ended_by_signal(signal);
     if (failure) {
         tell(*failure);
         return static_cast<int>(failure->exit());
