@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // ipidefer top: all VMs' vCPUs, the busiest first, refreshed.
-#define NCURSES_NOMACROS  // std::erase and others have these names
-#include <curses.h>
 #include <ipidefer/ipidefer.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,9 +12,9 @@
 #include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "base/json_writer.hpp"
-#include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "host/cli/command.hpp"
+#include "host/cli/screen.hpp"
 #include "host/cli/top_table.hpp"
 #include "host/segment/status.hpp"
 
@@ -59,47 +56,13 @@ std::vector<VmStatus> read_all(const TopOptions& options,
     return all;
 }
 
-/// The terminal is the user's again, however this ends.
-class Screen {
-  public:
-    /// Not initscr(), which ends the program when there is no terminal.
-    Screen()
-    {
-        if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDOUT_FILENO) == 0 ||
-            ::newterm(nullptr, stdout, stdin) == nullptr)
-            throw Failure{Exit::kNotPossible,
-                          "top: there is no terminal; use -1 or --json"};
-        ::cbreak();
-        ::noecho();
-        ::curs_set(0);
-    }
-    ~Screen() { ::endwin(); }
-    Screen(const Screen&) = delete;
-    Screen& operator=(const Screen&) = delete;
-
-    void show(const std::vector<std::string>& lines)
-    {
-        ::erase();
-        int row = 0;
-        for (const std::string& line : lines) {
-            if (row == LINES) break;
-            ::mvaddnstr(row++, 0, line.c_str(), COLS);
-        }
-        ::refresh();
-    }
-
-    /// A key within this time, or nothing.
-    static int key(std::chrono::milliseconds within)
-    {
-        ::timeout(static_cast<int>(within.count()));
-        return ::getch();
-    }
-};
-
 int watch(TopOptions options, const segment::Place& place,
           std::chrono::milliseconds delay)
 {
-    Screen screen;
+    const auto screen = Screen::open();
+    if (screen == nullptr)
+        throw Failure{Exit::kNotPossible,
+                      "top: there is no terminal; use -1 or --json"};
     auto before = read_all(options, place);
     auto then = std::chrono::steady_clock::now();
     TopTable table{before, before, std::chrono::seconds{1}};
@@ -107,11 +70,11 @@ int watch(TopOptions options, const segment::Place& place,
         auto lines = table.lines(options.isolated_only);
         lines.insert(lines.begin(), "q: end   i: isolated vCPUs only   every " +
                                         format_duration(delay));
-        screen.show(lines);
-        const int key = Screen::key(delay);
+        screen->show(lines);
+        const int key = screen->key(delay);
         if (key == 'q') break;
         if (key == 'i') options.isolated_only = !options.isolated_only;
-        if (key != ERR) continue;
+        if (key != Screen::kNoKey) continue;
         const auto now = read_all(options, place);
         const auto moment = std::chrono::steady_clock::now();
         table = TopTable{before, now, moment - then};
@@ -123,13 +86,7 @@ int watch(TopOptions options, const segment::Place& place,
 
 int run_top(const TopOptions& options, const segment::Place& place)
 {
-    const auto delay = std::chrono::duration_cast<std::chrono::milliseconds>(
-        named_option("-d", [&] { return parse_duration(options.delay); }));
-    constexpr std::chrono::milliseconds kShortest{100};
-    constexpr std::chrono::milliseconds kLongest{3'600'000};
-    if (delay < kShortest || delay > kLongest)
-        throw Failure{Exit::kCannotRun,
-                      "-d: " + options.delay + " is not within 100ms and 1h"};
+    const auto delay = parse_refresh("-d", options.delay);
     // A VM may end while it is watched; a name that is none is a mistake.
     for (const std::string& vm : options.vms) (void)segment::find(place, vm);
     if (!options.once && !options.json) return watch(options, place, delay);
