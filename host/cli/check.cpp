@@ -2,6 +2,7 @@
 // ipidefer check: is this host fit, a domain on it, or a guest's kernel?
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/failure.hpp"
@@ -9,6 +10,7 @@
 #include "base/json_writer.hpp"
 #include "base/table.hpp"
 #include "base/text.hpp"
+#include "host/blame/remedy.hpp"
 #include "host/check/guest_config.hpp"
 #include "host/check/host_checks.hpp"
 #include "host/check/host_kvm.hpp"
@@ -110,6 +112,44 @@ std::vector<Finding> findings_of(const CheckOptions& options,
         kRoot, place.directory.empty() ? IPIDEFER_SHM_PARENT : place.directory);
 }
 
+/// What ipidefer blame calls what a finding lets happen.
+std::vector<blame::Cause::Kind> causes_of(const Finding& finding)
+{
+    return finding.remedy.empty() ? std::vector<blame::Cause::Kind>{}
+                                  : blame::causes_of_check(finding.name);
+}
+
+nlohmann::ordered_json to_json(const Finding& finding)
+{
+    nlohmann::ordered_json json{
+        {"name", finding.name},
+        {"grade", std::string{to_string(finding.grade)}},
+        {"what", finding.what},
+        {"remedy", finding.remedy}};
+    for (const auto kind : causes_of(finding))
+        json["causes"].push_back({{"kind", blame::name(kind)},
+                                  {"remedy", blame::remedy(kind).text}});
+    return json;
+}
+
+/// Causes of interruptions that findings are about, each once.
+std::string causes_text(const std::vector<Finding>& findings)
+{
+    std::map<blame::Cause::Kind, std::string> found;
+    for (const Finding& finding : findings)
+        for (const auto kind : causes_of(finding)) {
+            std::string& names = found[kind];
+            names += (names.empty() ? "" : ", ") + finding.name;
+        }
+    if (found.empty()) return {};
+    Table table{{Table::left(""), Table::left("")}};
+    for (const auto& [kind, names] : found)
+        table.row({"  " + std::string{blame::name(kind)},
+                   std::string{blame::remedy(kind).text} + " (" + names + ")"});
+    return "What these let interrupt a vCPU, as ipidefer blame calls it:\n" +
+           table.text();
+}
+
 int run_check(const CheckOptions& options, const segment::Place& place)
 {
     if (options.probe && options.xml.empty() && options.domain.empty())
@@ -120,10 +160,7 @@ int run_check(const CheckOptions& options, const segment::Place& place)
     if (options.json) {
         nlohmann::ordered_json list = nlohmann::json::array();
         for (const Finding& finding : findings)
-            list.push_back({{"name", finding.name},
-                            {"grade", std::string{to_string(finding.grade)}},
-                            {"what", finding.what},
-                            {"remedy", finding.remedy}});
+            list.push_back(to_json(finding));
         std::cout << json_text(list, 2) << '\n';
     } else {
         Table table{{Table::left(""), Table::left("", 22), Table::left("")}};
@@ -132,7 +169,7 @@ int run_check(const CheckOptions& options, const segment::Place& place)
                        finding.remedy.empty()
                            ? finding.what
                            : finding.what + "; remedy: " + finding.remedy});
-        std::cout << table.text();
+        std::cout << table.text() << causes_text(findings);
     }
     const bool failed = std::ranges::any_of(
         findings,
