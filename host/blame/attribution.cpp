@@ -15,6 +15,9 @@ using What = Event::What;
 constexpr std::string_view kApicTimer = "apic_timer_fn";
 /// A device that the VMM emulates in a vCPU's thread, or a doorbell of its own.
 constexpr char kVmm[] = "'s VMM";
+/// More interrupts than these do not send in one another; what is older has a
+/// stack that was lost.
+constexpr std::size_t kMostUnexplained = 8;
 constexpr std::string_view kPageFaultReasons[] = {"npf", "EPT_VIOLATION"};
 
 std::string by(const std::string& what, const std::string& sender)
@@ -49,10 +52,32 @@ std::string Attribution::sender(const Event& event, const char* part) const
                : fmt::format("vCPU {}{}", own->second.thread.vcpu, part);
 }
 
-void Attribution::see(Vcpu& vcpu, Cause cause)
+void Attribution::see(Vcpu& vcpu, Cause cause,
+                      std::shared_ptr<const Stack> stack)
 {
-    if (std::ranges::find(vcpu.seen, cause) == vcpu.seen.end())
-        vcpu.seen.push_back(std::move(cause));
+    if (std::ranges::find(vcpu.seen, cause, &Seen::cause) == vcpu.seen.end())
+        vcpu.seen.push_back({std::move(cause), std::move(stack)});
+}
+
+void Attribution::sent(Sender& sender, const Event& event)
+{
+    sender = {event.comm, event.cpu, event.pid, nullptr};
+    auto& waiting = unexplained_[event.cpu];
+    if (waiting.size() == kMostUnexplained) waiting.erase(waiting.begin());
+    waiting.push_back(&sender);
+}
+
+/// The kernel writes a stack directly behind its event, on the same CPU, and an
+/// interrupt that comes in between has written its own by then.
+void Attribution::explain(const Event& event)
+{
+    auto& waiting = unexplained_[event.cpu];
+    if (waiting.empty()) return;
+    Sender& sender = *waiting.back();
+    waiting.pop_back();
+    // Another CPU may have sent the same there meanwhile.
+    if (sender.cpu == event.cpu && sender.pid == event.pid)
+        sender.stack = event.stack;
 }
 
 /// What a local APIC accepts has its source in the same thread, just before;
@@ -103,10 +128,14 @@ std::optional<Interruption> Attribution::feed(const Event& event)
             accept(event);
             return std::nullopt;
         case What::kCallQueued:
-            callers_[{event.number, event.text}] = event.comm;
+            sent(callers_[{event.number, event.text}], event);
             return std::nullopt;
         case What::kIpiSent:
-            if (event.text.empty()) rescheduler_[event.number] = event.comm;
+            // With a function it is one of those that are queued.
+            if (event.text.empty()) sent(rescheduler_[event.number], event);
+            return std::nullopt;
+        case What::kStack:
+            explain(event);
             return std::nullopt;
         case What::kEntry:
         case What::kExit:
@@ -160,10 +189,11 @@ void Attribution::on_thread(Vcpu& vcpu, const Event& event)
             vcpu.reschedule = true;
             vcpu.reschedule_sender = rescheduler_[event.cpu];
             break;
-        case What::kCallRuns:
-            see(vcpu, {Kind::kCall,
-                       by(event.text, callers_[{event.cpu, event.text}])});
+        case What::kCallRuns: {
+            const Sender& from = callers_[{event.cpu, event.text}];
+            see(vcpu, {Kind::kCall, by(event.text, from.comm)}, from.stack);
             break;
+        }
         case What::kIrqWork:
             see(vcpu, {Kind::kIrqWork, ""});
             break;
@@ -200,6 +230,7 @@ void Attribution::on_thread(Vcpu& vcpu, const Event& event)
         case What::kLine:
         case What::kCallQueued:
         case What::kIpiSent:
+        case What::kStack:
             break;  // above
     }
 }
@@ -210,7 +241,8 @@ std::optional<Interruption> Attribution::end(Vcpu& vcpu, const Event& event)
     vcpu.away = false;
     if (vcpu.timer) see(vcpu, {Kind::kTimer, "without a function"});
     if (vcpu.reschedule)
-        see(vcpu, {Kind::kReschedule, by("", vcpu.reschedule_sender)});
+        see(vcpu, {Kind::kReschedule, by("", vcpu.reschedule_sender.comm)},
+            vcpu.reschedule_sender.stack);
 
     Interruption done{vcpu.thread.vcpu, vcpu.since_ns, event.ns, {}, {}};
     auto rest = vcpu.seen.begin();
@@ -220,16 +252,19 @@ std::optional<Interruption> Attribution::end(Vcpu& vcpu, const Event& event)
         done.cause = fault ? Cause{Kind::kPageFault, vcpu.reason}
                            : Cause{Kind::kGuest, vcpu.reason};
     } else if (rest != vcpu.seen.end()) {
-        done.cause = *rest++;
+        done.cause = (rest++)->cause;
     } else {
         done.cause = {Kind::kUnknown, vcpu.reason};
     }
-    done.also.assign(rest, vcpu.seen.end());
+    for (; rest != vcpu.seen.end(); ++rest) done.also.push_back(rest->cause);
     if (done.cause.kind == Kind::kPageFault)
         std::erase(done.also, Cause{Kind::kPageFault, ""});
 
     tallies_[{done.vcpu, done.cause}].away_ns.add(done.to_ns - done.from_ns);
     for (const Cause& cause : done.also) ++tallies_[{done.vcpu, cause}].also;
+    for (const Seen& seen : vcpu.seen)
+        if (seen.stack != nullptr)
+            ++tallies_[{done.vcpu, seen.cause}].stacks[*seen.stack];
     return done;
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,9 +21,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/log_histogram.hpp"
 #include "host/blame/cause.hpp"
 #include "host/blame/event.hpp"
+#include "host/blame/tally.hpp"
 
 namespace ipidefer::blame {
 
@@ -31,11 +32,6 @@ struct Thread {
     int pid = 0;
     unsigned vcpu = 0;
     std::uint32_t apic_id = 0;
-};
-
-struct Tally {
-    LogHistogram away_ns;  // as the first cause
-    std::uint64_t also = 0;
 };
 
 /// One time away, for timelines.
@@ -55,9 +51,9 @@ class Attribution final {
     /// @return what ended with this event
     std::optional<Interruption> feed(const Event& event);
 
-    using Tallies = std::map<std::pair<unsigned, Cause>, Tally>;
-    /// By vCPU and cause.
     [[nodiscard]] const Tallies& tallies() const { return tallies_; }
+    /// What ended since the last time; tallies() begin anew.
+    [[nodiscard]] Tallies take() { return std::exchange(tallies_, {}); }
     /// vCPUs whose last exit has no entry yet, as of one that halts at the end.
     /// It is in no tally.
     [[nodiscard]] std::set<unsigned> open() const;
@@ -65,6 +61,17 @@ class Attribution final {
     [[nodiscard]] std::uint64_t unseen() const { return unseen_; }
 
   private:
+    /// Who sent an interrupt of the host.
+    struct Sender {
+        std::string comm;
+        unsigned cpu = 0;  // that it was sent from
+        int pid = 0;
+        std::shared_ptr<const Stack> stack;  // if that was seen
+    };
+    struct Seen {
+        Cause cause;
+        std::shared_ptr<const Stack> stack;
+    };
     struct Vcpu {
         Thread thread;
         bool away = false;
@@ -73,13 +80,16 @@ class Attribution final {
         std::string reason;
         bool timer = false;       // came, and what it runs is not seen yet
         bool reschedule = false;  // came, and what for is not known
-        std::string reschedule_sender;
-        std::vector<Cause> seen;
+        Sender reschedule_sender;
+        std::vector<Seen> seen;
         /// By vector: from where the local APIC has it.
         std::map<unsigned, Cause> pending;
     };
 
-    void see(Vcpu& vcpu, Cause cause);
+    static void see(Vcpu& vcpu, Cause cause,
+                    std::shared_ptr<const Stack> stack = nullptr);
+    void sent(Sender& sender, const Event& event);
+    void explain(const Event& event);
     void on_thread(Vcpu& vcpu, const Event& event);
     std::optional<Interruption> end(Vcpu& vcpu, const Event& event);
     void accept(const Event& event);
@@ -92,9 +102,12 @@ class Attribution final {
     /// By thread: what it is about to have accepted by local APICs.
     std::unordered_map<int, Cause> source_;
     /// By host CPU and function: who queued the call.
-    std::map<std::pair<std::uint64_t, std::string>, std::string> callers_;
+    std::map<std::pair<std::uint64_t, std::string>, Sender> callers_;
     /// By host CPU: who sent the last IPI without a function.
-    std::unordered_map<std::uint64_t, std::string> rescheduler_;
+    std::unordered_map<std::uint64_t, Sender> rescheduler_;
+    /// By host CPU: what was sent from there and has no stack yet, the last
+    /// behind.
+    std::unordered_map<unsigned, std::vector<Sender*>> unexplained_;
     Tallies tallies_;
     std::uint64_t unseen_ = 0;
 };

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
 #include <vector>
 
 namespace ipidefer::blame {
@@ -15,6 +17,7 @@ constexpr int kThread = 102;  // of vCPU 2
 constexpr int kSender = 101;  // of vCPU 1
 constexpr int kOther = 50;
 constexpr unsigned kCpu = 7;
+constexpr unsigned kElsewhere = 3;
 
 class AttributionTest : public testing::Test {
   protected:
@@ -23,14 +26,25 @@ class AttributionTest : public testing::Test {
                                    std::uint64_t number = 0)
     {
         return attribution_.feed(
-            {ns, kCpu, kThread, what, number, 0, text, "CPU 2/KVM"});
+            {ns, kCpu, kThread, what, number, 0, text, "CPU 2/KVM", nullptr});
     }
     /// By another thread, on another CPU.
     void elsewhere(int pid, What what, std::uint64_t number,
                    const std::string& text = "", std::uint64_t other = 0,
                    const std::string& comm = "somebody")
     {
-        attribution_.feed({0, 3, pid, what, number, other, text, comm});
+        attribution_.feed(
+            {0, kElsewhere, pid, what, number, other, text, comm, nullptr});
+    }
+    /// The stack that the kernel writes behind what was sent.
+    void stack(int pid, const Stack& functions, unsigned cpu = kElsewhere)
+    {
+        attribution_.feed({0, cpu, pid, What::kStack, 0, 0, "", "",
+                           std::make_shared<Stack>(functions)});
+    }
+    std::map<Stack, std::uint64_t> stacks_of(const Cause& cause) const
+    {
+        return attribution_.tallies().at({2, cause}).stacks;
     }
     void forced_exit(std::uint64_t ns) { at(ns, What::kExit, "interrupt", 1); }
     Cause ended(std::uint64_t ns)
@@ -117,7 +131,8 @@ TEST_F(AttributionTest, TimerOfTheGuestIsAcceptedInItsOwnThread)
     forced_exit(100);
     at(101, What::kLocalTimer);
     at(102, What::kTimerRuns, "apic_timer_fn");
-    attribution_.feed({103, kCpu, kThread, What::kAccept, 2, 0xec, "", ""});
+    attribution_.feed(
+        {103, kCpu, kThread, What::kAccept, 2, 0xec, "", "", nullptr});
     at(104, What::kInject, "", 0xec);
     const auto done = at(110, What::kEntry);
     ASSERT_TRUE(done);
@@ -129,9 +144,11 @@ TEST_F(AttributionTest, TimerOfTheGuestIsAcceptedInItsOwnThread)
 // What another thread sent from the same CPU before is not what came now.
 TEST_F(AttributionTest, TimerIsNotTheMsiOfWhoRanThereBefore)
 {
-    attribution_.feed({50, kCpu, kOther, What::kMsi, 0x25, 0, "", "vhost-9"});
+    attribution_.feed(
+        {50, kCpu, kOther, What::kMsi, 0x25, 0, "", "vhost-9", nullptr});
     forced_exit(100);
-    attribution_.feed({103, kCpu, kThread, What::kAccept, 2, 0xec, "", ""});
+    attribution_.feed(
+        {103, kCpu, kThread, What::kAccept, 2, 0xec, "", "", nullptr});
     at(104, What::kInject, "", 0xec);
     EXPECT_EQ(ended(110), (Cause{Kind::kGuestTimer, "vector 0xec"}));
 }
@@ -213,6 +230,82 @@ TEST_F(AttributionTest, WhatIsNotWholeIsCountedApart)
     ended(210);
     EXPECT_TRUE(attribution_.open().empty());
     EXPECT_EQ(exits(), 1U);
+}
+
+const Cause kSyncCore{Kind::kCall, "do_sync_core by insmod"};
+const Stack kPoke{"smp_call_function_many_cond", "text_poke_sync"};
+const Stack kFinish{"smp_call_function_many_cond", "text_poke_finish"};
+
+TEST_F(AttributionTest, StacksOfWhoSentAreCountedUnderTheirCause)
+{
+    for (const Stack& from : {kPoke, kFinish, kPoke}) {
+        elsewhere(kOther, What::kCallQueued, kCpu, "do_sync_core", 0, "insmod");
+        stack(kOther, from);
+        forced_exit(100);
+        at(102, What::kCallRuns, "do_sync_core");
+        EXPECT_EQ(ended(110), kSyncCore);
+    }
+    EXPECT_EQ(stacks_of(kSyncCore),
+              (std::map<Stack, std::uint64_t>{{kPoke, 2}, {kFinish, 1}}));
+}
+
+TEST_F(AttributionTest, StackOfWhatCameWhileItWasAwayIsCountedToo)
+{
+    elsewhere(kOther, What::kIpiSent, kCpu, "", 0, "rcu_sched");
+    stack(kOther, {"resched_curr", "try_to_wake_up"});
+    at(100, What::kExit, "hlt");
+    at(101, What::kReschedule);
+    EXPECT_EQ(ended(110), (Cause{Kind::kGuest, "hlt"}));
+    EXPECT_EQ(stacks_of({Kind::kReschedule, "by rcu_sched"}).size(), 1U);
+}
+
+// An interrupt of the sender sends too, before the sender's stack is written.
+TEST_F(AttributionTest, StackIsThatOfTheLastThatHasNone)
+{
+    elsewhere(kOther, What::kCallQueued, kCpu, "do_sync_core", 0, "insmod");
+    elsewhere(kOther, What::kIpiSent, kCpu, "", 0, "insmod");
+    stack(kOther, {"resched_curr"});
+    stack(kOther, kPoke);
+    forced_exit(100);
+    at(102, What::kCallRuns, "do_sync_core");
+    at(103, What::kReschedule);
+    EXPECT_EQ(ended(110), kSyncCore);
+    EXPECT_EQ(stacks_of(kSyncCore).count(kPoke), 1U);
+    EXPECT_EQ(
+        stacks_of({Kind::kReschedule, "by insmod"}).count({"resched_curr"}),
+        1U);
+}
+
+TEST_F(AttributionTest, StackOfAnotherCpuOrThreadIsNotTheSenders)
+{
+    elsewhere(kOther, What::kCallQueued, kCpu, "do_sync_core", 0, "insmod");
+    stack(kOther, kPoke, kElsewhere + 1);
+    stack(kOther + 1, kPoke);
+    forced_exit(100);
+    at(102, What::kCallRuns, "do_sync_core");
+    EXPECT_EQ(ended(110), kSyncCore);
+    EXPECT_TRUE(stacks_of(kSyncCore).empty());
+}
+
+TEST_F(AttributionTest, StacksThatWereLostDoNotPileUp)
+{
+    for (int i = 0; i < 100; ++i)
+        elsewhere(kOther, What::kIpiSent, kCpu, "", 0, "insmod");
+    elsewhere(kOther, What::kCallQueued, kCpu, "do_sync_core", 0, "insmod");
+    stack(kOther, kPoke);
+    forced_exit(100);
+    at(102, What::kCallRuns, "do_sync_core");
+    EXPECT_EQ(ended(110), kSyncCore);
+    EXPECT_EQ(stacks_of(kSyncCore).count(kPoke), 1U);
+}
+
+TEST_F(AttributionTest, WhatIsTakenIsNotCountedAgain)
+{
+    at(100, What::kExit, "cpuid");
+    EXPECT_EQ(ended(150), (Cause{Kind::kGuest, "cpuid"}));
+    EXPECT_EQ(attribution_.take().size(), 1U);
+    EXPECT_TRUE(attribution_.tallies().empty());
+    EXPECT_TRUE(attribution_.take().empty());
 }
 
 TEST_F(AttributionTest, OthersThreadsAreNobodys)

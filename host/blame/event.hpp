@@ -3,9 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace ipidefer::blame {
+
+/// Names of the kernel's functions, the innermost first.
+using Stack = std::vector<std::string>;
 
 struct Event {
     enum class What : std::uint8_t {
@@ -28,6 +33,7 @@ struct Event {
         kIpiSent,      // ipi_send_cpu; number: CPU, text: the function, if any
         kSwitch,       // sched_switch; text: who runs now, number: 1 if the
                        // one before was still runnable
+        kStack,        // kernel_stack: of what the thread sent just before
     };
 
     std::uint64_t ns = 0;  // by one clock for all CPUs
@@ -39,6 +45,7 @@ struct Event {
     std::string text;
     /// Of the thread, where it sends something.
     std::string comm;
+    std::shared_ptr<const Stack> stack;  // of kStack
 };
 
 }  // namespace ipidefer::blame

@@ -5,14 +5,19 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/cpulist.hpp"
 #include "base/table.hpp"
+#include "host/blame/remedy.hpp"
 
 namespace ipidefer::blame {
 namespace {
 
-using Row = Attribution::Tallies::value_type;
+using Row = Tallies::value_type;
+
+/// Stacks of a cause that a table shows; JSON has all.
+constexpr std::size_t kMostStacks = 5;
 
 std::string cause_text(const Cause& cause)
 {
@@ -39,7 +44,46 @@ std::map<unsigned, std::vector<const Row*>> by_vcpu(const Blame& blame)
     return rows;
 }
 
+void show_stacks(Table& table, const Tally& tally)
+{
+    const auto stacks = by_count(tally.stacks);
+    std::uint64_t rest = 0;
+    for (std::size_t i = 0; i < stacks.size(); ++i) {
+        const auto& [stack, count] = stacks[i];
+        if (i < kMostStacks)
+            table.line(
+                fmt::format("    {} from {}", count, fmt::join(*stack, " < ")));
+        else
+            rest += count;
+    }
+    if (rest != 0)
+        table.line(fmt::format("    {} from {} other stacks, which --json has",
+                               rest, stacks.size() - kMostStacks));
+}
+
+nlohmann::ordered_json to_json(const std::map<Stack, std::uint64_t>& stacks)
+{
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const auto& [stack, count] : by_count(stacks))
+        list.push_back({{"count", count}, {"functions", *stack}});
+    return list;
+}
+
+/// What can be done, and where it is looked at.
+nlohmann::ordered_json to_json(const Remedy& remedy)
+{
+    if (remedy.none) return {{"remedy", nullptr}, {"why_none", remedy.text}};
+    return {{"remedy", remedy.text}, {"checks", remedy.checks}};
+}
+
 }  // namespace
+
+Blame as_one(Blame blame)
+{
+    blame.tallies = together(blame.tallies);
+    blame.as_one = true;
+    return blame;
+}
 
 std::string table(const Blame& blame)
 {
@@ -62,10 +106,13 @@ std::string table(const Blame& blame)
                        any ? us(away.quantile(0.99)) : "",
                        any ? us(away.most()) : ""});
         };
-        line(fmt::format("vCPU {}", vcpu), all, "");
-        for (const Row* row : rows)
+        line(blame.as_one ? "all vCPUs" : fmt::format("vCPU {}", vcpu), all,
+             "");
+        for (const Row* row : rows) {
             line("  " + cause_text(row->first.second), row->second.away_ns,
                  row->second.also == 0 ? "" : std::to_string(row->second.also));
+            show_stacks(table, row->second);
+        }
     }
     std::string text = table.text();
     text += fmt::format(
@@ -85,6 +132,24 @@ std::string table(const Blame& blame)
         text += fmt::format("This kernel has no event {}\n",
                             fmt::join(blame.missing, ", "));
     return text;
+}
+
+std::string remedies(const Blame& blame)
+{
+    std::set<Cause::Kind> kinds;
+    for (const auto& [of, tally] : blame.tallies) kinds.insert(of.second.kind);
+    if (kinds.empty()) return {};
+    Table table{{Table::left(""), Table::left("")}};
+    for (const Cause::Kind kind : kinds) {
+        const Remedy& found = remedy(kind);
+        table.row({"  " + std::string{name(kind)},
+                   std::string{found.text} +
+                       (found.checks.empty()
+                            ? ""
+                            : fmt::format(" (ipidefer check: {})",
+                                          fmt::join(found.checks, ", ")))});
+    }
+    return "What to do:\n" + table.text();
 }
 
 nlohmann::ordered_json to_json(const Blame& blame)
@@ -107,12 +172,20 @@ nlohmann::ordered_json to_json(const Blame& blame)
                 cause["p99_ns"] = away.quantile(0.99);
                 cause["longest_ns"] = away.most();
             }
+            if (!row->second.stacks.empty())
+                cause["stacks"] = to_json(row->second.stacks);
+            cause.update(to_json(remedy(row->first.second.kind)));
             causes.push_back(std::move(cause));
         }
-        vcpus.push_back({{"vcpu", vcpu},
-                         {"exits", exits},
-                         {"away_at_end", blame.open.contains(vcpu)},
-                         {"causes", std::move(causes)}});
+        nlohmann::ordered_json one{{"vcpu", vcpu},
+                                   {"exits", exits},
+                                   {"away_at_end", blame.open.contains(vcpu)},
+                                   {"causes", std::move(causes)}};
+        if (blame.as_one) {
+            one["vcpu"] = "all";
+            one["away_at_end"] = !blame.open.empty();
+        }
+        vcpus.push_back(std::move(one));
     }
     return {{"pid", blame.pid},
             {"seconds", blame.seconds},

@@ -2,12 +2,13 @@
 // What was found out, as a table and as JSON.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "host/blame/attribution.hpp"
+#include "host/blame/tally.hpp"
 
 namespace ipidefer::blame {
 
@@ -25,11 +26,19 @@ struct Blame {
     /// CPU time of this program, in seconds.
     double cost_seconds = 0;
     std::vector<std::string> missing;  // events that the kernel does not have
-    Attribution::Tallies tallies;
+    bool as_one = false;               // the tallies are those of together()
+    Tallies tallies;
 };
 
-/// By vCPU, the most frequent cause first.
+/// The same of all vCPUs as one.
+[[nodiscard]] Blame as_one(Blame blame);
+
+/// By vCPU, the most frequent cause first; below a cause its stacks, of which
+/// the most frequent ones are shown.
 [[nodiscard]] std::string table(const Blame& blame);
+/// What can be done about the causes that were seen, as lines to stand below
+/// the table; empty without any.
+[[nodiscard]] std::string remedies(const Blame& blame);
 [[nodiscard]] nlohmann::ordered_json to_json(const Blame& blame);
 
 }  // namespace ipidefer::blame

@@ -17,66 +17,19 @@
 #include <sstream>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "base/failure.hpp"
 #include "base/pipe.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
 #include "host/blame/tracefs.h"
+#include "host/blame/wanted_events.hpp"
 
 namespace ipidefer::blame {
 namespace {
 
 using What = Event::What;
-
-enum class Filter : std::uint8_t {
-    kNone,
-    kThread,     // by one of the vCPUs' threads
-    kTargetCpu,  // field "cpu" is one of theirs
-};
-
-struct Wanted {
-    const char* system;
-    const char* name;
-    What what;
-    Filter filter;
-    const char* number = nullptr;  // fields
-    const char* other = nullptr;
-    const char* function = nullptr;  // an address, to be a name in text
-    const char* text = nullptr;
-    bool needed = false;
-};
-
-constexpr Wanted kWanted[] = {
-    {"kvm", "kvm_entry", What::kEntry, Filter::kThread, nullptr, nullptr,
-     nullptr, nullptr, true},
-    {"kvm", "kvm_exit", What::kExit, Filter::kThread, "exit_reason", "isa",
-     nullptr, nullptr, true},
-    {"kvm", "kvm_inj_virq", What::kInject, Filter::kThread, "vector"},
-    {"kvm", "kvm_apic_accept_irq", What::kAccept, Filter::kNone, "apicid",
-     "vec"},
-    {"kvm", "kvm_apic_ipi", What::kIpi, Filter::kThread, "icr_low"},
-    {"kvm", "kvm_msi_set_irq", What::kMsi, Filter::kNone, "data"},
-    {"kvm", "kvm_set_irq", What::kLine, Filter::kNone, "gsi"},
-    {"kvm", "kvm_userspace_exit", What::kToUserspace, Filter::kThread, "reason",
-     "errno"},
-    {"kvm", "kvm_page_fault", What::kPageFault, Filter::kThread},
-    {"irq_vectors", "local_timer_entry", What::kLocalTimer, Filter::kThread},
-    {"irq_vectors", "reschedule_entry", What::kReschedule, Filter::kThread},
-    {"irq_vectors", "irq_work_entry", What::kIrqWork, Filter::kThread},
-    {"timer", "hrtimer_expire_entry", What::kTimerRuns, Filter::kThread,
-     nullptr, nullptr, "function"},
-    {"irq", "irq_handler_entry", What::kDeviceIrq, Filter::kThread, nullptr,
-     nullptr, nullptr, "name"},
-    {"csd", "csd_queue_cpu", What::kCallQueued, Filter::kTargetCpu, "cpu",
-     nullptr, "func"},
-    {"csd", "csd_function_entry", What::kCallRuns, Filter::kThread, nullptr,
-     nullptr, "func"},
-    {"ipi", "ipi_send_cpu", What::kIpiSent, Filter::kTargetCpu, "cpu", nullptr,
-     "callback"},
-    {"sched", "sched_switch", What::kSwitch, Filter::kThread, "prev_state",
-     nullptr, nullptr, "next_comm"},
-};
 
 /// Reasons of exits that an interrupt forces: SVM's INTR, NMI, SMI, VINTR;
 /// VMX's external interrupt, interrupt window, NMI by exception.
@@ -113,13 +66,14 @@ std::uint64_t now_ns()
     return static_cast<std::uint64_t>(now.count());
 }
 
-/// Those of kWanted, each once, and a null pointer.
+/// Those of all that is wanted, each once, and a null pointer.
 std::vector<const char*> systems()
 {
     std::vector<const char*> all;
     for (const Wanted& wanted : kWanted)
         if (all.empty() || std::strcmp(all.back(), wanted.system) != 0)
             all.push_back(wanted.system);
+    all.push_back(kStackWanted.system);
     all.push_back(nullptr);
     return all;
 }
@@ -132,10 +86,18 @@ struct Known {
     tep_format_field* text = nullptr;
 };
 
+struct Held {
+    Event event;
+    std::uint64_t number = 0;  // as they were read
+};
+
+/// What one CPU wrote at a time stays in its order: a stack is behind its
+/// event.
 struct Later {
-    bool operator()(const Event& one, const Event& two) const
+    bool operator()(const Held& one, const Held& two) const
     {
-        return one.ns > two.ns;
+        return std::tie(one.event.ns, one.number) >
+               std::tie(two.event.ns, two.number);
     }
 };
 
@@ -147,11 +109,13 @@ struct TraceSource::State {
     tracefs_instance* instance = nullptr;
     UniqueFd alive;  // the watcher's other end
     std::unordered_map<int, Known> known;
-    std::priority_queue<Event, std::vector<Event>, Later> held;
+    std::priority_queue<Held, std::vector<Held>, Later> held;
     /// By event, and by the numbers that it has.
     std::map<std::tuple<What, std::uint64_t, std::uint64_t>, std::string>
         reasons;
     std::unordered_map<std::uint64_t, std::string> functions;
+    tep_format_field* caller = nullptr;  // of kernel_stack
+    std::map<std::vector<std::uint64_t>, std::shared_ptr<const Stack>> stacks;
     std::unordered_map<int, std::string> comms;
     std::vector<std::string> missing;
     std::uint64_t lost = 0;
@@ -231,9 +195,36 @@ struct TraceSource::State {
             tep_read_number_field(fields.function, record->data, &value) == 0)
             seen.text = function(value);
         if (fields.text != nullptr) seen.text = text_in(fields, record);
+        if (seen.what == What::kStack)
+            seen.stack = stack(record, std::exchange(seen.number, 0));
         finish(seen, record);
-        ++taken;
-        held.push(std::move(seen));
+        held.push({std::move(seen), ++taken});
+    }
+
+    /// @param depth what the event says; it may be more than was recorded
+    std::shared_ptr<const Stack> stack(tep_record* record, std::uint64_t depth)
+    {
+        const auto offset = static_cast<std::size_t>(caller->offset);
+        const auto size = static_cast<std::size_t>(record->size);
+        std::vector<std::uint64_t> addresses(
+            size < offset
+                ? 0
+                : std::min<std::size_t>((size - offset) / sizeof(std::uint64_t),
+                                        static_cast<std::size_t>(depth)));
+        std::memcpy(addresses.data(),
+                    static_cast<const char*>(record->data) + offset,
+                    addresses.size() * sizeof(std::uint64_t));
+        auto [at, fresh] = stacks.try_emplace(std::move(addresses));
+        if (fresh) {
+            auto names = std::make_shared<Stack>();
+            for (const std::uint64_t address : at->first)
+                // A return address may be behind the function's end.
+                names->push_back(address == kTrampoline
+                                     ? "[ftrace trampoline]"
+                                     : function(address - 1));
+            at->second = std::move(names);
+        }
+        return at->second;
     }
 
     static std::string text_in(const Known& fields, tep_record* record)
@@ -275,19 +266,12 @@ struct TraceSource::State {
             seen.number = (seen.number & 0xff) == 0 ? 1 : 0;
     }
 
-    void enable(const Wanted& wanted, const std::vector<Thread>& threads,
-                const std::string& cpus)
+    /// @return its event, or a null pointer when the kernel has none
+    tep_event* know(const Wanted& wanted)
     {
-        const std::string full = std::string{wanted.system} + "/" + wanted.name;
         tep_event* const event =
             tep_find_event_by_name(tep, wanted.system, wanted.name);
-        if (event == nullptr) {
-            if (wanted.needed)
-                throw Failure{Exit::kNotPossible,
-                              "this kernel has no event " + full};
-            missing.push_back(full);
-            return;
-        }
+        if (event == nullptr) return nullptr;
         Known fields{&wanted};
         const auto field = [&](const char* of) {
             return of == nullptr ? nullptr : tep_find_any_field(event, of);
@@ -297,6 +281,20 @@ struct TraceSource::State {
         fields.function = field(wanted.function);
         fields.text = field(wanted.text);
         known[event->id] = fields;
+        return event;
+    }
+
+    void enable(const Wanted& wanted, const std::vector<Thread>& threads,
+                const std::string& cpus)
+    {
+        const std::string full = std::string{wanted.system} + "/" + wanted.name;
+        if (know(wanted) == nullptr) {
+            if (wanted.needed)
+                throw Failure{Exit::kNotPossible,
+                              "this kernel has no event " + full};
+            missing.push_back(full);
+            return;
+        }
 
         std::string filter;
         if (wanted.filter == Filter::kThread) {
@@ -314,9 +312,32 @@ struct TraceSource::State {
             0)
             throw system_failure("cannot trace " + full);
     }
+
+    /// Not the instance's option, which has every event write a stack.
+    void enable_stacks(const std::string& cpus)
+    {
+        tep_event* const event = know(kStackWanted);
+        if (event != nullptr) caller = tep_find_any_field(event, kCaller);
+        if (caller == nullptr)
+            throw Failure{
+                Exit::kNotPossible,
+                "--stacks: this kernel writes no stacks "
+                "(CONFIG_STACKTRACE); without it, senders have names"};
+        for (const auto& [system, name, filter] : kStacked) {
+            // It is among those that are missing.
+            if (tep_find_event_by_name(tep, system, name) == nullptr) continue;
+            const std::string of = filter + ("cpu & CPUS{" + cpus + "}");
+            if (blame_instance_stacks(instance, system, name, of.c_str()) != 0)
+                throw system_failure(
+                    fmt::format("--stacks: cannot have a stack written for "
+                                "each {}/{}",
+                                system, name));
+        }
+    }
 };
 
-TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus)
+TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus,
+                         bool stacks)
     : state_{std::make_unique<State>()}
 {
     State& state = *state_;
@@ -353,6 +374,7 @@ TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus)
             "cannot make an instance of tracefs with clock \"mono\"");
     const std::string list = format_cpulist(cpus);
     for (const Wanted& wanted : kWanted) state.enable(wanted, threads, list);
+    if (stacks) state.enable_stacks(list);
     blame_instance_follow_missed(
         state.instance,
         [](tep_event*, tep_record* record, int, void* self) {
@@ -390,8 +412,8 @@ void TraceSource::read(const std::function<void(const Event&)>& take)
         throw system_failure("cannot read from tracefs");
     // What is newer than the beginning of the reading may have something older
     // behind it, on a CPU that was read earlier.
-    while (!state.held.empty() && state.held.top().ns < complete) {
-        take(state.held.top());
+    while (!state.held.empty() && state.held.top().event.ns < complete) {
+        take(state.held.top().event);
         state.held.pop();
     }
 }

@@ -20,8 +20,13 @@ class TraceSource final {
     /// one ends in any other way than by the destructor.
     /// @param threads whose exits are traced
     /// @param cpus host CPUs that they may run on: whose interrupts are traced
-    /// Throws Failure: without root, tracefs or KVM's events.
-    TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus);
+    /// @param stacks whether the kernel writes the stack of who sends
+    /// interrupts
+    ///               to these CPUs, which costs who sends
+    /// Throws Failure: without root, tracefs, KVM's events, or stacks that are
+    /// asked for.
+    TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus,
+                bool stacks);
     ~TraceSource();
     TraceSource(const TraceSource&) = delete;
     TraceSource& operator=(const TraceSource&) = delete;

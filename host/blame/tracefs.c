@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE /* asprintf */
 #include "host/blame/tracefs.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <tracefs.h>
 
 bool blame_tracefs_usable(void)
@@ -53,6 +56,23 @@ int blame_instance_enable(struct tracefs_instance* instance, const char* system,
     if (filter)
         tracefs_event_file_write(instance, system, event, "filter", filter);
     return tracefs_event_enable(instance, system, event);
+}
+
+int blame_instance_stacks(struct tracefs_instance* instance, const char* system,
+                          const char* event, const char* filter)
+{
+    char* conditional = NULL;
+    int written = -1;
+
+    if (filter && asprintf(&conditional, "stacktrace if %s", filter) > 0) {
+        written = tracefs_event_file_write(instance, system, event, "trigger",
+                                           conditional);
+        free(conditional);
+    }
+    if (written < 0)
+        written = tracefs_event_file_write(instance, system, event, "trigger",
+                                           "stacktrace");
+    return written < 0 ? -1 : 0;
 }
 
 void blame_instance_switch(struct tracefs_instance* instance, bool on)

@@ -31,6 +31,12 @@ void blame_instance_remove_named(const char* name);
  * @return 0, or -1 and errno */
 int blame_instance_enable(struct tracefs_instance* instance, const char* system,
                           const char* event, const char* filter);
+/** From now on the kernel writes a stack behind each of these events that
+ * passes the filter: the event's own does not hold for it.
+ * @param filter NULL for all. One that the kernel refuses is left out.
+ * @return 0, or -1 and errno */
+int blame_instance_stacks(struct tracefs_instance* instance, const char* system,
+                          const char* event, const char* filter);
 void blame_instance_switch(struct tracefs_instance* instance, bool on);
 
 typedef int blame_take(struct tep_event* event, struct tep_record* record,

@@ -65,20 +65,6 @@ TEST_F(CliTest, CheckRefusesWhatIsNoConfiguration)
               kCannotRun);
 }
 
-TEST_F(CliTest, BlameSaysWhichProcessOrOptionItRefuses)
-{
-    auto done = run({"blame", "--pid", "999999999"});
-    EXPECT_EQ(done.status, kCannotRun);
-    EXPECT_NE(done.output.find("no process 999999999"), std::string::npos)
-        << done.output;
-    done = run({"blame", "--pid", std::to_string(::getpid())});
-    EXPECT_EQ(done.status, kCannotRun);
-    EXPECT_NE(done.output.find("runs no vCPU"), std::string::npos);
-    done = run({"blame", "--pid", "1", "--duration", "0"});
-    EXPECT_NE(done.output.find("--duration: nothing"), std::string::npos)
-        << done.output;
-}
-
 std::set<std::string> long_options(const std::string& text)
 {
     static const std::regex option{"--[a-z][a-z-]*"};

@@ -41,7 +41,11 @@ _ipidefer() {
             --buffered --backlog --read-only --guest-trace --tsc-offset --help'
         vms=yes
         ;;
-    blame) options='--pid --vcpus --duration --json --help' ;;
+    blame)
+        options='--domain --pid --vcpus -s --sum --stacks --duration --live --interval --json
+            --help'
+        vms=yes
+        ;;
     check) options='--domain --domain-xml --guest-config --connect --probe --json --help' ;;
     domain)
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
@@ -74,7 +78,7 @@ _ipidefer() {
     --across) options='' words='kernel qemu accelerator' files='' ;;
     --fail-if) options='' words='' files='' ;;
     --mode) options='' words='hv guest off' ;;
-    --domain) options='' words=$(virsh list --all --name 2>/dev/null) ;;
+    --domain) options='' vms='' words=$(virsh list --all --name 2>/dev/null) ;;
     --format) options='' vms='' words='text json perfetto' ;;
     -e | --event) options='' vms='' words='ipi_send ipi_verdict' ;;
     --vector) options='' vms='' words='sync_core=on sync_core=off kernel_tlbi=on kernel_tlbi=off' ;;

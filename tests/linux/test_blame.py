@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -42,41 +43,88 @@ def event_of(cpu):
         os.close(event)
 
 
+def start_blame(guest, *more, whom=None):
+    """@param whom: what says which VM; default: QEMU's PID
+    @return its process, once it traces, and the folder of its instance"""
+    process = subprocess.Popen(
+        mortal([requirements.path("IPIDEFER_CLI"),
+                *(whom or ["blame", "--pid", str(guest.process.pid)]), "--duration", "600s",
+                *more], "INT"),
+        stdout=subprocess.PIPE, text=True)
+    instance = TRACING / "instances" / f"ipidefer-blame-{process.pid}"
+    ready = instance / "tracing_on"
+    deadline = time.monotonic() + 60
+    # It is switched on last.
+    while not ready.exists() or ready.read_text() != "1\n":
+        assert process.poll() is None and time.monotonic() < deadline, "it does not trace"
+        time.sleep(0.1)
+    return process, instance
+
+
+def end_blame(process):
+    """@return what it printed"""
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert not [name for name in os.listdir(TRACING / "instances") if "blame" in name]
+    return text
+
+
+class Blamed:
+    """What is blamed for exits, by vCPU and then by (kind, detail)."""
+
+    def __init__(self):
+        self.counts = {}  # (exits, also)
+        self.stacks = {}  # [(count, [function, ...])]
+        self.by_kvm = {}  # KVM's own count of exits that have an entry, of each vCPU
+
+    def read(self, report):
+        assert report["lost"] == 0
+        for vcpu in report["vcpus"]:
+            # The last one, when the guest was stopped, has none.
+            self.by_kvm[vcpu["vcpu"]] -= vcpu["away_at_end"]
+            causes = {(cause["kind"], cause["detail"]): cause for cause in vcpu["causes"]}
+            self.counts[vcpu["vcpu"]] = {of: (cause["exits"], cause["also"])
+                                         for of, cause in causes.items()}
+            self.stacks[vcpu["vcpu"]] = {
+                of: [(stack["count"], stack["functions"]) for stack in cause["stacks"]]
+                for of, cause in causes.items() if "stacks" in cause}
+            for kind, _ in causes:
+                assert any(cause["remedy"] or cause["why_none"] for cause in vcpu["causes"]
+                           if cause["kind"] == kind)
+
+
 @contextlib.contextmanager
-def blamed(guest):
+def blamed(guest, *more):
     """What is blamed for exits while the guest runs in here; it stands before and after,
-    so that none is missed. @return {vCPU: {(kind, detail): (exits, also)}}, filled at the
-    end, and {vCPU: KVM's own count of exits that have an entry}"""
-    found, by_kvm = {}, {}
+    so that none is missed. Read at the end."""
+    found = Blamed()
     guest.qmp("stop")
     with counted() as exits:
-        process = subprocess.Popen(
-            mortal([requirements.path("IPIDEFER_CLI"), "blame", "--pid",
-                    str(guest.process.pid), "--duration", "600s", "--json"], "INT"),
-            stdout=subprocess.PIPE, text=True)
-        ready = TRACING / "instances" / f"ipidefer-blame-{process.pid}" / "tracing_on"
-        deadline = time.monotonic() + 60
-        # It is switched on last.
-        while not ready.exists() or ready.read_text() != "1\n":
-            assert process.poll() is None and time.monotonic() < deadline, "it does not trace"
-            time.sleep(0.1)
+        process, _ = start_blame(guest, "--json", *more)
         guest.qmp("cont")
-        yield found, by_kvm
+        yield found
         guest.qmp("stop")
-        process.send_signal(signal.SIGINT)
-        text, _ = process.communicate(timeout=60)
-        by_kvm.update({cpu: sum(exits.of("kvm_exit", thread).values())
-                       for cpu, thread in guest.threads().items()})
+        report = json.loads(end_blame(process))
+        found.by_kvm.update({cpu: sum(exits.of("kvm_exit", thread).values())
+                             for cpu, thread in guest.threads().items()})
     guest.qmp("cont")
-    assert process.returncode == 0
-    report = json.loads(text)
-    assert report["lost"] == 0
-    for vcpu in report["vcpus"]:
-        # The last one, when the guest was stopped, has none.
-        by_kvm[vcpu["vcpu"]] -= vcpu["away_at_end"]
-        found[vcpu["vcpu"]] = {(cause["kind"], cause["detail"]): (cause["exits"], cause["also"])
-                               for cause in vcpu["causes"]}
-    assert not [name for name in os.listdir(TRACING / "instances") if "blame" in name]
+    found.read(report)
+
+
+@contextlib.contextmanager
+def rival(cpu, folder):
+    """A thread that wants a host CPU for itself. @return its name"""
+    name = "blame-rival"
+    script = folder / name
+    script.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    script.chmod(0o755)
+    process = subprocess.Popen(mortal(["taskset", "-c", str(cpu), str(script)]))
+    try:
+        yield name
+    finally:
+        process.kill()
+        process.wait()
 
 
 def times(causes, kind, detail):
@@ -90,38 +138,80 @@ class TestBlame:
         all causes is KVM's own count of exits."""
         guest_alone.set("enabled", False)
         target = min(ISOLATED)
-        with event_of(target) as event, blamed(guest_alone) as (found, by_kvm):
+        with event_of(target) as event, blamed(guest_alone) as found:
             guest_alone.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
             for n in range(CALLS):
                 fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
-        for cpu, causes in found.items():
-            assert sum(exits for exits, _ in causes.values()) == by_kvm[cpu], cpu
+        for cpu, causes in found.counts.items():
+            assert sum(exits for exits, _ in causes.values()) == found.by_kvm[cpu], cpu
         for cpu in ISOLATED:
             cause = ("guest-ipi", SYNC_CORE) if configuration.decided else BY_QEMU
-            assert times(found[cpu], *cause) == REQUESTS, found[cpu]
-        assert times(found[target], "host-call", "remote_function") == CALLS, found[target]
-        for cpu in set(ISOLATED) - {target}:
-            assert times(found[cpu], "host-call", "remote_function") == 0, found[cpu]
+            assert times(found.counts[cpu], *cause) == REQUESTS, found.counts[cpu]
+        calls = {cpu: times(found.counts[cpu], "host-call", "remote_function")
+                 for cpu in ISOLATED}
+        assert calls == {cpu: CALLS if cpu == target else 0 for cpu in ISOLATED}, found.counts
+        # Nobody asked for them.
+        assert not any(found.stacks.values())
+
+    def test_stacks_say_where_the_host_sent(self, guest_alone):
+        """Each of the planted calls has one stack, with the system call that had it made."""
+        target = min(ISOLATED)
+        with event_of(target) as event, blamed(guest_alone, "--stacks") as found:
+            for n in range(CALLS):
+                fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
+        assert times(found.counts[target], "host-call", "remote_function") == CALLS
+        stacks = [stack for (kind, detail), some in found.stacks[target].items()
+                  for stack in some if kind == "host-call" and "remote_function" in detail]
+        by_ioctl = [(count, functions) for count, functions in stacks
+                    if "perf_ioctl" in functions]
+        assert sum(count for count, _ in by_ioctl) == CALLS, stacks
+        # The innermost is first.
+        for _, functions in by_ioctl:
+            assert functions.index("event_function_call") < functions.index("perf_ioctl")
+            assert not [name for name in functions if name.startswith("0x")], functions
+        counts = [count for count, _ in stacks]
+        assert counts == sorted(counts, reverse=True)
+
+    def test_who_ran_instead_is_named(self, guest_alone, tmp_path):
+        """A thread of the host that wants an isolated vCPU's CPU takes it from time to
+        time; the other one's stays its own."""
+        target, other = ISOLATED
+        with blamed(guest_alone) as found, rival(target, tmp_path) as name:
+            # The guest's other vCPUs have CPUs for themselves, and answer.
+            guest_alone.run("sleep 2")
+        assert times(found.counts[target], "scheduler", name) > 0, found.counts[target]
+        assert times(found.counts.get(other, {}), "scheduler", name) == 0, found.counts
 
     def test_deferred_ipis_are_nobodys(self, guest_alone):
         """The control: what is recorded does not interrupt."""
-        with blamed(guest_alone) as (found, _):
+        with blamed(guest_alone) as found:
             guest_alone.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
         for cpu in ISOLATED:
             for kind in "guest-ipi", "device":
-                assert times(found.get(cpu, {}), kind, "vector 0xf5") == 0, found[cpu]
+                assert times(found.counts.get(cpu, {}), kind, "vector 0xf5") == 0, found.counts
 
     def test_nothing_is_left_when_it_is_killed(self, guest_alone):
-        process = subprocess.Popen([requirements.path("IPIDEFER_CLI"), "blame", "--pid",
-                                    str(guest_alone.process.pid), "--duration", "600s"],
-                                   stdout=subprocess.DEVNULL)
-        instance = TRACING / "instances" / f"ipidefer-blame-{process.pid}"
-        deadline = time.monotonic() + 60
-        while not (instance / "tracing_on").exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+        process, instance = start_blame(guest_alone, "--stacks")
         process.kill()
-        process.wait()
+        process.communicate()
+        deadline = time.monotonic() + 60
         while instance.exists():
             assert time.monotonic() < deadline, "the instance is still there"
             time.sleep(0.1)
+
+    def test_vm_is_known_by_its_name(self, boot, configuration, tmp_path):
+        """By its segment, and each interval has a table of its own where no terminal is."""
+        folder = tmp_path / "shm"
+        folder.mkdir(0o700)
+        guest = boot("ipi_defer=hv loops=", defer=f"{configuration.properties},segment=on,"
+                     f"segment-name=web1,segment-dir={folder}")
+        process, _ = start_blame(guest, "--live", "--interval", "500ms", whom=[
+            "--shm-dir", str(folder), "blame", "web1"])
+        guest.run("sleep 3")
+        *parts, summary = end_blame(process).split("\n\n")
+        assert len(parts) >= 2
+        for part in parts:
+            assert part.startswith("cause ")
+            assert "What to do" not in part
+        assert re.search("^vCPU 0 +[1-9]", summary, re.MULTILINE), summary
+        assert "\nWhat to do:\n" in summary
