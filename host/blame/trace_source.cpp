@@ -353,6 +353,8 @@ TraceSource::TraceSource(const std::vector<Thread>& threads, const CpuSet& cpus,
     std::ostringstream symbols;
     symbols << std::ifstream{"/proc/kallsyms"}.rdbuf();
     tep_parse_kallsyms(state.tep, symbols.str().c_str());
+    // The first look-up sorts all symbols, which is no time to fall behind.
+    static_cast<void>(tep_find_function(state.tep, 0));
 
     // The watcher is there before there is something to remove.
     Pipe pipe;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A domain of libvirt, from plain XML to deferral, saved and restored, and checked."""
+import json
 import os
 import shutil
 
@@ -119,3 +120,16 @@ class TestLifeUnderTheSystemsLibvirtd(TestLifeUnderKvm):
     @pytest.fixture(scope="class")
     def daemon(self):
         return own.SystemLibvirtd
+
+    def test_blame_knows_a_domain_by_its_name(self, domains):
+        domain = domains.define(domains.isolating(domains.plain()))
+        stopped = domains.ipidefer("blame", "--domain", domains.name, status=1)
+        assert f"domain '{domains.name}' does not run" in stopped.stderr
+        domains.boot(domain)
+        with open(os.path.join(domains.libvirtd.pids(), f"{domains.name}.pid")) as file:
+            pid = int(file.read())
+        for name in domains.name, domain.UUIDString():
+            report = json.loads(domains.ipidefer("blame", "--domain", name, "--duration",
+                                                 "3s", "--json").stdout)
+            assert report["pid"] == pid
+            assert report["vcpus"], report

@@ -5,10 +5,13 @@ import ctypes
 import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
 import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -22,7 +25,8 @@ from tests.support.oracle import TEST
 pytestmark = [pytest.mark.ctest(timeout=900, processors=2),
               pytest.mark.machines("kvm-x2apic", soak=["kvm-xapic", "kvm-split-x2apic"])]
 REQUESTS, CALLS = 40, 30
-SYNC_CORE = "vector 0xf5 by vCPU 0"
+VECTOR = 0xf5
+SYNC_CORE = f"vector {VECTOR:#x} by vCPU 0"
 # Where QEMU decides, it delivers in the thread of the vCPU that rang.
 BY_QEMU = ("device", f"MSI, {SYNC_CORE}'s VMM")
 # perf_event_open(2), and an event that counts nothing, of a CPU.
@@ -43,14 +47,14 @@ def event_of(cpu):
         os.close(event)
 
 
-def start_blame(guest, *more, whom=None):
+def start_blame(guest, *more, whom=None, **streams):
     """@param whom: what says which VM; default: QEMU's PID
     @return its process, once it traces, and the folder of its instance"""
     process = subprocess.Popen(
         mortal([requirements.path("IPIDEFER_CLI"),
                 *(whom or ["blame", "--pid", str(guest.process.pid)]), "--duration", "600s",
                 *more], "INT"),
-        stdout=subprocess.PIPE, text=True)
+        **(streams or {"stdout": subprocess.PIPE, "text": True}))
     instance = TRACING / "instances" / f"ipidefer-blame-{process.pid}"
     ready = instance / "tracing_on"
     deadline = time.monotonic() + 60
@@ -77,6 +81,7 @@ class Blamed:
         self.counts = {}  # (exits, also)
         self.stacks = {}  # [(count, [function, ...])]
         self.by_kvm = {}  # KVM's own count of exits that have an entry, of each vCPU
+        self.injected = {}  # and of the planted IPIs: those that wait at a time are one
 
     def read(self, report):
         assert report["lost"] == 0
@@ -106,8 +111,9 @@ def blamed(guest, *more):
         yield found
         guest.qmp("stop")
         report = json.loads(end_blame(process))
-        found.by_kvm.update({cpu: sum(exits.of("kvm_exit", thread).values())
-                             for cpu, thread in guest.threads().items()})
+        for cpu, thread in guest.threads().items():
+            found.by_kvm[cpu] = sum(exits.of("kvm_exit", thread).values())
+            found.injected[cpu] = exits.of("kvm_inj_virq", thread).get(VECTOR, 0)
     guest.qmp("cont")
     found.read(report)
 
@@ -125,6 +131,16 @@ def rival(cpu, folder):
     finally:
         process.kill()
         process.wait()
+
+
+def read_until(terminal, text, seconds=60):
+    """@return what came, which ends with a piece that has the text"""
+    got, deadline = b"", time.monotonic() + seconds
+    while text not in got:
+        left = deadline - time.monotonic()
+        assert left > 0 and select.select([terminal], [], [], left)[0], got
+        got += terminal.read(4096)
+    return got
 
 
 def times(causes, kind, detail):
@@ -146,7 +162,8 @@ class TestBlame:
             assert sum(exits for exits, _ in causes.values()) == found.by_kvm[cpu], cpu
         for cpu in ISOLATED:
             cause = ("guest-ipi", SYNC_CORE) if configuration.decided else BY_QEMU
-            assert times(found.counts[cpu], *cause) == REQUESTS, found.counts[cpu]
+            assert times(found.counts[cpu], *cause) == found.injected[cpu], found.counts[cpu]
+            assert REQUESTS / 2 < found.injected[cpu] <= REQUESTS
         calls = {cpu: times(found.counts[cpu], "host-call", "remote_function")
                  for cpu in ISOLATED}
         assert calls == {cpu: CALLS if cpu == target else 0 for cpu in ISOLATED}, found.counts
@@ -154,17 +171,21 @@ class TestBlame:
         assert not any(found.stacks.values())
 
     def test_stacks_say_where_the_host_sent(self, guest_alone):
-        """Each of the planted calls has one stack, with the system call that had it made."""
+        """Each of the planted calls has a stack, with the system call that had it made."""
         target = min(ISOLATED)
         with event_of(target) as event, blamed(guest_alone, "--stacks") as found:
+            # All vCPUs have been in the guest then.
+            guest_alone.run("sleep 1")
             for n in range(CALLS):
                 fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
-        assert times(found.counts[target], "host-call", "remote_function") == CALLS
+        calls = times(found.counts[target], "host-call", "remote_function")
+        # Another thread may have run there meanwhile.
+        assert CALLS / 2 < calls <= CALLS, found.counts[target]
         stacks = [stack for (kind, detail), some in found.stacks[target].items()
                   for stack in some if kind == "host-call" and "remote_function" in detail]
         by_ioctl = [(count, functions) for count, functions in stacks
                     if "perf_ioctl" in functions]
-        assert sum(count for count, _ in by_ioctl) == CALLS, stacks
+        assert sum(count for count, _ in by_ioctl) == calls, stacks
         # The innermost is first.
         for _, functions in by_ioctl:
             assert functions.index("event_function_call") < functions.index("perf_ioctl")
@@ -205,13 +226,38 @@ class TestBlame:
         folder.mkdir(0o700)
         guest = boot("ipi_defer=hv loops=", defer=f"{configuration.properties},segment=on,"
                      f"segment-name=web1,segment-dir={folder}")
-        process, _ = start_blame(guest, "--live", "--interval", "500ms", whom=[
-            "--shm-dir", str(folder), "blame", "web1"])
-        guest.run("sleep 3")
-        *parts, summary = end_blame(process).split("\n\n")
+        process, _ = start_blame(
+            guest, "--live", "--interval", "500ms", bufsize=0, stdout=subprocess.PIPE,
+            whom=["--shm-dir", str(folder), "blame", "web1"])
+        text = read_until(process.stdout, b"\n\ncause ")
+        text += end_blame(process)
+        *parts, summary = text.decode().split("\n\n")
         assert len(parts) >= 2
         for part in parts:
             assert part.startswith("cause ")
             assert "What to do" not in part
         assert re.search("^vCPU 0 +[1-9]", summary, re.MULTILINE), summary
         assert "\nWhat to do:\n" in summary
+
+    def test_on_a_terminal_it_is_a_page_until_a_key_ends_it(self, guest_alone):
+        ours, its = pty.openpty()
+        try:
+            # A page has room for all.
+            fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+            process, _ = start_blame(guest_alone, "--live", "--interval", "500ms", stdin=its,
+                                     stdout=its, env=os.environ | {"TERM": "xterm"})
+        finally:
+            os.close(its)
+        with open(ours, "r+b", buffering=0) as terminal:
+            guest_alone.run("sleep 1")
+            page = read_until(terminal, b"vCPU 0")
+            assert b"s: vCPUs as one" in page
+            assert b"What to do" not in page
+            terminal.write(b"s")
+            read_until(terminal, b"all vCPUs")
+            terminal.write(b"q")
+            summary = read_until(terminal, b"What to do:")
+            # The page is gone, the summary is of all, as --sum was not said.
+            assert b"vCPU 0" in summary
+            process.wait(60)
+        assert process.returncode == 0

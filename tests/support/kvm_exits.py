@@ -13,7 +13,8 @@ NOHZ_FULL = Path("/sys/devices/system/cpu/nohz_full")
 EXIT_WRMSR = 30
 # What KVM interrupts a CPU with so that its vCPU looks for work.
 KICK = "RES"
-HISTOGRAMS = {"kvm_exit": "exit_reason", "kvm_userspace_exit": "reason"}
+HISTOGRAMS = {"kvm_exit": "exit_reason", "kvm_userspace_exit": "reason",
+              "kvm_inj_virq": "vector"}
 ROW = re.compile(r"\{ common_pid: +(\d+), \w+: +(\d+)")
 COUNT = re.compile(r"hitcount: +(\d+)")
 
@@ -43,7 +44,8 @@ def host_interrupts(cpu):
 
 
 class Exits:
-    """Counts from begin on: {(thread, reason): n} of each of HISTOGRAMS."""
+    """Counts from begin on: {(thread, reason): n} of each of HISTOGRAMS; of an interrupt
+    its vector is the reason."""
 
     def __init__(self, folder):
         self._events = folder / "events/kvm"
