@@ -10,6 +10,11 @@
 namespace ipidefer::compare {
 namespace {
 
+using report::LabRun;
+using report::modes_of;
+using report::Program;
+using report::workloads_of;
+
 /// Of a hash, what is enough for people.
 constexpr std::size_t kShownOfHash = 12;
 
@@ -119,10 +124,10 @@ void note_trouble(const LabReport& report, std::vector<std::string>& found)
     if (report.given_up)
         found.push_back(report.file + ": the lab stopped with a defect in " +
                         printable(*report.given_up));
-    if (report.left_out != 0)
+    if (report.left_out() != 0)
         found.push_back(report.file + ": the host starved " +
-                        std::to_string(report.left_out) +
-                        (report.left_out == 1 ? " guest" : " guests") +
+                        std::to_string(report.left_out()) +
+                        (report.left_out() == 1 ? " guest" : " guests") +
                         ", and what these should have shown is left out");
     const auto disagree = std::ranges::count_if(
         report.runs, [](const LabRun& run) { return !run.agree; });

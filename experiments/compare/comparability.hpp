@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "experiments/compare/lab_report.hpp"
+#include "experiments/report/lab_report.hpp"
 
 namespace ipidefer::compare {
+
+using report::LabReport;
 
 /// What may differ when that is what the comparison is about.
 enum class Across { kKernel, kQemu, kAccelerator };

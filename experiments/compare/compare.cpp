@@ -14,10 +14,12 @@
 #include "experiments/compare/comparability.hpp"
 #include "experiments/compare/criterion.hpp"
 #include "experiments/compare/differences.hpp"
-#include "experiments/compare/lab_report.hpp"
+#include "experiments/report/lab_report.hpp"
 
 namespace ipidefer::compare {
 namespace {
+
+using report::read_report;
 
 using Json = nlohmann::ordered_json;
 
@@ -61,7 +63,7 @@ std::set<Across> read_across(const std::vector<std::string>& words)
 
 LabReport read(const std::string& file)
 {
-    return read_report(file, read_whole(file));
+    return read_report(file, read_whole(file, report::kMostReportBytes));
 }
 
 /// What a criterion says of one workload.

@@ -15,6 +15,9 @@
 namespace ipidefer::compare {
 namespace {
 
+using report::kReportSchema;
+using report::read_report;
+
 using Json = nlohmann::ordered_json;
 
 Json run_of(const std::string& mode, unsigned cal, unsigned sync)
@@ -24,11 +27,14 @@ Json run_of(const std::string& mode, unsigned cal, unsigned sync)
     return {{"mode", mode},
             {"workload", "mixed"},
             {"isolated", {2, 3}},
+            {"milliseconds", 1500},
             {"guest",
              {{"interrupts", {{"CAL", cal}, {"RES", 0}, {"LOC", 2}}},
-              {"events", events}}},
+              {"events", events},
+              {"loop", Json::object()}}},
             {"nested", nullptr},
-            {"agree", true}};
+            {"agree", true},
+            {"disagreements", Json::array()}};
 }
 
 Json guest_of(const std::string& mode)
@@ -54,6 +60,7 @@ Json report_of(unsigned off = 20, unsigned hv = 0, unsigned runs = 1)
     report["provenance"] = {{"ipidefer", "0.3"},
                             {"date", "2026-11-30T00:00:00Z"},
                             {"accelerator", "tcg"},
+                            {"command_line", "ipidefer lab run"},
                             {"host", {{"kernel", "Linux 6.1"}, {"cpus", 2}}},
                             {"kernel", {{"sha256", std::string(64, 'a')}}},
                             {"qemu", {{"sha256", std::string(64, 'b')}}},
@@ -288,7 +295,9 @@ TEST_F(CompareTest, NotesAreOfWhatDiffersAndWhatIsMissing)
     now["provenance"]["kernel"]["sha256"] = std::string(64, 'c');
     now["provenance"]["guests"][1]["kernel_command_line"] = "more";
     now["given_up"] = {{"mode", "guest"}, {"reason", "a panic"}};
-    now["starved"] = {{{"retried", true}}, {{"retried", false}}};
+    for (const bool retried : {true, false})
+        now["starved"].push_back(
+            {{"mode", "hv"}, {"reason", "a stall"}, {"retried", retried}});
     now["runs"][1]["agree"] = false;
     EXPECT_EQ(notes(read(report_of(), "base.json"), read(now)),
               (std::vector<std::string>{

@@ -10,6 +10,16 @@
 namespace ipidefer::compare {
 namespace {
 
+using report::has_row;
+using report::LabRun;
+using report::LabRuns;
+using report::modes_of;
+using report::row_of;
+using report::RowCounts;
+using report::runs_of;
+using report::total_of;
+using report::workloads_of;
+
 using statistics::Sample;
 
 RowDifference row_difference(const std::string& row, Sample base, Sample now,

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "experiments/compare/criterion.hpp"
-#include "experiments/compare/lab_report.hpp"
+#include "experiments/report/lab_report.hpp"
 #include "experiments/statistics/comparison.hpp"
 
 namespace ipidefer::compare {
+
+using report::LabReport;
 
 /// How the sum of all interrupts is called, in expressions too.
 inline constexpr char kTotal[] = "total";

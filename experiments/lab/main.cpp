@@ -15,6 +15,7 @@
 #include "experiments/lab/kvm_report.hpp"
 #include "experiments/lab/lab_run.hpp"
 #include "experiments/lab/options.hpp"
+#include "experiments/report/show.hpp"
 
 namespace {
 
@@ -43,6 +44,13 @@ int run(int argc, char** argv)
     compare->footer(
         "Exit status: 0 done, 1 could not compare, 2 a --fail-if is so,\n"
         "77 the reports are of experiments that cannot be compared.");
+    ipidefer::report::ShowOptions show_options;
+    auto* show = app.add_subcommand(
+        "show", "a report of run in a shape that others read");
+    ipidefer::report::add_show_options(*show, show_options);
+    show->footer(
+        "Exit status: 0 done, 1 could not show it,\n"
+        "77 the report has nothing of the kind.");
     ipidefer::lab::RawBoxOptions box_options;
     auto* box = app.add_subcommand(
         "box",
@@ -70,6 +78,7 @@ int run(int argc, char** argv)
     if (const auto status = ipidefer::parse_command_line(app, argc, argv))
         return *status;
 
+    if (show->parsed()) return ipidefer::report::show(show_options);
     if (compare->parsed()) return ipidefer::compare::compare(compare_options);
     if (box->parsed())
         return ipidefer::lab::run_in_box(

@@ -4,13 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "experiments/compare/lab_report.hpp"
+#include "experiments/report/lab_report.hpp"
 #include "experiments/lab/run.hpp"
 
 namespace ipidefer::lab {
 
 /// Who reads reports again has it too.
-using compare::kReportSchema;
+using report::kReportSchema;
 
 [[nodiscard]] nlohmann::ordered_json to_json(const Report& report);
 

@@ -222,14 +222,19 @@ TEST(ReportJson, CanBeCompared)
                               std::chrono::milliseconds{5500}, "a stall",
                               false});
     const auto read =
-        compare::read_report("report.json", to_json(report).dump());
+        report::read_report("report.json", to_json(report).dump());
     ASSERT_EQ(read.runs.size(), 4u);
     EXPECT_EQ(read.runs[0].interrupts.at("CAL"), 20u);
     EXPECT_EQ(read.kernel.version, "6.12.9");
     EXPECT_EQ(read.cpus, "4");
     EXPECT_EQ(read.memory, "512M");
     EXPECT_EQ(read.given_up, "mode hv: a panic");
-    EXPECT_EQ(read.left_out, 1u);
+    EXPECT_EQ(read.left_out(), 1u);
+    EXPECT_EQ(read.starved[0].reason, "a stall");
+    EXPECT_EQ(read.runs[2].arm, "hv");
+    EXPECT_EQ(read.runs[2].milliseconds, 1234u);
+    EXPECT_EQ(read.runs[2].loops.at(3).gaps,
+              (report::Gaps{{90, 70'000}, {1000, 1}}));
 }
 
 void collect(const Json& json, Keys& names)

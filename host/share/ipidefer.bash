@@ -19,7 +19,7 @@ _ipidefer() {
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $command/$word in
         /list | /stat | /top | /policy | /trace | /blame | /check | /domain | /lab | /bench) command=$word ;;
-        lab/run | lab/compare | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
+        lab/run | lab/compare | lab/show | lab/box | lab/kvm | lab/kvm-report | bench/core | bench/kvm)
             part=$word
             break
             ;;
@@ -51,12 +51,13 @@ _ipidefer() {
         options='--from --isolated --host-isolated --host-housekeeping --emulator --mode
             --segment --replace --probe --no-probe --check -o --output --json --help'
         ;;
-    lab) options='--help --version --shm-dir' words='run compare box kvm kvm-report' ;;
+    lab) options='--help --version --shm-dir' words='run compare show box kvm kvm-report' ;;
     'lab run')
         options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
             --initrd --append --modules --overlay --workload --name --json --keep-logs
             --timeout --retries --repeat --seed --nested --list-workloads --help'
         ;;
+    'lab show') options='--as --output --mode --workload --help' files=yes ;;
     'lab compare') options='--fail-if --across --json --help' files=yes ;;
     'lab box')
         options='--cpus --isolated --mem --qemu --kernel --append --share --console
@@ -75,6 +76,7 @@ _ipidefer() {
     --modes) options='' words='off guest hv kvm' ;;
     --accel) options='' words='auto tcg kvm' ;;
     --irqchip) options='' words='on split' ;;
+    --as) options='' words='csv hgrm junit markdown oslat' files='' ;;
     --across) options='' words='kernel qemu accelerator' files='' ;;
     --fail-if) options='' words='' files='' ;;
     --mode) options='' words='hv guest off' ;;

@@ -1,31 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "experiments/compare/lab_report.hpp"
+#include "experiments/report/lab_report.hpp"
 
 #include <algorithm>
 #include <numeric>
 
 #include "base/failure.hpp"
 #include "base/json_reader.hpp"
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 
-namespace ipidefer::compare {
+namespace ipidefer::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
 /// A thousand repetitions of four modes, and room for more workloads.
-constexpr JsonBounds kReportBounds{.max_bytes = std::size_t{256} << 20};
+constexpr JsonBounds kReportBounds{.max_bytes = kMostReportBytes};
+
+unsigned number_in(const std::string& text)
+{
+    const auto number = number_of<unsigned>(text);
+    if (!number)
+        throw Failure{Exit::kCannotRun,
+                      in_quotes(printable(text)) + " is no number"};
+    return *number;
+}
+
+/// Reports of before there were repetitions have a mode only.
+template <class Part>
+void read_turn(const Json& json, Part& part)
+{
+    json.at("mode").get_to(part.mode);
+    part.arm = json.value("arm", part.mode);
+    part.repetition = json.value("repetition", 1U);
+}
+
+Loop read_loop(const Json& json)
+{
+    Loop loop;
+    json.at("interruptions").get_to(loop.interruptions);
+    json.at("longest_gap_ns").get_to(loop.longest_ns);
+    if (const auto gaps = json.find("gaps_ns"); gaps != json.end())
+        for (const auto& [up_to, count] : gaps->items()) {
+            const auto ns = number_of<std::uint64_t>(up_to);
+            if (!ns)
+                throw Failure{Exit::kCannotRun, in_quotes(printable(up_to)) +
+                                                    " is no number of ns"};
+            loop.gaps[*ns] = count.get<std::uint64_t>();
+        }
+    return loop;
+}
 
 LabRun read_run(const Json& json)
 {
     LabRun run;
     json.at("workload").get_to(run.workload);
-    json.at("mode").get_to(run.mode);
+    read_turn(json, run);
+    json.at("milliseconds").get_to(run.milliseconds);
     json.at("guest").at("interrupts").get_to(run.interrupts);
     json.at("guest").at("events").get_to(run.events);
     json.at("isolated").get_to(run.isolated);
+    for (const auto& [cpu, loop] : json.at("guest").at("loop").items())
+        run.loops[number_in(cpu)] = read_loop(loop);
     run.nested = !json.at("nested").is_null();
     json.at("agree").get_to(run.agree);
+    json.at("disagreements").get_to(run.disagreements);
     return run;
 }
 
@@ -48,6 +87,7 @@ void read_provenance(const Json& json, LabReport& report)
     json.at("ipidefer").get_to(report.ipidefer);
     json.at("date").get_to(report.date);
     json.at("accelerator").get_to(report.accelerator);
+    json.at("command_line").get_to(report.command_line);
     const Json& host = json.at("host");
     report.host = host.at("kernel").get<std::string>() + ", " +
                   std::to_string(host.at("cpus").get<unsigned>()) + " CPUs";
@@ -100,13 +140,25 @@ LabReport read_report(const std::string& file, std::string_view text)
         if (const Json& given_up = json.at("given_up"); !given_up.is_null())
             report.given_up = "mode " + given_up.at("mode").get<std::string>() +
                               ": " + given_up.at("reason").get<std::string>();
-        for (const Json& starved : json.at("starved"))
-            if (!starved.at("retried").get<bool>()) ++report.left_out;
+        for (const Json& json_of_one : json.at("starved")) {
+            Starved& one = report.starved.emplace_back();
+            read_turn(json_of_one, one);
+            json_of_one.at("reason").get_to(one.reason);
+            json_of_one.at("retried").get_to(one.retried);
+        }
+    } catch (const Failure& failure) {
+        refuse(failure.what());
     } catch (const Json::exception& error) {
         refuse(std::string{"this is no whole report of 'ipidefer lab run': "} +
                error.what());
     }
     return report;
+}
+
+std::size_t LabReport::left_out() const
+{
+    return static_cast<std::size_t>(std::ranges::count(
+        starved, false, [](const Starved& one) { return one.retried; }));
 }
 
 std::vector<std::string> workloads_of(const LabReport& report)
@@ -172,4 +224,4 @@ bool has_row(const LabReport& report, const std::string& row)
     });
 }
 
-}  // namespace ipidefer::compare
+}  // namespace ipidefer::report

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A lab's report, as far as two of them are compared: read from what
+// A lab's report, as far as it is shown or compared: read from what
 // `ipidefer lab run --json` writes (docs/LAB.md).
 #pragma once
 
@@ -12,24 +12,54 @@
 
 #include "experiments/statistics/sample.hpp"
 
-namespace ipidefer::compare {
+namespace ipidefer::report {
 
 /// Of what the lab writes, and of what is read here.
 inline constexpr char kReportSchema[] = "ipidefer-lab/1";
 
 using RowCounts = std::map<std::string, std::uint64_t>;
 
+/// The longest one that is read.
+inline constexpr std::size_t kMostReportBytes = std::size_t{256} << 20;
+
+/// Nanoseconds, the greatest number of a bucket -> how many gaps lie there.
+using Gaps = std::map<std::uint64_t, std::uint64_t>;
+
+/// What an isolated vCPU's loop saw by the clock.
+struct Loop {
+    std::uint64_t interruptions = 0;
+    std::uint64_t longest_ns = 0;
+    /// Empty in reports of labs that had no histograms.
+    Gaps gaps;
+};
+
 /// One workload in one guest.
 struct LabRun {
     std::string workload;
     std::string mode;
+    /// The mode, but "off/A" or "off/B" of repetitions.
+    std::string arm;
+    unsigned repetition = 1;
+    std::uint64_t milliseconds = 0;
     /// Row of /proc/interrupts to interrupts taken on isolated vCPUs.
     RowCounts interrupts;
     /// Callback or typed work to events aimed at them.
     RowCounts events;
     std::vector<unsigned> isolated;
+    /// By vCPU; empty with nested guests.
+    std::map<unsigned, Loop> loops;
     bool nested = false;
     bool agree = true;
+    std::vector<std::string> disagreements;
+};
+
+/// An attempt that the host starved.
+struct Starved {
+    std::string mode;
+    std::string arm;
+    unsigned repetition = 1;
+    std::string reason;
+    bool retried = false;
 };
 
 /// Kernel or QEMU: its version, and the hash of its file; empty where the
@@ -46,6 +76,8 @@ struct LabReport {
     std::string date;
     std::string accelerator;
     std::string host;
+    /// The lab's.
+    std::string command_line;
     Program kernel;
     Program qemu;
     /// QEMU's -smp and -m.
@@ -56,8 +88,9 @@ struct LabReport {
     std::vector<LabRun> runs;
     /// Why the lab stopped, if it did.
     std::optional<std::string> given_up;
-    /// Attempts that the host starved and that were not made again.
-    std::size_t left_out = 0;
+    std::vector<Starved> starved;
+    /// Of these, those that were not made again.
+    [[nodiscard]] std::size_t left_out() const;
 };
 
 /// Throws a Failure that names the file: of Exit::kCannotRun for what is no
@@ -86,4 +119,4 @@ using LabRuns = std::vector<const LabRun*>;
 /// Whether any of the runs has the row, be it with a count of 0.
 [[nodiscard]] bool has_row(const LabReport& report, const std::string& row);
 
-}  // namespace ipidefer::compare
+}  // namespace ipidefer::report

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The loops' gaps of several runs, together.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "experiments/report/lab_report.hpp"
+
+namespace ipidefer::report {
+
+inline constexpr std::uint64_t kNsInAMicrosecond = 1000;
+
+/// vCPU -> what its loop saw in all these runs. Throws a Failure if there is
+/// none.
+[[nodiscard]] std::map<unsigned, Loop> loops_of(const LabRuns& runs);
+
+/// How many gaps there are in all.
+[[nodiscard]] std::uint64_t total_of(const Gaps& gaps);
+
+/// The greatest of the first `share` of them, to the end of its bucket, ns.
+/// @param share 0 to 1
+[[nodiscard]] std::uint64_t quantile_of(const Gaps& gaps, double share);
+
+}  // namespace ipidefer::report
