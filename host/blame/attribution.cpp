@@ -90,14 +90,16 @@ void Attribution::accept(const Event& event)
     if (target != pid_of_apic_.end()) {
         Vcpu& vcpu = by_pid_.at(target->second);
         const auto vector = static_cast<unsigned>(event.other);
+        Pending& pending = vcpu.pending[vector];
+        pending.accepted = std::min(pending.accepted + 1, 2U);
         if (source != source_.end())
-            vcpu.pending[vector] = source->second;
+            pending.cause = source->second;
         else if (event.pid == vcpu.thread.pid)
-            vcpu.pending[vector] = {Kind::kGuestTimer,
-                                    fmt::format("vector {:#x}", vector)};
+            pending.cause = {Kind::kGuestTimer,
+                             fmt::format("vector {:#x}", vector)};
         else
             // KVM's doorbell has no event before this.
-            vcpu.pending[vector] = {
+            pending.cause = {
                 by_pid_.contains(event.pid) ? Kind::kGuestIpi
                                             : Kind::kGuestOther,
                 by(fmt::format("vector {:#x}", vector), sender(event, ""))};
@@ -216,8 +218,9 @@ void Attribution::on_thread(Vcpu& vcpu, const Event& event)
             see(vcpu, known == vcpu.pending.end()
                           ? Cause{Kind::kGuestOther,
                                   fmt::format("vector {:#x}", vector)}
-                          : known->second);
-            if (known != vcpu.pending.end()) vcpu.pending.erase(known);
+                          : known->second.cause);
+            if (known != vcpu.pending.end() && --known->second.accepted == 0)
+                vcpu.pending.erase(known);
             // That is what it was woken up for.
             vcpu.reschedule = false;
             break;

@@ -72,6 +72,14 @@ class Attribution final {
         Cause cause;
         std::shared_ptr<const Stack> stack;
     };
+    /// What a local APIC has accepted and the guest has not seen yet.
+    struct Pending {
+        Cause cause;
+        /// How often, but no more than 2: KVM says so just before it sets the
+        /// vector's bit, so that the one before may be injected in between; of
+        /// those that wait at a time KVM makes one.
+        unsigned accepted = 0;
+    };
     struct Vcpu {
         Thread thread;
         bool away = false;
@@ -83,7 +91,7 @@ class Attribution final {
         Sender reschedule_sender;
         std::vector<Seen> seen;
         /// By vector: from where the local APIC has it.
-        std::map<unsigned, Cause> pending;
+        std::map<unsigned, Pending> pending;
     };
 
     static void see(Vcpu& vcpu, Cause cause,

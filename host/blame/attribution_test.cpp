@@ -98,6 +98,24 @@ TEST_F(AttributionTest, IpiOfAnotherVcpuHasVectorAndSender)
     EXPECT_EQ(ended(210), (Cause{Kind::kGuestOther, "vector 0xfb"}));
 }
 
+// KVM says that it accepts one just before its bit is set.
+TEST_F(AttributionTest, IpiThatIsAcceptedBeforeTheLastOneIsInjectedIsKnown)
+{
+    for (int i = 0; i < 3; ++i) {
+        elsewhere(kSender, What::kIpi, 0xfb);
+        elsewhere(kSender, What::kAccept, 2, "", 0xfb);
+    }
+    // KVM makes one of those that wait.
+    for (const Cause& expected :
+         {Cause{Kind::kGuestIpi, "vector 0xfb by vCPU 1"},
+          Cause{Kind::kGuestIpi, "vector 0xfb by vCPU 1"},
+          Cause{Kind::kGuestOther, "vector 0xfb"}}) {
+        forced_exit(100);
+        at(102, What::kInject, "", 0xfb);
+        EXPECT_EQ(ended(110), expected);
+    }
+}
+
 TEST_F(AttributionTest, DoorbellIsAnIpiToo)
 {
     elsewhere(kSender, What::kAccept, 2, "", 0xf5);

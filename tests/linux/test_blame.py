@@ -47,6 +47,14 @@ def event_of(cpu):
         os.close(event)
 
 
+def call(event):
+    """Has the function called, each time when the vCPU is in its guest again: of two calls
+    while it is out, one is blamed."""
+    for n in range(CALLS):
+        fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
+        time.sleep(0.05)
+
+
 def start_blame(guest, *more, whom=None, **streams):
     """@param whom: what says which VM; default: QEMU's PID
     @return its process, once it traces, and the folder of its instance"""
@@ -156,8 +164,7 @@ class TestBlame:
         target = min(ISOLATED)
         with event_of(target) as event, blamed(guest_alone) as found:
             guest_alone.run(f"taskset -c 0 sh -c 'echo request sync_core {REQUESTS} >{TEST}'")
-            for n in range(CALLS):
-                fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
+            call(event)
         for cpu, causes in found.counts.items():
             assert sum(exits for exits, _ in causes.values()) == found.by_kvm[cpu], cpu
         for cpu in ISOLATED:
@@ -176,8 +183,7 @@ class TestBlame:
         with event_of(target) as event, blamed(guest_alone, "--stacks") as found:
             # All vCPUs have been in the guest then.
             guest_alone.run("sleep 1")
-            for n in range(CALLS):
-                fcntl.ioctl(event, DISABLE if n % 2 else ENABLE, 0)
+            call(event)
         calls = times(found.counts[target], "host-call", "remote_function")
         # Another thread may have run there meanwhile.
         assert CALLS / 2 < calls <= CALLS, found.counts[target]
