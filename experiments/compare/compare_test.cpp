@@ -280,8 +280,14 @@ TEST_F(CompareTest, WhatIsNoReport)
     EXPECT_EQ(run(report_of(), other), 1);
     EXPECT_NE(said_.find("this is no whole report"), std::string::npos);
     other = report_of();
-    other["runs"][0]["guest"]["interrupts"]["CAL"] = "many";
-    EXPECT_EQ(run(report_of(), other), 1);
+    for (const Json& bad : {Json("many"), Json(-1), Json(0.5), Json(nullptr)}) {
+        other = report_of();
+        other["runs"][0]["guest"]["interrupts"]["CAL"] = bad;
+        EXPECT_EQ(run(report_of(), other), 1);
+        EXPECT_EQ(said_,
+                  "new.json: this is no whole report of 'ipidefer lab run': "
+                  "interrupts 'CAL' has no count\n");
+    }
     raw_.base = folder_ + "none.json";
     write_whole(raw_.now, "{");
     EXPECT_THROW((void)compare({"/nonexistent", raw_.now, {}, {}, {}}),

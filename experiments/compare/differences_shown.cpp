@@ -47,8 +47,8 @@ std::string runs_text(std::size_t runs)
 
 void add_mode(Table& table, const ModeDifference& mode)
 {
-    table.line(mode.mode + ", " + runs_text(mode.base_runs) + " and " +
-               runs_text(mode.now_runs));
+    table.line(printable(mode.mode) + ", " + runs_text(mode.base_runs) +
+               " and " + runs_text(mode.now_runs));
     for (const RowDifference& row : mode.rows) {
         std::string interval;
         std::string p;

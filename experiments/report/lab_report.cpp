@@ -35,19 +35,33 @@ void read_turn(const Json& json, Part& part)
     part.repetition = json.value("repetition", 1U);
 }
 
+/// nlohmann::json takes -1 and 0.5 for unsigned numbers too.
+RowCounts read_counts(const Json& json, const char* name)
+{
+    RowCounts counts;
+    for (const auto& [row, count] : json.at(name).items()) {
+        if (!count.is_number_unsigned())
+            throw Failure{
+                Exit::kCannotRun,
+                std::string{name} + " '" + printable(row) + "' has no count"};
+        counts[row] = count.get<std::uint64_t>();
+    }
+    return counts;
+}
+
 Loop read_loop(const Json& json)
 {
     Loop loop;
     json.at("interruptions").get_to(loop.interruptions);
     json.at("longest_gap_ns").get_to(loop.longest_ns);
-    if (const auto gaps = json.find("gaps_ns"); gaps != json.end())
-        for (const auto& [up_to, count] : gaps->items()) {
-            const auto ns = number_of<std::uint64_t>(up_to);
-            if (!ns)
-                throw Failure{Exit::kCannotRun, in_quotes(printable(up_to)) +
-                                                    " is no number of ns"};
-            loop.gaps[*ns] = count.get<std::uint64_t>();
-        }
+    if (!json.contains("gaps_ns")) return loop;
+    for (const auto& [up_to, count] : read_counts(json, "gaps_ns")) {
+        const auto ns = number_of<std::uint64_t>(up_to);
+        if (!ns)
+            throw Failure{Exit::kCannotRun,
+                          in_quotes(printable(up_to)) + " is no number of ns"};
+        loop.gaps[*ns] = count;
+    }
     return loop;
 }
 
@@ -57,8 +71,8 @@ LabRun read_run(const Json& json)
     json.at("workload").get_to(run.workload);
     read_turn(json, run);
     json.at("milliseconds").get_to(run.milliseconds);
-    json.at("guest").at("interrupts").get_to(run.interrupts);
-    json.at("guest").at("events").get_to(run.events);
+    run.interrupts = read_counts(json.at("guest"), "interrupts");
+    run.events = read_counts(json.at("guest"), "events");
     json.at("isolated").get_to(run.isolated);
     for (const auto& [cpu, loop] : json.at("guest").at("loop").items())
         run.loops[number_in(cpu)] = read_loop(loop);
@@ -113,6 +127,8 @@ void read_provenance(const Json& json, LabReport& report)
 
 LabReport read_report(const std::string& file, std::string_view text)
 {
+    const std::string not_whole =
+        "this is no whole report of 'ipidefer lab run': ";
     LabReport report;
     report.file = file;
     const auto refuse = [&](const std::string& why) {
@@ -149,8 +165,9 @@ LabReport read_report(const std::string& file, std::string_view text)
     } catch (const Failure& failure) {
         refuse(failure.what());
     } catch (const Json::exception& error) {
-        refuse(std::string{"this is no whole report of 'ipidefer lab run': "} +
-               error.what());
+        refuse(not_whole + error.what());
+    } catch (const Failure& failure) {
+        refuse(not_whole + failure.what());
     }
     return report;
 }
