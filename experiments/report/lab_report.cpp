@@ -162,8 +162,6 @@ LabReport read_report(const std::string& file, std::string_view text)
             json_of_one.at("reason").get_to(one.reason);
             json_of_one.at("retried").get_to(one.retried);
         }
-    } catch (const Failure& failure) {
-        refuse(failure.what());
     } catch (const Json::exception& error) {
         refuse(not_whole + error.what());
     } catch (const Failure& failure) {

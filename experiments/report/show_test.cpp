@@ -146,7 +146,9 @@ TEST_F(Show, WhatIsNoReportIsSaid)
 TEST_F(Show, DamagedHistogramIsNamed)
 {
     json_["runs"][0]["guest"]["loop"]["2"]["gaps_ns"] = {{"many", 1}};
-    EXPECT_EQ(refused(), options_.file + ": 'many' is no number of ns");
+    EXPECT_EQ(refused(), options_.file +
+                             ": this is no whole report of 'ipidefer lab "
+                             "run': 'many' is no number of ns");
 }
 
 }  // namespace
