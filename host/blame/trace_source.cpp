@@ -58,6 +58,13 @@ bool forced(std::uint64_t isa, std::uint64_t reason)
     ::_exit(0);
 }
 
+bool writes_events(const std::string& function)
+{
+    return std::ranges::any_of(kWritesEvents, [&](std::string_view begin) {
+        return function.starts_with(begin);
+    });
+}
+
 /// By the clock of the trace, "mono": CLOCK_MONOTONIC.
 std::uint64_t now_ns()
 {
@@ -217,11 +224,14 @@ struct TraceSource::State {
         auto [at, fresh] = stacks.try_emplace(std::move(addresses));
         if (fresh) {
             auto names = std::make_shared<Stack>();
-            for (const std::uint64_t address : at->first)
+            for (const std::uint64_t address : at->first) {
                 // A return address may be behind the function's end.
-                names->push_back(address == kTrampoline
-                                     ? "[ftrace trampoline]"
-                                     : function(address - 1));
+                const std::string name = address == kTrampoline
+                                             ? "[ftrace trampoline]"
+                                             : function(address - 1);
+                if (!names->empty() || !writes_events(name))
+                    names->push_back(name);
+            }
             at->second = std::move(names);
         }
         return at->second;

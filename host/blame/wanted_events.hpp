@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "host/blame/event.hpp"
 
@@ -74,5 +75,10 @@ inline constexpr Stacked kStacked[] = {
     {"csd", "csd_queue_cpu", ""}, {"ipi", "ipi_send_cpu", "callback == 0 && "}};
 /// An address that stands for code that no symbol names (kernel/trace/trace.h).
 inline constexpr std::uint64_t kTrampoline = 0x7fffffff;
+/// How functions begin that write an event, of which the kernel leaves some at
+/// a stack's innermost end.
+inline constexpr std::string_view kWritesEvents[] = {
+    "trace_event_raw_event_", "trace_event_buffer_", "event_triggers_",
+    "stacktrace_trigger"};
 
 }  // namespace ipidefer::blame

@@ -192,8 +192,9 @@ class TestBlame:
         by_ioctl = [(count, functions) for count, functions in stacks
                     if "perf_ioctl" in functions]
         assert sum(count for count, _ in by_ioctl) == calls, stacks
-        # The innermost is first.
+        # The innermost is first, and none of the tracing's own.
         for _, functions in by_ioctl:
+            assert not functions[0].startswith("trace_"), functions
             assert functions.index("event_function_call") < functions.index("perf_ioctl")
             assert not [name for name in functions if name.startswith("0x")], functions
         counts = [count for count, _ in stacks]
