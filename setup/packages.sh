@@ -15,7 +15,7 @@ readonly PACKAGES_LAB=(
     nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
     libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libtraceevent-dev libtracefs-dev libvirt-dev libxml2-dev prometheus-cpp-dev zlib1g-dev
     python3-pytest scdoc
-    busybox-static seabios qemu-system-data ipxe-qemu
+    busybox-static gnuplot-nox seabios qemu-system-data ipxe-qemu
     # QEMU
     dpkg-dev python3 python3-venv libglib2.0-dev libpixman-1-dev
     libattr1-dev libfdt-dev libslirp-dev ccache

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "experiments/report/gaps.hpp"
 #include "experiments/report/outputs.hpp"
@@ -14,6 +13,9 @@ namespace {
 /// Lines for each halving of what is left above, as HdrHistogram's tools have
 /// it by default.
 constexpr double kTicksPerHalf = 5;
+/// A share that no count of gaps can have left; far above what adding to a
+/// number next to 1 still changes.
+constexpr double kNothingLeft = 1e-12;
 
 }  // namespace
 
@@ -56,7 +58,7 @@ std::string to_hgrm(const LabRuns& runs)
             const double half =
                 std::exp2(std::floor(std::log2(1 / (1 - next))) + 1);
             next += 1 / (half * kTicksPerHalf);
-            if (1 - next < std::numeric_limits<double>::epsilon()) next = 1;
+            if (1 - next < kNothingLeft) next = 1;
         }
     }
     const double mean = sum / total;

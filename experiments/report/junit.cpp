@@ -1,36 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
-#include "base/text.hpp"
 #include "experiments/report/outputs.hpp"
+#include "experiments/report/xml.hpp"
 
 namespace ipidefer::report {
 namespace {
-
-/// As text or attribute of XML 1.0, which has no other control characters.
-std::string xml(const std::string& text)
-{
-    std::string safe;
-    for (const char c : printable(text)) {
-        switch (c) {
-            case '&':
-                safe += "&amp;";
-                break;
-            case '<':
-                safe += "&lt;";
-                break;
-            case '>':
-                safe += "&gt;";
-                break;
-            case '"':
-                safe += "&quot;";
-                break;
-            default:
-                safe += c;
-        }
-    }
-    return safe;
-}
 
 struct Suite {
     std::string cases;

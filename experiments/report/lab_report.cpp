@@ -153,6 +153,8 @@ LabReport read_report(const std::string& file, std::string_view text)
         for (const Json& run : json.at("runs"))
             report.runs.push_back(read_run(run));
         read_provenance(json.at("provenance"), report);
+        if (json.contains("repetitions") && !json["repetitions"].is_null())
+            json["repetitions"].at("seed").get_to(report.seed);
         if (const Json& given_up = json.at("given_up"); !given_up.is_null())
             report.given_up = "mode " + given_up.at("mode").get<std::string>() +
                               ": " + given_up.at("reason").get<std::string>();

@@ -78,6 +78,8 @@ struct LabReport {
     std::string host;
     /// The lab's.
     std::string command_line;
+    /// Of the order of repetitions; 1 without any.
+    std::uint64_t seed = 1;
     Program kernel;
     Program qemu;
     /// QEMU's -smp and -m.

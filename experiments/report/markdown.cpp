@@ -2,11 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/text.hpp"
+#include "experiments/report/grid.hpp"
 #include "experiments/report/outputs.hpp"
-#include "experiments/statistics/sample.hpp"
 
 namespace ipidefer::report {
 namespace {
@@ -23,41 +22,55 @@ std::string cell(const std::string& text)
     return safe;
 }
 
-std::string shown(const statistics::Sample& sample)
-{
-    const auto of = statistics::quartiles(sample);
-    if (sample.size() == 1) return fmt::format("{}", of.median);
-    return fmt::format("{} ({} to {})", of.median, of.lower, of.upper);
-}
-
-using Modes = std::vector<std::pair<std::string, LabRuns>>;
-
-void add_line(std::string& text, const std::string& title, const Modes& modes,
-              const std::function<std::string(const LabRuns&)>& value)
+void add_line(std::string& text, const std::string& title,
+              const std::vector<std::string>& values)
 {
     text += "| " + title + " |";
-    for (const auto& [mode, runs] : modes) text += " " + value(runs) + " |";
+    for (const std::string& value : values) text += " " + value + " |";
     text += "\n";
 }
 
-void add_rows(std::string& text, const Modes& modes, RowCounts LabRun::*counts)
+void add_row(std::string& text, const GridRow& row)
 {
-    std::set<std::string> rows;
-    for (const auto& [mode, runs] : modes)
-        for (const LabRun* run : runs)
-            for (const auto& [row, count] : run->*counts)
-                if (count != 0) rows.insert(row);
-    for (const std::string& row : rows)
-        add_line(text, cell(row), modes, [&](const LabRuns& runs) {
-            statistics::Sample sample;
-            for (const LabRun* run : runs) {
-                const auto found = (run->*counts).find(row);
-                sample.push_back(found == (run->*counts).end()
-                                     ? 0
-                                     : static_cast<double>(found->second));
-            }
-            return shown(sample);
-        });
+    std::vector<std::string> values;
+    for (const auto& sample : row.samples) values.push_back(shown(sample));
+    add_line(text, cell(row.title), values);
+}
+
+std::string agreement(const LabRuns& runs)
+{
+    return std::ranges::all_of(runs,
+                               [](const LabRun* run) { return run->agree; })
+               ? "yes"
+               : "**no**";
+}
+
+void add_workload(std::string& text, const LabReport& report,
+                  const std::string& workload)
+{
+    const Grid grid = grid_of(report, workload);
+    std::vector<std::string> modes;
+    std::vector<std::string> runs;
+    std::vector<std::string> agree;
+    for (std::size_t i = 0; i < grid.modes.size(); ++i) {
+        modes.push_back(cell(grid.modes[i]));
+        runs.push_back(std::to_string(grid.runs[i].size()));
+        agree.push_back(agreement(grid.runs[i]));
+    }
+    text += "\n### Workload " + cell(workload) + "\n\n";
+    add_line(text, "", modes);
+    text += "|---|";
+    for (std::size_t i = 0; i < modes.size(); ++i) text += "---:|";
+    text += "\n";
+    const std::vector<std::string> nothing(modes.size());
+    add_line(text, "**events aimed at them**", nothing);
+    for (const GridRow& row : grid.events) add_row(text, row);
+    add_line(text, "**interrupts they took**", nothing);
+    for (const GridRow& row : grid.interrupts) add_row(text, row);
+    add_row(text, grid.total);
+    add_line(text, "**and**", nothing);
+    add_line(text, "runs", runs);
+    add_line(text, "guest and VMM agree", agree);
 }
 
 }  // namespace
@@ -65,37 +78,8 @@ void add_rows(std::string& text, const Modes& modes, RowCounts LabRun::*counts)
 std::string to_markdown(const LabReport& report)
 {
     std::string text = "## What isolated vCPUs are interrupted by\n";
-    for (const std::string& workload : workloads_of(report)) {
-        Modes modes;
-        for (const std::string& mode : modes_of(report, workload))
-            modes.emplace_back(mode, runs_of(report, workload, mode));
-        text += "\n### Workload " + cell(workload) + "\n\n| |";
-        for (const auto& [mode, runs] : modes) text += " " + cell(mode) + " |";
-        text += "\n|---|";
-        for (std::size_t i = 0; i < modes.size(); ++i) text += "---:|";
-        text += "\n";
-        const auto bold = [&](const char* title) {
-            add_line(text, std::string{"**"} + title + "**", modes,
-                     [](const LabRuns&) { return std::string{}; });
-        };
-        bold("events aimed at them");
-        add_rows(text, modes, &LabRun::events);
-        bold("interrupts they took");
-        add_rows(text, modes, &LabRun::interrupts);
-        add_line(text, "all", modes,
-                 [](const LabRuns& runs) { return shown(total_of(runs)); });
-        bold("and");
-        add_line(text, "runs", modes, [](const LabRuns& runs) {
-            return std::to_string(runs.size());
-        });
-        add_line(text, "guest and VMM agree", modes, [](const LabRuns& runs) {
-            return std::string{
-                std::ranges::all_of(
-                    runs, [](const LabRun* run) { return run->agree; })
-                    ? "yes"
-                    : "**no**"};
-        });
-    }
+    for (const std::string& workload : workloads_of(report))
+        add_workload(text, report, workload);
     for (const Starved& starved : report.starved)
         if (!starved.retried)
             text += fmt::format("\nLeft out: repetition {} of {}: {}\n",

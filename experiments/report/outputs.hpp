@@ -22,6 +22,10 @@ namespace ipidefer::report {
 /// is an error.
 [[nodiscard]] std::string to_junit(const LabReport& report);
 
+/// One page that needs nothing else: tables, plots, where it comes from, and
+/// how to do it again. Throws a Failure where no plots can be drawn.
+[[nodiscard]] std::string to_html(const LabReport& report);
+
 /// The gaps of one run, or of all repetitions of one mode, as what oslat(8)
 /// writes with --json: microseconds, rounded up.
 /// @param runs of one workload; not empty

@@ -10,24 +10,12 @@
 
 #include "base/failure.hpp"
 #include "experiments/report/gaps.hpp"
+#include "experiments/report/report_testing.hpp"
 
 namespace ipidefer::report {
 namespace {
 
-LabRun run_of(const std::string& mode, unsigned repetition, std::uint64_t calls)
-{
-    LabRun run;
-    run.workload = "mixed";
-    run.mode = mode;
-    run.arm = mode;
-    run.repetition = repetition;
-    run.milliseconds = 1500;
-    run.events = {{"do_sync_core", calls}};
-    run.interrupts = {{"CAL", calls}, {"RES", 0}};
-    run.isolated = {2};
-    run.loops[2] = {3, 2'500'000, {{100, 97}, {1'500, 2}, {2'600'000, 1}}};
-    return run;
-}
+using test::run_of;
 
 LabReport good_report()
 {
@@ -82,7 +70,7 @@ TEST(Markdown, IsATableOfModes)
               "\n"
               "### Workload mixed\n"
               "\n"
-              "| | off | hv |\n"
+              "|  | off | hv |\n"
               "|---|---:|---:|\n"
               "| **events aimed at them** |  |  |\n"
               "| do\\_sync\\_core | 20 | 0 |\n"

@@ -59,9 +59,9 @@ struct Format {
     std::function<std::string(const LabReport&, const ShowOptions&)> make;
 };
 
-const std::array<Format, 5>& formats()
+const std::array<Format, 6>& formats()
 {
-    static const std::array<Format, 5> all{{
+    static const std::array<Format, 6> all{{
         {"csv", false,
          [](const LabReport& report, const ShowOptions&) {
              return to_csv(report);
@@ -69,6 +69,10 @@ const std::array<Format, 5>& formats()
         {"hgrm", true,
          [](const LabReport& report, const ShowOptions& options) {
              return to_hgrm(chosen_runs(report, options));
+         }},
+        {"html", false,
+         [](const LabReport& report, const ShowOptions&) {
+             return to_html(report);
          }},
         {"junit", false,
          [](const LabReport& report, const ShowOptions&) {

@@ -95,7 +95,7 @@ TEST_F(Show, FormatThatThereIsNot)
 {
     options_.as = "png";
     EXPECT_EQ(refused(),
-              "--as: 'png' is none of csv, hgrm, junit, markdown, oslat");
+              "--as: 'png' is none of csv, hgrm, html, junit, markdown, oslat");
 }
 
 TEST_F(Show, GapsAreOfOneModeAndWorkload)

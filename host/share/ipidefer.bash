@@ -76,7 +76,7 @@ _ipidefer() {
     --modes) options='' words='off guest hv kvm' ;;
     --accel) options='' words='auto tcg kvm' ;;
     --irqchip) options='' words='on split' ;;
-    --as) options='' words='csv hgrm junit markdown oslat' files='' ;;
+    --as) options='' words='csv hgrm html junit markdown oslat' files='' ;;
     --across) options='' words='kernel qemu accelerator' files='' ;;
     --fail-if) options='' words='' files='' ;;
     --mode) options='' words='hv guest off' ;;
