@@ -31,7 +31,7 @@ std::uint64_t BasicLogHistogram<Cell>::quantile(double share) const
     const double wanted = std::ceil(share * static_cast<double>(count()));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
-        seen += buckets_[i];
+        seen += value_of(buckets_[i]);
         if (seen != 0 && static_cast<double>(seen) >= wanted)
             return std::min(last_of(i), most());
     }

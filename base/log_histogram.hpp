@@ -13,7 +13,8 @@ namespace ipidefer {
 /// A number that one thread or process writes, while others may look at it.
 class WatchedNumber final {
   public:
-    WatchedNumber(std::uint64_t number = 0) noexcept : number_{number} {}
+    WatchedNumber() = default;
+    explicit WatchedNumber(std::uint64_t number) noexcept : number_{number} {}
     WatchedNumber(const WatchedNumber&) = delete;
     WatchedNumber& operator=(const WatchedNumber&) = delete;
     WatchedNumber& operator=(std::uint64_t number) noexcept
@@ -22,15 +23,25 @@ class WatchedNumber final {
         number_.store(number, std::memory_order_relaxed);
         return *this;
     }
-    operator std::uint64_t() const noexcept
+    [[nodiscard]] std::uint64_t get() const noexcept
     {
         // Ordering: RELAXED: as above.
         return number_.load(std::memory_order_relaxed);
     }
 
   private:
-    std::atomic<std::uint64_t> number_;
+    std::atomic<std::uint64_t> number_{0};
 };
+
+[[nodiscard]] inline std::uint64_t value_of(std::uint64_t number) noexcept
+{
+    return number;
+}
+[[nodiscard]] inline std::uint64_t value_of(
+    const WatchedNumber& number) noexcept
+{
+    return number.get();
+}
 
 /// Buckets are as wide as one 64th of the power of two that they lie in, as in
 /// an HDR histogram; numbers below 128 have one each. Count, sum, least and
@@ -50,21 +61,21 @@ class BasicLogHistogram final {
     void add(std::uint64_t number) noexcept
     {
         Cell& bucket = buckets_[bucket_of(number)];
-        bucket = bucket + 1;
-        count_ = count_ + 1;
-        sum_ = sum_ + number;
-        if (number < least_) least_ = number;
-        if (number > most_) most_ = number;
+        bucket = value_of(bucket) + 1;
+        count_ = count() + 1;
+        sum_ = sum() + number;
+        if (number < value_of(least_)) least_ = number;
+        if (number > most()) most_ = number;
     }
     template <class Other>
     BasicLogHistogram& operator+=(const BasicLogHistogram<Other>& other)
     {
         for (std::size_t i = 0; i < buckets_.size(); ++i)
-            buckets_[i] = buckets_[i] + other.buckets_[i];
-        count_ = count_ + other.count_;
-        sum_ = sum_ + other.sum_;
-        least_ = std::min<std::uint64_t>(least_, other.least_);
-        most_ = std::max<std::uint64_t>(most_, other.most_);
+            buckets_[i] = value_of(buckets_[i]) + value_of(other.buckets_[i]);
+        count_ = count() + other.count();
+        sum_ = sum() + other.sum();
+        least_ = std::min(value_of(least_), value_of(other.least_));
+        most_ = std::max(most(), other.most());
         return *this;
     }
     void clear() noexcept
@@ -76,14 +87,14 @@ class BasicLogHistogram final {
         most_ = 0;
     }
 
-    [[nodiscard]] std::uint64_t count() const { return count_; }
-    [[nodiscard]] std::uint64_t sum() const { return sum_; }
+    [[nodiscard]] std::uint64_t count() const { return value_of(count_); }
+    [[nodiscard]] std::uint64_t sum() const { return value_of(sum_); }
     /// 0 when there is none.
     [[nodiscard]] std::uint64_t least() const
     {
-        return count_ == 0 ? 0 : std::uint64_t{least_};
+        return count() == 0 ? 0 : value_of(least_);
     }
-    [[nodiscard]] std::uint64_t most() const { return most_; }
+    [[nodiscard]] std::uint64_t most() const { return value_of(most_); }
 
     /// The least number that `share` of all do not exceed, to the end of its
     /// bucket, but no more than the most; 0 when there is none.
@@ -96,7 +107,7 @@ class BasicLogHistogram final {
     void each(Visit visit) const
     {
         for (std::size_t i = 0; i < buckets_.size(); ++i)
-            if (const std::uint64_t count = buckets_[i]; count != 0)
+            if (const auto count = value_of(buckets_[i]); count != 0)
                 visit(last_of(i), count);
     }
 

@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "experiments/report/lab_report.hpp"
 #include "experiments/lab/run.hpp"
+#include "experiments/report/lab_report.hpp"
 
 namespace ipidefer::lab {
 

@@ -20,6 +20,7 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .2rem .8rem; text-align: right;
          border-bottom: 1px solid #8884; }
 th:first-child, td:first-child { text-align: left; }
+table.facts td { text-align: left; }
 tr.section th { text-align: left; padding-top: .8rem; }
 code, pre { font: 14px/1.4 monospace; overflow-x: auto; }
 img { max-width: 100%; height: auto; }
@@ -159,7 +160,8 @@ std::string left_out_of(const LabReport& report)
 
 std::string provenance_of(const LabReport& report)
 {
-    std::string text = "<h2>Where this comes from</h2>\n" + head_of({"", ""});
+    std::string text =
+        "<h2>Where this comes from</h2>\n<table class=\"facts\">\n<tbody>\n";
     const auto program = [](const Program& of) {
         return of.sha256.empty() ? of.version
                                  : of.version + ", SHA-256 " + of.sha256;

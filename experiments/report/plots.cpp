@@ -120,7 +120,7 @@ Plot gaps_plot(const Grid& grid)
         names.push_back(grid.modes[i]);
     }
     script +=
-        "set logscale xy\nset format y '10^{%T}'\n"
+        "set logscale xy\nset format y '%g'\n"
         "set xlabel 'gap between two reads of the TSC, us'\n"
         "set ylabel 'share of gaps that are longer'\n";
     return {"Gaps of the loops",
