@@ -11,6 +11,7 @@ namespace ipidefer::compare {
 namespace {
 
 using report::LabRun;
+using report::listed;
 using report::modes_of;
 using report::Program;
 using report::workloads_of;
@@ -46,14 +47,6 @@ bool nested(const LabReport& report, const std::string& workload)
 bool has(const std::vector<std::string>& names, const std::string& name)
 {
     return std::ranges::find(names, name) != names.end();
-}
-
-std::string listed(const std::vector<std::string>& names)
-{
-    std::string list;
-    for (const auto& name : names)
-        list += (list.empty() ? "" : ", ") + printable(name);
-    return list;
 }
 
 /// Of the workloads that both have.

@@ -4,9 +4,15 @@
 //   expression := both { "or" both }
 //   both       := term { "and" term }
 //   term       := { "not" } ( "(" expression ")" | comparison )
-//   comparison := mode "." row [ "?" ] [ "drop" | "rise" ] operator number [
-//   "%" ] operator   := ">" | ">=" | "<" | "<=" | "==" | "!=" row        :=
-//   letters, digits and _ | 'text' | "text" number     := digits [ "." digits ]
+//   comparison := mode "." row [ "?" ] [ change ] operator number [ "%" ]
+//
+//   change     := "drop" | "rise"
+//
+//   operator   := ">" | ">=" | "<" | "<=" | "==" | "!="
+//
+//   row        := letters, digits and _ | 'text' | "text"
+//
+//   number     := digits [ "." digits ]
 //
 // A number is compared with what the new report has. A drop is base - new, a
 // rise is new - base; with a % they are parts of base, and without either word

@@ -13,6 +13,7 @@ namespace {
 using report::has_row;
 using report::LabRun;
 using report::LabRuns;
+using report::listed;
 using report::modes_of;
 using report::row_of;
 using report::RowCounts;
@@ -75,14 +76,6 @@ ModeDifference mode_difference(const LabReport& base, const LabReport& now,
     return difference;
 }
 
-std::string all_of(const std::set<std::string>& names)
-{
-    std::string list;
-    for (const auto& name : names)
-        list += (list.empty() ? "" : ", ") + printable(name);
-    return list;
-}
-
 std::set<std::string> rows_of(const LabReport& report)
 {
     std::set<std::string> rows;
@@ -131,7 +124,8 @@ double WorkloadCounts::median_in(const LabReport& report,
             report.file + " has no mode '" + of.mode + "' of workload " +
                 printable(workload_) + ", but " +
                 (modes.empty() ? "no other either"
-                               : all_of({modes.begin(), modes.end()})),
+                               : listed(std::set<std::string>(modes.begin(),
+                                                              modes.end()))),
             of.mode_column};
     }
     if (of.row == kTotal && !of.quoted)
@@ -146,7 +140,7 @@ double WorkloadCounts::median_in(const LabReport& report,
         throw CriterionError{
             "no report has a row '" + printable(of.row) +
                 "'; a ? behind it has it count as 0. There are " + kTotal +
-                ", " + all_of(rows),
+                ", " + listed(rows),
             of.row_column};
     }
     return statistics::median(row_of(runs, of.row));

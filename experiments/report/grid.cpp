@@ -34,12 +34,6 @@ std::vector<GridRow> rows_of(const std::vector<LabRuns>& runs,
     return rows;
 }
 
-/// All interrupts of one run.
-double interrupts_of(const LabRun& run)
-{
-    return total_of(LabRuns{&run}).front();
-}
-
 }  // namespace
 
 Grid grid_of(const LabReport& report, const std::string& workload)

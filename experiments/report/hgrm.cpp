@@ -21,15 +21,10 @@ constexpr double kNothingLeft = 1e-12;
 
 std::string to_hgrm(const LabRuns& runs)
 {
-    Gaps gaps;
-    std::uint64_t longest = 0;
-    for (const auto& [cpu, loop] : loops_of(runs)) {
-        longest = std::max(longest, loop.longest_ns);
-        for (const auto& [up_to, count] : loop.gaps) gaps[up_to] += count;
-    }
-    const auto total = static_cast<double>(total_of(gaps));
+    const Loop all = all_loops_of(runs);
+    const auto total = static_cast<double>(total_of(all.gaps));
     const auto microseconds = [&](std::uint64_t up_to) {
-        return static_cast<double>(std::min(up_to, longest)) /
+        return static_cast<double>(known_end(up_to, all)) /
                static_cast<double>(kNsInAMicrosecond);
     };
     std::string text =
@@ -46,7 +41,7 @@ std::string to_hgrm(const LabRuns& runs)
     std::uint64_t seen = 0;
     double sum = 0;
     double squares = 0;
-    for (const auto& [up_to, count] : gaps) {
+    for (const auto& [up_to, count] : all.gaps) {
         seen += count;
         const double us = microseconds(up_to);
         sum += us * static_cast<double>(count);
@@ -65,10 +60,10 @@ std::string to_hgrm(const LabRuns& runs)
     const double variance = std::max(0.0, squares / total - mean * mean);
     text += fmt::format("#[Mean    = {:12.3f}, StdDeviation   = {:12.3f}]\n",
                         mean, std::sqrt(variance));
-    text += fmt::format(
-        "#[Max     = {:12.3f}, Total count    = {:12}]\n",
-        static_cast<double>(longest) / static_cast<double>(kNsInAMicrosecond),
-        total_of(gaps));
+    text += fmt::format("#[Max     = {:12.3f}, Total count    = {:12}]\n",
+                        static_cast<double>(all.longest_ns) /
+                            static_cast<double>(kNsInAMicrosecond),
+                        total_of(all.gaps));
     return text;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.hpp"
 #include "experiments/report/grid.hpp"
 #include "experiments/report/outputs.hpp"
@@ -75,9 +73,7 @@ std::string grid_table(const Grid& grid)
     for (std::size_t i = 0; i < grid.modes.size(); ++i) {
         titles.push_back(grid.modes[i]);
         runs.push_back(std::to_string(grid.runs[i].size()));
-        const bool yes = std::ranges::all_of(
-            grid.runs[i], [](const LabRun* run) { return run->agree; });
-        agree.emplace_back(yes ? "yes" : "NO");
+        agree.emplace_back(all_agree(grid.runs[i]) ? "yes" : "NO");
     }
     std::string text = head_of(titles);
     const auto add = [&](const GridRow& row) {

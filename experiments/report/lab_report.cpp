@@ -223,14 +223,23 @@ statistics::Sample row_of(const LabRuns& runs, const std::string& row)
     return counts;
 }
 
+bool all_agree(const LabRuns& runs)
+{
+    return std::ranges::all_of(runs,
+                               [](const LabRun* run) { return run->agree; });
+}
+
+double interrupts_of(const LabRun& run)
+{
+    std::uint64_t total = 0;
+    for (const auto& [row, count] : run.interrupts) total += count;
+    return static_cast<double>(total);
+}
+
 statistics::Sample total_of(const LabRuns& runs)
 {
     statistics::Sample counts;
-    for (const LabRun* run : runs) {
-        std::uint64_t total = 0;
-        for (const auto& [row, count] : run->interrupts) total += count;
-        counts.push_back(static_cast<double>(total));
-    }
+    for (const LabRun* run : runs) counts.push_back(interrupts_of(*run));
     return counts;
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.hpp"
 #include "experiments/statistics/sample.hpp"
 
 namespace ipidefer::report {
@@ -100,6 +101,16 @@ struct LabReport {
 [[nodiscard]] LabReport read_report(const std::string& file,
                                     std::string_view text);
 
+/// Names from reports, for messages.
+template <class Names>
+[[nodiscard]] std::string listed(const Names& names)
+{
+    std::string list;
+    for (const std::string& name : names)
+        list += (list.empty() ? "" : ", ") + printable(name);
+    return list;
+}
+
 /// In the order in which they ran first, each once.
 [[nodiscard]] std::vector<std::string> workloads_of(const LabReport& report);
 [[nodiscard]] std::vector<std::string> modes_of(const LabReport& report,
@@ -115,7 +126,12 @@ using LabRuns = std::vector<const LabRun*>;
 /// Rows that a run does not have are 0 in it.
 [[nodiscard]] statistics::Sample row_of(const LabRuns& runs,
                                         const std::string& row);
-/// All interrupts that isolated vCPUs took.
+/// Whether guest and VMM do, in all of them.
+[[nodiscard]] bool all_agree(const LabRuns& runs);
+
+/// All interrupts that isolated vCPUs took in one run.
+[[nodiscard]] double interrupts_of(const LabRun& run);
+/// The same of each.
 [[nodiscard]] statistics::Sample total_of(const LabRuns& runs);
 
 /// Whether any of the runs has the row, be it with a count of 0.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.hpp"
 #include "experiments/report/grid.hpp"
 #include "experiments/report/outputs.hpp"
@@ -37,14 +35,6 @@ void add_row(std::string& text, const GridRow& row)
     add_line(text, cell(row.title), values);
 }
 
-std::string agreement(const LabRuns& runs)
-{
-    return std::ranges::all_of(runs,
-                               [](const LabRun* run) { return run->agree; })
-               ? "yes"
-               : "**no**";
-}
-
 void add_workload(std::string& text, const LabReport& report,
                   const std::string& workload)
 {
@@ -55,7 +45,7 @@ void add_workload(std::string& text, const LabReport& report,
     for (std::size_t i = 0; i < grid.modes.size(); ++i) {
         modes.push_back(cell(grid.modes[i]));
         runs.push_back(std::to_string(grid.runs[i].size()));
-        agree.push_back(agreement(grid.runs[i]));
+        agree.emplace_back(all_agree(grid.runs[i]) ? "yes" : "**no**");
     }
     text += "\n### Workload " + cell(workload) + "\n\n";
     add_line(text, "", modes);

@@ -25,8 +25,7 @@ Json thread_json(unsigned cpu, const Loop& loop)
     std::uint64_t total = 0;
     double sum = 0;
     for (const auto& [up_to, count] : loop.gaps) {
-        // The last bucket ends behind the longest gap, which is known exactly.
-        const auto us = microseconds_up(std::min(up_to, loop.longest_ns));
+        const auto us = microseconds_up(known_end(up_to, loop));
         buckets[us] += count;
         total += count;
         sum += static_cast<double>(us) * static_cast<double>(count);
@@ -48,8 +47,6 @@ std::string to_oslat(const LabReport& report, const LabRuns& runs)
     Json threads = Json::object();
     for (const auto& [cpu, loop] : loops_of(runs))
         threads[std::to_string(threads.size())] = thread_json(cpu, loop);
-    const bool agree =
-        std::ranges::all_of(runs, [](const LabRun* run) { return run->agree; });
     return json_text(Json{{"file_version", 1},
                           {"cmdline", report.command_line},
                           {"ipidefer_version", report.ipidefer},
@@ -57,7 +54,7 @@ std::string to_oslat(const LabReport& report, const LabRuns& runs)
                           {"mode", runs.front()->mode},
                           {"runs", runs.size()},
                           {"end_time", report.date},
-                          {"return_code", agree ? 0 : 2},
+                          {"return_code", all_agree(runs) ? 0 : 2},
                           {"sysinfo", {{"release", report.kernel.version}}},
                           {"num_threads", threads.size()},
                           {"thread", threads}},

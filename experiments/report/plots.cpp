@@ -97,22 +97,17 @@ Plot gaps_plot(const Grid& grid)
     std::string script = head();
     std::vector<std::string> names;
     for (std::size_t i = 0; i < grid.modes.size(); ++i) {
-        Gaps gaps;
-        std::uint64_t longest = 0;
-        for (const auto& [cpu, loop] : loops_of(grid.runs[i])) {
-            longest = std::max(longest, loop.longest_ns);
-            for (const auto& [up_to, count] : loop.gaps) gaps[up_to] += count;
-        }
+        const Loop all = all_loops_of(grid.runs[i]);
         script += fmt::format("$line{} << EOD\n", names.size());
-        const auto total = static_cast<double>(total_of(gaps));
+        const auto total = static_cast<double>(total_of(all.gaps));
         std::uint64_t seen = 0;
-        for (const auto& [up_to, count] : gaps) {
+        for (const auto& [up_to, count] : all.gaps) {
             seen += count;
             const double longer = 1 - static_cast<double>(seen) / total;
             if (longer > 0)
                 script +=
                     fmt::format("{} {}\n",
-                                static_cast<double>(std::min(up_to, longest)) /
+                                static_cast<double>(known_end(up_to, all)) /
                                     static_cast<double>(kNsInAMicrosecond),
                                 longer);
         }
@@ -134,8 +129,8 @@ Plot repetitions_plot(const LabReport& report, const std::string& workload)
     std::map<std::string, std::string> arms;
     for (const LabRun& run : report.runs)
         if (run.workload == workload)
-            arms[run.arm] += fmt::format("{} {}\n", run.repetition,
-                                         total_of(LabRuns{&run}).front());
+            arms[run.arm] +=
+                fmt::format("{} {}\n", run.repetition, interrupts_of(run));
     std::string script = head();
     std::vector<std::string> names;
     for (const auto& [arm, points] : arms) {

@@ -18,14 +18,6 @@
 namespace ipidefer::report {
 namespace {
 
-std::string listed(const std::vector<std::string>& names)
-{
-    std::string text;
-    for (const std::string& name : names)
-        text += (text.empty() ? "" : ", ") + printable(name);
-    return text;
-}
-
 /// The one that is asked for, or the only one that there is.
 std::string chosen(const std::string& option, const std::string& wanted,
                    const std::vector<std::string>& names)
