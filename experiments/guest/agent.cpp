@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 
 #include "base/json_reader.hpp"
 #include "base/text.hpp"
@@ -29,6 +30,8 @@ namespace {
 using nlohmann::json;
 using Cpus = std::vector<unsigned>;
 
+constexpr std::chrono::milliseconds kTscTimeout{60'000};
+constexpr std::chrono::milliseconds kTscInterval{50};
 constexpr char kStatsFile[] = "/sys/kernel/debug/x86/ipi_defer/stats";
 constexpr char kResentFile[] = "/sys/kernel/debug/x86/ipi_defer/resent";
 
@@ -38,6 +41,21 @@ std::string online_cpus()
         trimmed(read_file("/sys/devices/system/cpu/online").value_or(""))};
     // A kernel that was built for one CPU, or runs on one, may not say.
     return text.empty() ? "0" : text;
+}
+
+/// Boot is not over before the kernel has refined the TSC's frequency, a second
+/// or more after init began: it tells each CPU then, and stops all of them to
+/// switch clocks. Its preliminary clock source goes with the end of that
+/// (arch/x86/kernel/tsc.c, tsc_refine_calibration_work()); a VM that was told
+/// the frequency has none.
+bool calibrates_tsc()
+{
+    const std::string sources =
+        read_file(
+            "/sys/devices/system/clocksource/clocksource0/"
+            "available_clocksource")
+            .value_or("");
+    return sources.find("tsc-early") != std::string::npos;
 }
 
 /// Lines of the kernel's log that mention ipi_defer, but not the command line.
@@ -117,8 +135,24 @@ class Agent {
         throw std::runtime_error{"unknown command '" + command + "'"};
     }
 
+    /// A host that is busy spoils the kernel's measurement, and it begins anew.
+    void await_tsc()
+    {
+        for (auto left = kTscTimeout; calibrates_tsc(); left -= kTscInterval) {
+            if (left <= left.zero()) {
+                missing_.push_back(
+                    "the kernel still measures its TSC, and will interrupt all "
+                    "CPUs when it has");
+                return;
+            }
+            std::this_thread::sleep_for(kTscInterval);
+            say_alive();
+        }
+    }
+
     json prepare(const json& request)
     {
+        await_tsc();
         isolated_ = request.at(protocol::kIsolated).get<Cpus>();
         housekeeping_ = request.at(protocol::kHousekeeping).get<Cpus>();
         // It would end the undisturbed loops every second. Linux 6.12 stops it
