@@ -140,7 +140,7 @@ class Agent {
     {
         for (auto left = kTscTimeout; calibrates_tsc(); left -= kTscInterval) {
             if (left <= left.zero()) {
-                missing_.push_back(
+                missing_.emplace_back(
                     "the kernel still measures its TSC, and will interrupt all "
                     "CPUs when it has");
                 return;
