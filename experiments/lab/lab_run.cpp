@@ -128,9 +128,10 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
     // Repetitions may have run for hours: what there is of them is not lost.
     if (signal != 0 && !report.repetitions) return ended_by_signal(signal);
 
+    const std::vector<Repeated> repeated = repeated_of(report);
     // With --json - standard output is for a program.
     (options.json == "-" ? std::cerr : std::cout)
-        << (report.repetitions ? render_repetitions(report)
+        << (report.repetitions ? render_repetitions(report, repeated)
                                : render_tables(report.runs))
         << std::flush;
     if (!options.json.empty()) write_report(options.json, to_json(report));

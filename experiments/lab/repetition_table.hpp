@@ -4,20 +4,18 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
-#include "experiments/lab/run.hpp"
+#include "experiments/lab/repeated.hpp"
 
 namespace ipidefer::lab {
 
 /// For each workload medians with quartiles, a column for each arm; then, pair
 /// by pair of the same repetition, how the others differ from off/A. How off/B
 /// does is the noise: the two differ in nothing.
-/// @param report with repetitions; text is empty without runs
-[[nodiscard]] std::string render_repetitions(const Report& report);
-
-/// Arms and workloads of which no repetition ran: "hv of workload mixed"; empty
-/// when there are none. So there is nothing to say about them.
-[[nodiscard]] std::vector<std::string> without_runs(
-    const Report& report, const std::vector<std::string>& workloads);
+/// @param report with repetitions
+/// @param repeated of the same report; text is empty without any
+[[nodiscard]] std::string render_repetitions(
+    const Report& report, const std::vector<Repeated>& repeated);
 
 }  // namespace ipidefer::lab

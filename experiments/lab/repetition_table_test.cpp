@@ -27,6 +27,11 @@ Report repeated(unsigned repetitions)
     return report;
 }
 
+std::string rendered(const Report& report)
+{
+    return render_repetitions(report, repeated_of(report));
+}
+
 bool has(const std::string& text, const std::string& part)
 {
     return text.find(part) != std::string::npos;
@@ -43,7 +48,7 @@ TEST(RepetitionTable, NoRunsNoTable)
 {
     Report report = repeated(2);
     report.runs.clear();
-    EXPECT_EQ(render_repetitions(report), "");
+    EXPECT_EQ(rendered(report), "");
 }
 
 TEST(RepetitionTable, MediansAndDifferences)
@@ -51,7 +56,7 @@ TEST(RepetitionTable, MediansAndDifferences)
     Report report = repeated(6);
     for (auto& run : report.runs) run.isolated = {2};
     EXPECT_EQ(
-        render_repetitions(report),
+        rendered(report),
         R"(workload mixed, isolated vCPUs 2, kvm in tcg, 6 repetitions, seed 42; median [quartiles]
                                              off/A              off/B                 hv
 repetitions                                      6                  6                  6
@@ -87,7 +92,7 @@ hv - off/A, 6 pairs
 
 TEST(RepetitionTable, TooFewSayThatTheyAre)
 {
-    const auto text = render_repetitions(repeated(2));
+    const auto text = rendered(repeated(2));
     EXPECT_TRUE(has(text, "2 repetitions, seed 42")) << text;
     EXPECT_TRUE(has(
         text, "\nno difference can be seen with 2 pairs: it takes 6 or more\n"))
@@ -114,7 +119,7 @@ TEST(RepetitionTable, WhatTheHostStarvedIsLeftOutOfPairs)
                               true,
                               {4, 'A'}});
     drop(report, Mode::kOff, {8, 'B'});
-    const auto text = render_repetitions(report);
+    const auto text = rendered(report);
     EXPECT_TRUE(has(text,
                     "left out: hv of repetition 3, which the host "
                     "starved\n"))
@@ -137,7 +142,7 @@ TEST(RepetitionTable, ModeWithoutAnyRunIsNamed)
     drop(report, Mode::kHv, {2, '\0'});
     EXPECT_EQ(without_runs(report, {"mixed"}),
               (std::vector<std::string>{"hv of workload mixed"}));
-    const auto text = render_repetitions(report);
+    const auto text = rendered(report);
     EXPECT_TRUE(has(text, "hv - off/A, 0 pairs\n  none\n")) << text;
 }
 
@@ -147,7 +152,7 @@ TEST(RepetitionTable, WithoutOffThereAreMediansOnly)
     report.repetitions->arms = {{Mode::kHv}};
     std::erase_if(report.runs,
                   [](const auto& run) { return run.mode == Mode::kOff; });
-    const auto text = render_repetitions(report);
+    const auto text = rendered(report);
     EXPECT_TRUE(has(text, "0 [0, 0]")) << text;
     EXPECT_TRUE(has(text,
                     "\nwithout mode off there is nothing that the others "
@@ -161,7 +166,7 @@ TEST(RepetitionTable, DisagreementsAreCountedAndTold)
     for (auto& run : report.runs)
         if (run.mode == Mode::kHv && run.turn.repetition == 2)
             run.disagreements = {"vCPU 2, sync_core: something"};
-    const auto text = render_repetitions(report);
+    const auto text = rendered(report);
     EXPECT_TRUE(has(text, "NO, in 1 of 3\n")) << text;
     EXPECT_TRUE(has(text, "  hv, repetition 2: vCPU 2, sync_core: something\n"))
         << text;
@@ -173,7 +178,7 @@ TEST(RepetitionTable, ContextsThatChangeAreNoNumbers)
     for (auto& run : report.runs)
         run.nested[2] = {7, 5, "guest",
                          run.turn.repetition == 1 ? "guest" : "kernel"};
-    const auto text = render_repetitions(report);
+    const auto text = rendered(report);
     EXPECT_TRUE(has(text, "not always the same")) << text;
     EXPECT_TRUE(has(text, "vCPU 2  forced by interrupts")) << text;
 }
