@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.support import requirements
+from tests.support.schema import Schema
 
 pytestmark = [pytest.mark.nested, pytest.mark.ctest(timeout=600, processors=2)]
 
@@ -133,6 +134,7 @@ class TestLabGoesIntoTheBox:
         assert "IPIDEFER_KVM is 'box'; the lab runs in the box" in done.stderr
         assert done.stdout.startswith("workload static-keys, isolated vCPUs 1, kvm in tcg\n")
         found = json.loads(report.read_text())
+        assert Schema("ipidefer-lab/1").complaints(found) == []
         assert found["provenance"]["accelerator"] == "kvm in tcg"
         assert found["runs"][0]["agree"] is True
         assert found["runs"][0]["kvm"]["1"]["exits"] >= 0

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from tests.support.children import mortal
+from tests.support.schema import Schema
 
 # Its exit statuses (base/failure.hpp).
 DONE, CANNOT_RUN, DEFECT = 0, 1, 2
@@ -23,6 +24,7 @@ class Lab:
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.report_file = folder / "report.json"
+        self.schema = Schema("ipidefer-lab/1")
 
     def run(self, *more, status=DONE):
         """`ipidefer lab run` with a report; whatever else it is given."""
@@ -38,7 +40,10 @@ class Lab:
         return done.stdout
 
     def report(self):
-        return json.loads(self.report_file.read_text())
+        """@return what the lab wrote, which is what its schema says"""
+        report = json.loads(self.report_file.read_text())
+        assert self.schema.complaints(report) == []
+        return report
 
     def script(self, text):
         """@return a script that is run as a workload"""
