@@ -8,7 +8,9 @@
 #include <iostream>
 
 #include "base/failure.hpp"
+#include "base/file.hpp"
 #include "base/json_writer.hpp"
+#include "base/option_value.hpp"
 #include "base/scratch.hpp"
 #include "experiments/lab/box.hpp"
 #include "experiments/lab/experiment.hpp"
@@ -20,10 +22,13 @@
 #include "experiments/lab/report_json.hpp"
 #include "experiments/lab/signals.hpp"
 #include "experiments/lab/table.hpp"
+#include "experiments/report/outputs.hpp"
+#include "experiments/report/plots.hpp"
 
 namespace ipidefer::lab {
 namespace {
 
+using Json = nlohmann::ordered_json;
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using namespace asio::experimental::awaitable_operators;
@@ -81,14 +86,28 @@ int lab_run_in_box(const Options& options,
     if (options.pin.empty())
         box.command.insert(box.command.end(),
                            {"--pin", format_cpulist(box.isolated)});
-    if (!options.json.empty() && options.json != "-")
-        box.shares.push_back(
-            fs::canonical(fs::absolute(options.json).parent_path()));
+    for (const auto& file : {options.json, options.html})
+        if (!file.empty() && file != "-")
+            box.shares.push_back(
+                fs::canonical(fs::absolute(file).parent_path()));
+    // Two outputs in one folder.
+    box.shares.erase(std::ranges::unique(box.shares).begin(), box.shares.end());
     if (options.keep_logs) {
         fs::create_directories(*options.keep_logs);
         box.shares.push_back(fs::canonical(*options.keep_logs));
     }
     return run_in_box(box);
+}
+
+/// The page of `ipidefer lab show`, from the report as others read it.
+void write_page(const std::string& file, const std::string& json)
+{
+    const std::string page =
+        report::to_html(report::read_report("this report", json));
+    if (file == "-")
+        std::cout << page << std::flush;
+    else
+        named_option("--html", [&] { write_whole(file, page); });
 }
 
 }  // namespace
@@ -106,6 +125,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         }
     }
     check_pin_here(options.pin);
+    if (!options.html.empty()) report::check_gnuplot();
 
     Report report;
     std::optional<Failure> failure;
@@ -130,11 +150,13 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
 
     const std::vector<Repeated> repeated = repeated_of(report);
     // With --json - standard output is for a program.
-    (options.json == "-" ? std::cerr : std::cout)
+    (options.json == "-" || options.html == "-" ? std::cerr : std::cout)
         << (report.repetitions ? render_repetitions(report, repeated)
                                : render_tables(report.runs))
         << std::flush;
-    if (!options.json.empty()) write_report(options.json, to_json(report));
+    const Json json = to_json(report, repeated);
+    if (!options.json.empty()) write_report(options.json, json);
+    if (!options.html.empty()) write_page(options.html, json_text(json, -1));
     if (signal != 0) return ended_by_signal(signal);
     if (failure) {
         tell(*failure);

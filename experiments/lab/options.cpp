@@ -238,6 +238,8 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--name", raw.name,
                    "what the host tools call the VM (default: lab-PID)");
     app.add_option("--json", raw.json, "write a report here, - for stdout");
+    app.add_option("--html", raw.html,
+                   "write a page with tables and plots here, - for stdout");
     app.add_option("--keep-logs", raw.keep_logs,
                    "keep consoles and command lines in this folder");
     app.add_option("--timeout", raw.timeout,
@@ -312,6 +314,10 @@ Options check_options(const RawOptions& raw, const fs::path& guest_programs)
     options.shm_folder = raw.shm_folder;
     check_output("--json", raw.json);
     options.json = raw.json;
+    check_output("--html", raw.html);
+    options.html = raw.html;
+    if (raw.json == "-" && raw.html == "-")
+        refuse_option("--html", "standard output is that of --json already");
     if (!raw.keep_logs.empty()) options.keep_logs = raw.keep_logs;
     options.timeout = check_timeout(raw.timeout);
     if (raw.retries > kMostRetries)

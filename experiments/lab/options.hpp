@@ -49,6 +49,7 @@ struct RawOptions {
     std::string name;
     std::filesystem::path shm_folder;  // empty: the default
     std::string json;
+    std::string html;
     std::string keep_logs;
     unsigned timeout = 120;
     unsigned retries = 0;
@@ -84,6 +85,7 @@ struct Options {
     std::string name;                  // of the VM, for the host tools
     std::filesystem::path shm_folder;  // empty: the default
     std::string json;                  // "-": standard output; empty: none
+    std::string html;                  // the same
     std::optional<std::filesystem::path> keep_logs;
     unsigned timeout = 0;  // seconds without a sign of life from a guest
     unsigned retries = 0;  // of a mode that the host starved

@@ -277,6 +277,13 @@ TEST_F(OptionsTest, ReportsAreWrittenWhereThereIsAFolder)
     EXPECT_EQ(refusal(),
               "--json: '/nope/x' cannot be written: there is no folder "
               "'/nope'");
+    raw_.json = "-";
+    raw_.html = "/nope/x";
+    EXPECT_EQ(refusal(),
+              "--html: '/nope/x' cannot be written: there is no folder "
+              "'/nope'");
+    raw_.html = "-";
+    EXPECT_EQ(refusal(), "--html: standard output is that of --json already");
 }
 
 /// It tried KVM and booted the box before it looked at them.

@@ -83,6 +83,8 @@ Repeated repeated_of(const Report& report, const std::string& workload)
     const ArmRuns* base = base_of(repeated);
     count_pairs(repeated.arms, base);
     for (Section& section : sections_of(repeated.runs)) {
+        if (section.title == kInterruptsTitle)
+            section.rows.push_back(total_row());
         RepeatedSection& of_section =
             repeated.sections.emplace_back(RepeatedSection{section.title, {}});
         for (Row& row : section.rows) {

@@ -65,6 +65,7 @@ events aimed at them
   typed:sync_core                         0 [0, 0]           0 [0, 0]        20 [20, 20]
 interrupts they took
   CAL  Function call interrupts  21 [20.25, 21.75]  21 [20.25, 21.75]           0 [0, 0]
+  all of them                    21 [20.25, 21.75]  21 [20.25, 21.75]           0 [0, 0]
 the VMM's verdicts
   0xf5  deferred                                 -                  -           2 [2, 2]
   0xf5  coalesced                                -                  -        18 [18, 18]
@@ -79,12 +80,14 @@ off/B - off/A, 6 pairs: the noise, they differ in nothing
   do_sync_core                        0        [0, 0]      1  no difference seen
   typed:sync_core                     0        [0, 0]      1  no difference seen
   CAL  Function call interrupts       1       [-2, 1]   0.81  no difference seen
+  all of them                         1       [-2, 1]   0.81  no difference seen
   vCPU 2  gaps > 10 us                0        [0, 0]      1  no difference seen
   vCPU 2  longest, ms              0.00  [0.00, 0.00]      1  no difference seen
 hv - off/A, 6 pairs
   do_sync_core                      -20    [-20, -20]  0.031  less
   typed:sync_core                    20      [20, 20]  0.031  more
   CAL  Function call interrupts     -21    [-22, -20]  0.031  less
+  all of them                       -21    [-22, -20]  0.031  less
   vCPU 2  gaps > 10 us                0        [0, 0]      1  no difference seen
   vCPU 2  longest, ms              0.00  [0.00, 0.00]      1  no difference seen
 )");

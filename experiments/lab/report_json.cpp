@@ -143,9 +143,61 @@ Json repetitions_json(const std::optional<Repetitions>& repetitions)
             {"order", order}};
 }
 
+Json medians_json(const RepeatedRow& row, const std::vector<ArmRuns>& arms)
+{
+    Json medians = Json::array();
+    for (std::size_t i = 0; i < arms.size(); ++i) {
+        if (row.samples[i].empty()) continue;
+        const auto quartiles = statistics::quartiles(row.samples[i]);
+        medians.push_back({{"arm", name(arms[i].arm)},
+                           {"runs", row.samples[i].size()},
+                           {"lower_quartile", quartiles.lower},
+                           {"median", quartiles.median},
+                           {"upper_quartile", quartiles.upper}});
+    }
+    return medians;
+}
+
+Json differences_json(const RepeatedRow& row, const std::vector<ArmRuns>& arms)
+{
+    Json differences = Json::array();
+    for (std::size_t i = 0; i < arms.size(); ++i) {
+        const auto& seen = row.differences[i];
+        if (!seen) continue;
+        differences.push_back(
+            {{"arm", name(arms[i].arm)},
+             {"pairs", seen->count},
+             {"median", seen->difference},
+             {"interval", {seen->interval.low, seen->interval.high}},
+             {"p", seen->p},
+             {"p_sign", seen->p_sign},
+             {"verdict", words_of(seen->verdict)}});
+    }
+    return differences;
+}
+
+/// Rows of text have no statistics.
+Json statistics_json(const Repeated& repeated)
+{
+    Json rows = Json::array();
+    for (const RepeatedSection& section : repeated.sections)
+        for (const RepeatedRow& row : section.rows)
+            if (!row.row.text)
+                rows.push_back(
+                    {{"kind", row.row.kind},
+                     {"row", row.row.key},
+                     {"unit", name(row.row.unit)},
+                     {"medians", medians_json(row, repeated.arms)},
+                     {"differences", differences_json(row, repeated.arms)}});
+    const ArmRuns* base = base_of(repeated);
+    return {{"workload", repeated.runs.front()->workload},
+            {"base", base == nullptr ? Json(nullptr) : Json(name(base->arm))},
+            {"rows", rows}};
+}
+
 }  // namespace
 
-Json to_json(const Report& report)
+Json to_json(const Report& report, const std::vector<Repeated>& repeated)
 {
     Json json{{"schema", kReportSchema}, {"runs", Json::array()}};
     for (const auto& run : report.runs) json["runs"].push_back(run_json(run));
@@ -168,6 +220,12 @@ Json to_json(const Report& report)
              {"reason", starved.reason},
              {"retried", starved.retried}});
     json["repetitions"] = repetitions_json(report.repetitions);
+    json["statistics"] = nullptr;
+    if (report.repetitions) {
+        json["statistics"] = Json::array();
+        for (const Repeated& of_workload : repeated)
+            json["statistics"].push_back(statistics_json(of_workload));
+    }
     json["provenance"] = report.provenance;
     json["provenance"]["guests"] = Json::array();
     for (const auto& guest : report.guests)

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <vector>
 
+#include "experiments/lab/repeated.hpp"
 #include "experiments/lab/run.hpp"
 #include "experiments/report/lab_report.hpp"
 
@@ -12,6 +14,8 @@ namespace ipidefer::lab {
 /// Who reads reports again has it too.
 using report::kReportSchema;
 
-[[nodiscard]] nlohmann::ordered_json to_json(const Report& report);
+/// @param repeated of the same report (repeated.hpp): what the table shows too
+[[nodiscard]] nlohmann::ordered_json to_json(
+    const Report& report, const std::vector<Repeated>& repeated = {});
 
 }  // namespace ipidefer::lab

@@ -41,7 +41,8 @@ TEST(ReportJson, TopLevel)
 {
     const Json json = to_json(good_report());
     EXPECT_EQ(keys(json), (Keys{"schema", "runs", "given_up", "starved",
-                                "repetitions", "provenance"}));
+                                "repetitions", "statistics", "provenance"}));
+    EXPECT_TRUE(json["statistics"].is_null());
     EXPECT_TRUE(json["repetitions"].is_null());
     EXPECT_EQ(json["schema"], "ipidefer-lab/1");
     EXPECT_EQ(json["runs"].size(), 4u);
@@ -85,6 +86,89 @@ TEST(ReportJson, RepetitionsKeepTheirOrder)
     EXPECT_EQ(json["runs"][0]["repetition"], 2);
     EXPECT_EQ(json["runs"][1]["arm"], "guest");
     EXPECT_EQ(json["runs"][1]["repetition"], 1);
+}
+
+/// off has one more call in each repetition, hv has none.
+Report repeated_report()
+{
+    constexpr unsigned kRepetitions = 6;
+    Report report;
+    const std::vector<Mode> modes{Mode::kOff, Mode::kHv};
+    report.repetitions = Repetitions{42, arms_of(modes, kRepetitions),
+                                     plan(modes, kRepetitions, 42)};
+    for (unsigned i = 0; i < kRepetitions; ++i)
+        for (const Arm& arm : report.repetitions->arms) {
+            Run run = test::good_result(arm.mode);
+            run.turn = {i + 1, arm.letter};
+            if (arm.mode == Mode::kOff) run.interrupts["CAL"] = 20 + i;
+            report.runs.push_back(std::move(run));
+        }
+    report.provenance = {{"ipidefer", "1"}};
+    return report;
+}
+
+Json row_of(const Json& statistics, const std::string& kind,
+            const std::string& row)
+{
+    for (const Json& one : statistics["rows"])
+        if (one["kind"] == kind && one["row"] == row) return one;
+    return nullptr;
+}
+
+TEST(ReportJson, StatisticsAreThoseOfTheTable)
+{
+    const Report report = repeated_report();
+    const Json statistics =
+        to_json(report, repeated_of(report))["statistics"][0];
+    EXPECT_EQ(statistics["workload"], "mixed");
+    EXPECT_EQ(statistics["base"], "off/A");
+    const Json calls = row_of(statistics, "interrupt", "CAL");
+    EXPECT_EQ(calls["unit"], "count");
+    EXPECT_EQ(calls["medians"][0], (Json{{"arm", "off/A"},
+                                         {"runs", 6},
+                                         {"lower_quartile", 21.25},
+                                         {"median", 22.5},
+                                         {"upper_quartile", 23.75}}));
+    ASSERT_EQ(calls["differences"].size(), 2u);
+    EXPECT_EQ(calls["differences"][0]["arm"], "off/B");
+    EXPECT_EQ(calls["differences"][0]["verdict"], "no difference seen");
+    const Json& hv = calls["differences"][1];
+    EXPECT_EQ(hv["arm"], "hv");
+    EXPECT_EQ(hv["pairs"], 6);
+    EXPECT_EQ(hv["median"], -22.5);
+    EXPECT_EQ(hv["p"], 0.03125);
+    EXPECT_EQ(hv["p_sign"], 0.03125);
+    EXPECT_EQ(hv["verdict"], "less");
+    ASSERT_EQ(hv["interval"].size(), 2u);
+    EXPECT_LT(hv["interval"][0], -22.5);
+    EXPECT_GT(hv["interval"][1], -22.5);
+    EXPECT_EQ(row_of(statistics, "interrupt", "total")["differences"][1],
+              calls["differences"][1]);
+    EXPECT_EQ(row_of(statistics, "longest_gap", "vCPU 2")["unit"], "ms");
+}
+
+TEST(ReportJson, WhatAnArmCannotHaveIsNotAmongItsStatistics)
+{
+    const Report report = repeated_report();
+    const Json deferred =
+        row_of(to_json(report, repeated_of(report))["statistics"][0], "verdict",
+               "0xf5 deferred");
+    ASSERT_EQ(deferred["medians"].size(), 1u);
+    EXPECT_EQ(deferred["medians"][0]["arm"], "hv");
+    EXPECT_EQ(deferred["differences"], Json::array());
+}
+
+TEST(ReportJson, WithoutOffThereIsNoBase)
+{
+    Report report = repeated_report();
+    std::erase_if(report.runs,
+                  [](const lab::Run& run) { return run.mode == Mode::kOff; });
+    report.repetitions->arms = {{Mode::kHv}};
+    const Json json = to_json(report, repeated_of(report));
+    EXPECT_TRUE(json["statistics"][0]["base"].is_null());
+    EXPECT_EQ(
+        row_of(json["statistics"][0], "interrupt", "total")["differences"],
+        Json::array());
 }
 
 TEST(ReportJson, Run)
@@ -257,6 +341,8 @@ TEST(ReportJson, EveryMemberIsDocumented)
     report.provenance = provenance(Options{}, {"ipidefer"});
     for (auto& run : report.runs) run.nested[2] = {};
     Json json = to_json(report);
+    const Report repeated = repeated_report();
+    json["statistics"] = to_json(repeated, repeated_of(repeated))["statistics"];
     // Not members but data: callbacks, rows, vCPUs, gaps, vectors.
     for (auto& run : json["runs"]) {
         run["guest"]["events"] = Json::object();

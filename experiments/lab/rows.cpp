@@ -19,9 +19,10 @@ using Number = std::function<std::optional<double>(const Run&)>;
 
 double number(std::uint64_t n) { return static_cast<double>(n); }
 
-Row count_row(const std::string& label, Number count)
+Row count_row(const std::string& kind, const std::string& key,
+              const std::string& label, Number count)
 {
-    return {"  " + label, std::move(count), {}};
+    return {kind, key, "  " + label, std::move(count), {}};
 }
 
 template <typename Map>
@@ -54,12 +55,15 @@ std::vector<Section> events(const Runs& runs)
     for (const auto& key :
          keys_by_size(runs, [](const Run& run) { return run.events; }))
         sections[0].rows.push_back(count_row(
-            key, [key](const Run& run) { return number_at(run.events, key); }));
+            "event", key, key,
+            [key](const Run& run) { return number_at(run.events, key); }));
     // A host that runs all vCPUs makes no sender wait so long.
     if (std::ranges::any_of(runs,
                             [](const Run* run) { return run->resent != 0; }))
         sections.push_back({"",
-                            {{"typed IPIs sent again, to any vCPU",
+                            {{"resent",
+                              "typed IPIs",
+                              "typed IPIs sent again, to any vCPU",
                               [](const Run& run) { return number(run.resent); },
                               {}}}});
     return sections;
@@ -67,14 +71,14 @@ std::vector<Section> events(const Runs& runs)
 
 Section interrupts(const Runs& runs)
 {
-    Section section{"interrupts they took", {}};
+    Section section{kInterruptsTitle, {}};
     std::map<std::string, std::string> descriptions;
     for (const Run* run : runs)
         descriptions.insert(run->descriptions.begin(), run->descriptions.end());
     for (const auto& key :
          keys_by_size(runs, [](const Run& run) { return run.interrupts; }))
         section.rows.push_back(count_row(
-            key + "  " + descriptions[key],
+            "interrupt", key, key + "  " + descriptions[key],
             [key](const Run& run) { return number_at(run.interrupts, key); }));
     return section;
 }
@@ -102,10 +106,11 @@ Section verdicts(const Runs& runs)
                     return count(*run).value_or(0) != 0;
                 }))
                 continue;
-            section.rows.push_back(count_row(
-                terms::vector_number(static_cast<std::uint8_t>(vector)) + "  " +
-                    ipidefer_verdict_name(v),
-                count));
+            const std::string number =
+                terms::vector_number(static_cast<std::uint8_t>(vector));
+            const std::string verdict = ipidefer_verdict_name(v);
+            section.rows.push_back(count_row("verdict", number + ' ' + verdict,
+                                             number + "  " + verdict, count));
         }
     return section;
 }
@@ -123,12 +128,14 @@ Section loops(const Runs& runs)
             };
         };
         const std::string vcpu = "vCPU " + std::to_string(cpu);
+        section.rows.push_back(count_row("interruptions", vcpu,
+                                         vcpu + "  gaps > 10 us",
+                                         seen([](const LoopReport& loop) {
+                                             return number(loop.interruptions);
+                                         })));
         section.rows.push_back(
-            count_row(vcpu + "  gaps > 10 us", seen([](const LoopReport& loop) {
-                          return number(loop.interruptions);
-                      })));
-        section.rows.push_back(
-            count_row(vcpu + "  longest, ms", seen([](const LoopReport& loop) {
+            count_row("longest_gap", vcpu, vcpu + "  longest, ms",
+                      seen([](const LoopReport& loop) {
                           return number(loop.longest_ns) / 1e6;
                       })));
         section.rows.back().unit = Row::Unit::kMilliseconds;
@@ -152,12 +159,15 @@ Section nested_guests(const Runs& runs)
             };
         };
         const std::string vcpu = "vCPU " + std::to_string(cpu);
-        section.rows.push_back(
-            count_row(vcpu + "  exits", count(&NestedRun::exits)));
-        section.rows.push_back(count_row(vcpu + "  forced by interrupts",
+        section.rows.push_back(count_row("nested_exits", vcpu, vcpu + "  exits",
+                                         count(&NestedRun::exits)));
+        section.rows.push_back(count_row("nested_interrupt_exits", vcpu,
+                                         vcpu + "  forced by interrupts",
                                          count(&NestedRun::interrupt_exits)));
         section.rows.push_back(
-            {"  " + vcpu + "  context",
+            {"context",
+             vcpu,
+             "  " + vcpu + "  context",
              {},
              [of](const Run& run) -> std::optional<std::string> {
                  const NestedRun* nested = of(run);
@@ -182,8 +192,9 @@ std::vector<Section> exits(const Runs& runs)
                     if (counts_exits(name) && count > 0) names.insert(name);
     std::vector<Section> sections{{"their exits, by KVM's statistics", {}}};
     for (const auto& name : names)
-        sections[0].rows.push_back(
-            count_row(name, [name](const Run& run) -> std::optional<double> {
+        sections[0].rows.push_back(count_row(
+            "exit", name, name,
+            [name](const Run& run) -> std::optional<double> {
                 if (run.kvm.empty()) return std::nullopt;
                 std::uint64_t sum = 0;
                 for (const unsigned cpu : run.isolated)
@@ -198,12 +209,13 @@ std::vector<Section> exits(const Runs& runs)
             runs, [](const Run* run) { return !run->host_interrupts.empty(); }))
         sections.push_back(
             {"",
-             {count_row("interrupts of the host itself", [](const Run& run) {
-                 std::uint64_t sum = 0;
-                 for (const auto& [cpu, count] : run.host_interrupts)
-                     sum += count;
-                 return number(sum);
-             })}});
+             {count_row("host_interrupts", "all",
+                        "interrupts of the host itself", [](const Run& run) {
+                            std::uint64_t sum = 0;
+                            for (const auto& [cpu, count] : run.host_interrupts)
+                                sum += count;
+                            return number(sum);
+                        })}});
     return sections;
 }
 
@@ -221,6 +233,26 @@ std::vector<Section> sections_of(const Runs& runs)
         runs, [](const Run* run) { return !run->nested.empty(); });
     sections.push_back(nested ? nested_guests(runs) : loops(runs));
     return sections;
+}
+
+Row total_row()
+{
+    return count_row("interrupt", "total", "all of them", [](const Run& run) {
+        std::uint64_t sum = 0;
+        for (const auto& [row, count] : run.interrupts) sum += count;
+        return number(sum);
+    });
+}
+
+const char* name(Row::Unit unit) noexcept
+{
+    switch (unit) {
+        case Row::Unit::kCount:
+            return "count";
+        case Row::Unit::kMilliseconds:
+            return "ms";
+    }
+    return "?";
 }
 
 std::string shown(const Row& row, double number)

@@ -17,6 +17,9 @@ using Runs = std::vector<const Run*>;
 struct Row {
     enum class Unit { kCount, kMilliseconds };
 
+    /// For programs: what is counted, and of what; the two never change.
+    std::string kind;
+    std::string key;
     std::string label;  // indented, below a section's title
     /// Nothing where a run cannot have it.
     std::function<std::optional<double>(const Run&)> number;
@@ -32,12 +35,20 @@ struct Section {
     std::vector<Row> rows;
 };
 
+/// "count", "ms".
+[[nodiscard]] const char* name(Row::Unit unit) noexcept;
+
 /// Of one workload: rows that any of the runs has.
 [[nodiscard]] std::vector<Section> sections_of(const Runs& runs);
+
+/// All interrupts that isolated vCPUs took.
+[[nodiscard]] Row total_row();
 
 /// A number of this row, without needless digits.
 [[nodiscard]] std::string shown(const Row& row, double number);
 
+/// Of the section that total_row() is the sum of.
+inline constexpr char kInterruptsTitle[] = "interrupts they took";
 /// Below the title of a section without rows.
 inline constexpr char kNoRows[] = "  none";
 /// What a mode cannot have.

@@ -120,7 +120,8 @@ Report repeated()
 
 void write(const std::filesystem::path& file, const Report& report)
 {
-    write_whole(file, json_text(to_json(report), 2) + '\n');
+    write_whole(file,
+                json_text(to_json(report, repeated_of(report)), 2) + '\n');
 }
 
 int write_samples(const std::filesystem::path& folder)

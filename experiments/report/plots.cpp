@@ -171,13 +171,18 @@ std::vector<Plot> plots_of(const LabReport& report, const std::string& workload)
     return plots;
 }
 
-std::string drawn(const Plot& plot)
+void check_gnuplot()
 {
     if (!std::filesystem::exists(kGnuplot))
         throw Failure{Exit::kNotPossible,
                       std::string{kGnuplot} +
                           " is not there, which draws the plots (Debian "
                           "package gnuplot-nox)"};
+}
+
+std::string drawn(const Plot& plot)
+{
+    check_gnuplot();
     const Scratch scratch;
     const auto script = scratch.path() / "plot.gp";
     const auto picture = scratch.path() / "plot.svg";

@@ -21,7 +21,11 @@ struct Plot {
 [[nodiscard]] std::vector<Plot> plots_of(const LabReport& report,
                                          const std::string& workload);
 
-/// Throws a Failure: Exit::kNotPossible where there is no gnuplot.
+/// Throws a Failure of Exit::kNotPossible where there is no gnuplot: ahead of
+/// what takes its time.
+void check_gnuplot();
+
+/// The same Failure, and others.
 /// @return SVG
 [[nodiscard]] std::string drawn(const Plot& plot);
 

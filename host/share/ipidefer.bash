@@ -54,7 +54,7 @@ _ipidefer() {
     lab) options='--help --version --shm-dir' words='run compare show box kvm kvm-report' ;;
     'lab run')
         options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
-            --initrd --append --modules --overlay --workload --name --json --keep-logs
+            --initrd --append --modules --overlay --workload --name --json --html --keep-logs
             --timeout --retries --repeat --seed --nested --list-workloads --help'
         ;;
     'lab show') options='--as --output --mode --workload --help' files=yes ;;
@@ -87,7 +87,7 @@ _ipidefer() {
     -p | --vm) options='' vms=yes ;;
     --owner) options='' words='' vms='' ;;
     --shm-dir | -o | --output | --guest-trace | --from | --domain-xml | --guest-config | --emulator | \
-        --qemu | --kernel | --initrd | --modules | --overlay | --workload | --keep-logs | \
+        --qemu | --kernel | --initrd | --modules | --overlay | --workload | --html | --keep-logs | \
         --share | --console)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return

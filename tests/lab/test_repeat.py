@@ -2,6 +2,7 @@
 """The lab as an experiment: repetitions, and reports that are compared."""
 import json
 import os
+import re
 import subprocess
 import threading
 
@@ -65,6 +66,29 @@ def check_table(said):
     assert "no difference seen" not in said
 
 
+def check_statistics(report, said):
+    """The numbers of the table, for programs."""
+    [statistics] = report["statistics"]
+    assert (statistics["workload"], statistics["base"]) == ("static-keys", "off/A")
+    rows = {(row["kind"], row["row"]): row for row in statistics["rows"]}
+    total = rows["interrupt", "total"]
+    counts = {arm: sorted(sum(run["guest"]["interrupts"].values())
+                          for run in report["runs"] if run["arm"] == arm) for arm in ARMS}
+    assert {one["arm"]: one["median"] for one in total["medians"]} == {
+        arm: sum(of_arm) / 2 for arm, of_arm in counts.items()}
+    assert {one["arm"] for one in total["differences"]} == {"off/B", "hv"}
+    line = next(line for line in said.splitlines() if line.startswith("  all of them "))
+    assert [float(word) for word in re.findall(r"([0-9.]+) \[", line)] == [
+        one["median"] for one in total["medians"]]
+
+
+def check_page(page):
+    """The page of `lab show`, made at the end of the run."""
+    text = page.read_text()
+    assert "<h2>Workload static-keys</h2>" in text
+    assert "<figcaption>Interrupts by repetition</figcaption>" in text
+
+
 def check_compare(lab, compare):
     base = lab.report_file
     said = compare(base, base, "--fail-if", "hv.do_sync_core > 0", "--fail-if",
@@ -96,10 +120,12 @@ def check_compare(lab, compare):
 def test_two_repetitions(lab, compare):
     """One experiment, since guests take their time to boot; its report is then compared."""
     said = lab.run("--repeat", "2", "--seed", str(SEED), "--modes", "off,hv", "--workload",
-                   "static-keys")
+                   "static-keys", "--html", str(lab.folder / "page.html"))
     report = lab.report()
     check_report(report)
     check_table(said)
+    check_statistics(report, said)
+    check_page(lab.folder / "page.html")
     check_compare(lab, compare)
 
 

@@ -107,7 +107,7 @@ class TestReports:
             assert any(run[member] is None for run in runs), member
         assert any(run["vmm"] and run["vmm"]["merged"] for run in runs)
         assert reports["defects"]["given_up"] and reports["defects"]["starved"]
-        assert reports["repeated"]["repetitions"]
+        assert reports["repeated"]["repetitions"] and reports["repeated"]["statistics"]
 
     @pytest.mark.parametrize("name", SAMPLES)
     def test_members_may_not_be_missing_or_more(self, schema, reports, name):
@@ -155,6 +155,25 @@ class TestReports:
     ])
     def test_offenders_are_refused(self, schema, reports, path, member, value):
         report = reports["one-of-each"]
+        bad = changed(report, path, lambda found: found.update({member: value}))
+        assert not schema.accepts(bad)
+
+    @pytest.mark.parametrize("path, member, value", [
+        ((), "statistics", None),
+        (("statistics", 0), "base", "off"),
+        (("statistics", 0, "rows", 0), "unit", "s"),
+        (("statistics", 0, "rows", 0), "unit", None),
+        (("statistics", 0, "rows", 0), "kind", "interrupts"),
+        (("statistics", 0, "rows", 0, "medians", 0), "runs", 0),
+        (("statistics", 0, "rows", 0, "differences", 0), "p", 1.01),
+        (("statistics", 0, "rows", 0, "differences", 0), "interval", [1]),
+        (("statistics", 0, "rows", 0, "differences", 0), "verdict", "better"),
+        (("repetitions",), "seed", 2 ** 32),
+        (("repetitions",), "count", 1),
+    ])
+    def test_offenders_among_repetitions_are_refused(self, schema, reports, path, member,
+                                                     value):
+        report = reports["repeated"]
         bad = changed(report, path, lambda found: found.update({member: value}))
         assert not schema.accepts(bad)
 
