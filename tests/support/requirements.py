@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Whose package has a program that is looked for in PATH.
 PACKAGES = {
+    "chromium": "chromium", "gnuplot": "gnuplot-nox",
     "gcovr": "gcovr",
     "pyflakes3": "pyflakes3",
     "shellcheck": "shellcheck",
