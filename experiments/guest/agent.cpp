@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -32,6 +33,9 @@ using Cpus = std::vector<unsigned>;
 
 constexpr std::chrono::milliseconds kTscTimeout{60'000};
 constexpr std::chrono::milliseconds kTscInterval{50};
+/// Of one CPU's record, and of all of them: the port is slow.
+constexpr std::size_t kMostRecord = std::size_t{128} << 10;
+constexpr std::size_t kMostRecords = std::size_t{4} << 20;
 constexpr char kStatsFile[] = "/sys/kernel/debug/x86/ipi_defer/stats";
 constexpr char kResentFile[] = "/sys/kernel/debug/x86/ipi_defer/resent";
 
@@ -175,6 +179,9 @@ class Agent {
                               event.at(protocol::kTrigger)});
         for (auto& why : tracing_.start(events))
             missing_.push_back(std::move(why));
+        for (auto& why :
+             record_.start(isolated_, request.at(protocol::kRecorded)))
+            missing_.push_back(std::move(why));
         if (!read_file(kStatsFile))
             missing_.push_back(std::string{kStatsFile} + ": not there");
         return {{protocol::kMissing, missing_},
@@ -185,6 +192,7 @@ class Agent {
     {
         loops_.reset();
         nested_.reset();
+        record_.clear();
         if (request.at(protocol::kNested).get<bool>()) {
             nested_ = std::make_unique<NestedGuests>(isolated_);
             return json::object();
@@ -254,19 +262,41 @@ class Agent {
     json histograms()
     {
         json loops = json::array();
-        if (loops_)
-            for (const auto& [cpu, gaps] : loops_->gaps()) {
-                json up_to = json::array();
-                json counts = json::array();
-                for (const auto& [nanoseconds, count] : gaps) {
-                    up_to.push_back(nanoseconds);
-                    counts.push_back(count);
-                }
-                loops.push_back({{protocol::kCpu, cpu},
-                                 {protocol::kUpToNs, up_to},
-                                 {protocol::kCounts, counts}});
+        if (!loops_) return {{protocol::kLoops, loops}};
+        const auto gaps = loops_->gaps();
+        const auto records = record_.read(
+            std::min(kMostRecord, kMostRecords / isolated_.size()));
+        for (const auto& listed : loops_->list()) {
+            json up_to = json::array();
+            json counts = json::array();
+            for (const auto& [nanoseconds, count] : gaps.at(listed.cpu)) {
+                up_to.push_back(nanoseconds);
+                counts.push_back(count);
             }
-        return {{protocol::kLoops, loops}};
+            json starts = json::array();
+            json lengths = json::array();
+            for (const Gap& gap : listed.gaps) {
+                starts.push_back(gap.start);
+                lengths.push_back(gap.length);
+            }
+            const auto record = records.find(listed.cpu);
+            loops.push_back(
+                {{protocol::kCpu, listed.cpu},
+                 {protocol::kUpToNs, up_to},
+                 {protocol::kCounts, counts},
+                 {protocol::kStarts, starts},
+                 {protocol::kLengths, lengths},
+                 {protocol::kLeftOut, listed.left_out},
+                 {protocol::kTrace, record == records.end()
+                                        ? json(nullptr)
+                                        : json(record->second.trace)},
+                 {protocol::kTraceStats, record == records.end()
+                                             ? json(nullptr)
+                                             : json(record->second.stats)}});
+        }
+        return {{protocol::kLoops, loops},
+                {protocol::kMarkedAt, loops_->marked_at()},
+                {protocol::kCyclesPerNs, loops_->cycles_per_ns()}};
     }
 
     json run(const json& request)
@@ -286,6 +316,7 @@ class Agent {
     Cpus isolated_;
     Cpus housekeeping_;
     Tracing tracing_;
+    Record record_;
     std::unique_ptr<Loops> loops_;
     std::unique_ptr<NestedGuests> nested_;
 };

@@ -26,11 +26,16 @@
 
 namespace ipidefer::lab::agent {
 
+/// Of a loop, 16 KiB.
+constexpr std::size_t kMostListed = 1024;
+
 /// What a loop and the agent share. Each member has one writer, so that all
-/// accesses can be RELAXED: they are figures, and flags that are polled.
+/// accesses can be RELAXED: they are figures, and flags that are polled. But
+/// for the list of gaps, which is handed over.
 struct LoopPage {
     // Written by the agent.
     std::atomic<std::uint32_t> epoch{0};
+    std::atomic<std::uint32_t> list_wanted{0};  // the epoch of a list
     std::atomic<bool> stop{false};
     std::uint64_t threshold_cycles = 0;  // before the fork
     // Written by the loop, on a line of their own.
@@ -40,6 +45,9 @@ struct LoopPage {
     std::atomic<bool> stopped{false};
     std::atomic<std::uint64_t> interruptions{0};
     BasicLogHistogram<WatchedNumber> gaps;  // cycles
+    std::atomic<std::uint32_t> listed{0};   // the epoch whose list is complete
+    // The loop's own; the agent's once `listed` says so, until the next epoch.
+    LongestGaps<kMostListed> longest;
 };
 
 namespace {
@@ -110,6 +118,7 @@ void spin(LoopPage& page)
 {
     std::uint32_t epoch = 0;
     std::uint64_t interruptions = 0;
+    bool listing = false;
     std::uint64_t last = __rdtsc();
     page.spinning.store(true, kRelaxed);
     while (!page.stop.load(kRelaxed)) {
@@ -121,13 +130,27 @@ void spin(LoopPage& page)
             interruptions = 0;
             page.interruptions.store(0, kRelaxed);
             page.gaps.clear();
+            page.longest.clear();
+            listing = true;
             page.seen_epoch.store(epoch, kRelaxed);
             // Its own work is no gap.
             last = __rdtsc();
         } else {
-            if (gap > page.threshold_cycles)
-                page.interruptions.store(++interruptions, kRelaxed);
             page.gaps.add(gap);
+            if (gap > page.threshold_cycles) {
+                page.interruptions.store(++interruptions, kRelaxed);
+                if (listing) {
+                    page.longest.add({now - gap, gap});
+                    // Its own work is no gap.
+                    last = __rdtsc();
+                }
+            }
+            if (listing && page.list_wanted.load(kRelaxed) == epoch) {
+                listing = false;
+                // Ordering: RELEASE hands the list over; pairs with the
+                // ACQUIRE of Loops::list().
+                page.listed.store(epoch, std::memory_order_release);
+            }
         }
     }
 }
@@ -189,6 +212,7 @@ Loops::~Loops()
 
 void Loops::mark()
 {
+    marked_at_ = __rdtsc();
     for (const auto& loop : loops_) loop.page->epoch.fetch_add(1, kRelaxed);
     await("a new count in the loops", [this] {
         return std::ranges::all_of(loops_, [](const Loop& loop) {
@@ -231,6 +255,25 @@ std::map<unsigned, Loops::Gaps> Loops::gaps() const
             [&](std::uint64_t last, std::uint64_t count) {
                 all[loop.cpu][nanoseconds(last)] += count;
             });
+    return all;
+}
+
+std::vector<Loops::Listed> Loops::list()
+{
+    for (const auto& loop : loops_)
+        loop.page->list_wanted.store(loop.page->epoch.load(kRelaxed), kRelaxed);
+    await("a list of the loops' gaps", [this] {
+        return std::ranges::all_of(loops_, [](const Loop& loop) {
+            // Ordering: ACQUIRE takes the list over; pairs with the RELEASE of
+            // spin().
+            return loop.page->listed.load(std::memory_order_acquire) ==
+                   loop.page->epoch.load(kRelaxed);
+        });
+    });
+    std::vector<Listed> all;
+    for (const auto& loop : loops_)
+        all.push_back({loop.cpu, loop.page->longest.kept(),
+                       loop.page->longest.left_out()});
     return all;
 }
 

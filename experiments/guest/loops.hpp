@@ -7,8 +7,11 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "experiments/guest/longest_gaps.hpp"
 
 namespace ipidefer::lab::agent {
 
@@ -30,6 +33,13 @@ class Loops {
     /// greatest number of nanoseconds of a bucket.
     using Gaps = std::map<std::uint64_t, std::uint64_t>;
 
+    /// Gaps that are interruptions, as far as there was room.
+    struct Listed {
+        unsigned cpu;
+        std::span<const Gap> gaps;
+        std::uint64_t left_out;
+    };
+
     /// One loop on each of `cpus`; returns when all of them spin. A gap longer
     /// than `threshold_ns` counts as an interruption. Throws.
     Loops(const std::vector<unsigned>& cpus, std::uint64_t threshold_ns);
@@ -45,6 +55,11 @@ class Loops {
     [[nodiscard]] std::vector<Seen> seen() const;
     /// By CPU, since mark().
     [[nodiscard]] std::map<unsigned, Gaps> gaps() const;
+    /// Those since mark(). The loops spin on, but list no more.
+    [[nodiscard]] std::vector<Listed> list();
+    /// The TSC at mark().
+    [[nodiscard]] std::uint64_t marked_at() const { return marked_at_; }
+    [[nodiscard]] double cycles_per_ns() const { return cycles_per_ns_; }
 
   private:
     struct Loop {
@@ -57,6 +72,7 @@ class Loops {
 
     std::vector<Loop> loops_;
     double cycles_per_ns_;
+    std::uint64_t marked_at_ = 0;
 };
 
 }  // namespace ipidefer::lab::agent

@@ -12,6 +12,7 @@
 #include "experiments/lab/agreement.hpp"
 #include "experiments/lab/arrivals.hpp"
 #include "experiments/lab/events.hpp"
+#include "experiments/lab/gap_causes.hpp"
 #include "experiments/lab/guest_snapshot.hpp"
 #include "experiments/lab/initramfs.hpp"
 #include "experiments/lab/kvm_probe.hpp"
@@ -121,6 +122,7 @@ class Session {
                 {{protocol::kName, counter.name},
                  {protocol::kEvent, counter.event},
                  {protocol::kTrigger, counter.trigger}});
+        request[protocol::kRecorded] = recorded_events();
         const json answer =
             co_await machine_.ask_guest(request, "preparing the guest");
         answer.at(protocol::kMissing).get_to(guest.missing);
@@ -149,9 +151,10 @@ class Session {
                     " kept the loops from spinning "
                     "on the isolated vCPUs, so nothing can be said of these: " +
                     why};
-        add_gaps(at.b,
-                 co_await machine_.ask_guest(command(protocol::kHistograms),
-                                             "reading the loops' gaps"));
+        const json gaps = co_await machine_.ask_guest(
+            command(protocol::kHistograms), "reading the loops' gaps");
+        add_gaps(at.b, gaps);
+        add_listed_gaps(at.b, gaps);
         co_await machine_.ask_guest(command(protocol::kStopLoops),
                                     "stopping the isolated loops");
         at.c = co_await snapshot();

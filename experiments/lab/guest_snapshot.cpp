@@ -36,13 +36,9 @@ Snapshot guest_snapshot(const json& answer)
         taken.hists[name] = parse_histogram(text.get<std::string>());
     for (const auto& loop : answer.at(protocol::kLoops))
         taken.loops[loop.at(protocol::kCpu).get<unsigned>()] = {
-            loop.at(protocol::kGaps),
-            loop.at(protocol::kLongestCycles),
-            loop.at(protocol::kLongestNs),
-            state_in(loop),
-            loop.at(protocol::kRunsOn),
-            loop.at(protocol::kLeft),
-            {}};
+            loop.at(protocol::kGaps),      loop.at(protocol::kLongestCycles),
+            loop.at(protocol::kLongestNs), state_in(loop),
+            loop.at(protocol::kRunsOn),    loop.at(protocol::kLeft)};
     for (const auto& guest : answer.at(protocol::kNestedGuests))
         taken.nested[guest.at(protocol::kCpu).get<unsigned>()] = {
             guest.at(protocol::kExits), guest.at(protocol::kInterruptExits)};

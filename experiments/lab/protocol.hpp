@@ -29,8 +29,9 @@ inline constexpr char kIsolated[] = "isolated";  // array of CPU numbers
 inline constexpr char kHousekeeping[] = "housekeeping";
 inline constexpr char kEvents[] = "events";  // array of kName/kEvent/kTrigger
 inline constexpr char kName[] = "name";
-inline constexpr char kEvent[] = "event";      // folder/name in tracefs
-inline constexpr char kTrigger[] = "trigger";  // what to write to its trigger
+inline constexpr char kEvent[] = "event";        // folder/name in tracefs
+inline constexpr char kTrigger[] = "trigger";    // what to write to its trigger
+inline constexpr char kRecorded[] = "recorded";  // array of patterns of those
 inline constexpr char kThresholdNs[] = "threshold_ns";
 inline constexpr char kNested[] = "nested";      // guests in place of loops
 inline constexpr char kWorkload[] = "workload";  // file name in kWorkloads
@@ -65,6 +66,14 @@ inline constexpr char kGaps[] = "interruptions";
 inline constexpr char kLongestCycles[] = "longest_gap_cycles";
 inline constexpr char kUpToNs[] = "up_to_ns";  // of buckets, beside kCounts
 inline constexpr char kCounts[] = "counts";
+// The gaps one by one, cycles of the TSC, and what the kernel recorded.
+inline constexpr char kCyclesPerNs[] = "cycles_per_ns";
+inline constexpr char kMarkedAt[] = "marked_at";
+inline constexpr char kStarts[] = "starts";
+inline constexpr char kLengths[] = "lengths";
+inline constexpr char kLeftOut[] = "left_out";
+inline constexpr char kTrace[] = "trace";  // as the kernel wrote it
+inline constexpr char kTraceStats[] = "trace_stats";
 inline constexpr char kLongestNs[] = "longest_gap_ns";
 // What became of the process: its state as in /proc/PID/stat (empty when it has
 // ended), where it runs, and how often it gave its CPU away by itself.

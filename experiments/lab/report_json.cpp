@@ -47,6 +47,23 @@ Json vmm_json(const Run& run)
     return {{"icr", run.sees_icr}, {"verdicts", by_vector}, {"merged", merged}};
 }
 
+/// In columns, since there may be many.
+Json listed_json(const LoopReport& loop)
+{
+    Json starts = Json::array();
+    Json lengths = Json::array();
+    Json causes = Json::array();
+    for (const ListedGap& gap : loop.listed) {
+        starts.push_back(gap.start_ns);
+        lengths.push_back(gap.length_ns);
+        causes.push_back(gap.cause);
+    }
+    return {{"start_ns", starts},
+            {"length_ns", lengths},
+            {"cause", causes},
+            {"left_out", loop.left_out}};
+}
+
 Json loops_json(const Run& run)
 {
     Json loops = Json::object();
@@ -58,7 +75,8 @@ Json loops_json(const Run& run)
             {"interruptions", loop.interruptions},
             {"longest_gap_cycles", loop.longest_cycles},
             {"longest_gap_ns", loop.longest_ns},
-            {"gaps_ns", gaps}};
+            {"gaps_ns", gaps},
+            {"listed_gaps", listed_json(loop)}};
     }
     return loops;
 }

@@ -200,7 +200,26 @@ TEST(ReportJson, Guest)
               Json({{"interruptions", 5},
                     {"longest_gap_cycles", 2600},
                     {"longest_gap_ns", 1000},
-                    {"gaps_ns", {{"90", 70'000}, {"1000", 1}}}}));
+                    {"gaps_ns", {{"90", 70'000}, {"1000", 1}}},
+                    {"listed_gaps",
+                     {{"start_ns", Json::array()},
+                      {"length_ns", Json::array()},
+                      {"cause", Json::array()},
+                      {"left_out", 0}}}}));
+}
+
+TEST(ReportJson, ListedGapsAreColumns)
+{
+    Report report = good_report();
+    LoopReport& loop = report.runs[2].loops[2];
+    loop.listed = {{500, 20'000, "local_timer"}, {900, 30'000, "unknown"}};
+    loop.left_out = 3;
+    const Json json = to_json(report);
+    EXPECT_EQ(json["runs"][2]["guest"]["loop"]["2"]["listed_gaps"],
+              Json({{"start_ns", {500, 900}},
+                    {"length_ns", {20'000, 30'000}},
+                    {"cause", {"local_timer", "unknown"}},
+                    {"left_out", 3}}));
 }
 
 TEST(ReportJson, Verdicts)
@@ -299,6 +318,8 @@ TEST(ReportJson, CanBeCompared)
 {
     Report report = good_report();
     report.provenance = provenance(Options{}, {"ipidefer"});
+    report.runs[2].loops[3].listed = {{500, 20'000, "local_timer"}};
+    report.runs[2].loops[3].left_out = 3;
     report.guests[0].release = "6.12.9";
     report.guests[0].qemu_command_line = {"qemu", "-smp", "4", "-m", "512M"};
     report.given_up = GivenUp{Mode::kHv, "a panic", "console"};
@@ -319,6 +340,10 @@ TEST(ReportJson, CanBeCompared)
     EXPECT_EQ(read.runs[2].milliseconds, 1234u);
     EXPECT_EQ(read.runs[2].loops.at(3).gaps,
               (report::Gaps{{90, 70'000}, {1000, 1}}));
+    ASSERT_EQ(read.runs[2].loops.at(3).listed.size(), 1u);
+    EXPECT_EQ(read.runs[2].loops.at(3).listed[0].length_ns, 20'000u);
+    EXPECT_EQ(read.runs[2].loops.at(3).left_out, 3u);
+    EXPECT_EQ(read.runs[2].gap_causes.at("local_timer"), 1u);
 }
 
 void collect(const Json& json, Keys& names)

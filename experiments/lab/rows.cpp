@@ -143,6 +143,32 @@ Section loops(const Runs& runs)
     return section;
 }
 
+/// Of all isolated vCPUs, one by one: what there was no room for is in the row
+/// "gaps > 10 us" only.
+Section gap_causes(const Runs& runs)
+{
+    Section section{"their gaps > 10 us, by what the guest did in them", {}};
+    const auto count = [](const Run& run, const std::string& cause) {
+        std::uint64_t sum = 0;
+        for (const auto& [cpu, loop] : run.loops)
+            sum += static_cast<std::uint64_t>(
+                std::ranges::count(loop.listed, cause, &ListedGap::cause));
+        return sum;
+    };
+    const auto causes = keys_by_size(runs, [&](const Run& run) {
+        std::map<std::string, std::uint64_t> of_run;
+        for (const auto& [cpu, loop] : run.loops)
+            for (const ListedGap& gap : loop.listed) ++of_run[gap.cause];
+        return of_run;
+    });
+    for (const auto& cause : causes)
+        section.rows.push_back(count_row("gap_cause", cause, cause,
+                                         [count, cause](const Run& run) {
+                                             return number(count(run, cause));
+                                         }));
+    return section;
+}
+
 Section nested_guests(const Runs& runs)
 {
     Section section{"their nested guests, by the kernel's KVM", {}};
@@ -232,6 +258,8 @@ std::vector<Section> sections_of(const Runs& runs)
     const bool nested = std::ranges::any_of(
         runs, [](const Run* run) { return !run->nested.empty(); });
     sections.push_back(nested ? nested_guests(runs) : loops(runs));
+    if (Section causes = gap_causes(runs); !causes.rows.empty())
+        sections.push_back(std::move(causes));
     return sections;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiments/lab/guest_report.hpp"
 #include "experiments/lab/kvm_stats.hpp"
@@ -17,6 +18,16 @@ namespace ipidefer::lab {
 /// Nanoseconds -> how many gaps were that long; the greatest number of
 /// nanoseconds of a bucket of 1.6 %.
 using Gaps = std::map<std::uint64_t, std::uint64_t>;
+
+/// One that was longer than the threshold.
+struct ListedGap {
+    std::uint64_t start_ns = 0;  // since the loops were marked
+    std::uint64_t length_ns = 0;
+    /// What the guest's kernel did meanwhile (gap_causes.hpp).
+    std::string cause;
+
+    bool operator==(const ListedGap&) const = default;
+};
 
 /// How an undisturbed loop fared since it was last marked.
 struct LoopReport {
@@ -33,6 +44,10 @@ struct LoopReport {
     std::uint64_t left = 0;
     /// Between two looks at the TSC; of snapshot B only, until shortly after.
     Gaps gaps{};
+    /// The longest of those above the threshold, by time; of B only.
+    std::vector<ListedGap> listed{};
+    /// How many there were besides, none of which was longer.
+    std::uint64_t left_out = 0;
 };
 
 /// What KVM in the guest counted of a nested guest since it started.

@@ -35,6 +35,21 @@ TEST(Table, OneColumnForEachMode)
               "guest and VMM agree               yes    yes   yes\n");
 }
 
+TEST(Table, GapsHaveCauses)
+{
+    auto off = test::good_result(Mode::kOff);
+    off.loops[2].listed = {{0, 20'000, "local_timer"},
+                           {50'000, 20'000, "call_function"},
+                           {90'000, 20'000, "call_function"}};
+    off.loops[3].listed = {{0, 20'000, "call_function"}};
+    const auto text = render_tables({off, test::good_result(Mode::kHv)});
+    EXPECT_NE(text.find("their gaps > 10 us, by what the guest did in them\n"
+                        "  call_function                     3     0\n"
+                        "  local_timer                       1     0\n"),
+              std::string::npos)
+        << text;
+}
+
 TEST(Table, WhatIsWrongFollowsTheTable)
 {
     auto run = test::good_result(Mode::kHv);

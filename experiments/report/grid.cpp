@@ -47,6 +47,7 @@ Grid grid_of(const LabReport& report, const std::string& workload)
     }
     grid.events = rows_of(grid.runs, &LabRun::events);
     grid.interrupts = rows_of(grid.runs, &LabRun::interrupts);
+    grid.gap_causes = rows_of(grid.runs, &LabRun::gap_causes);
     return grid;
 }
 

@@ -22,6 +22,8 @@ struct Grid {
     /// Those that any run has a count of.
     std::vector<GridRow> events;
     std::vector<GridRow> interrupts;
+    /// Listed gaps, by cause.
+    std::vector<GridRow> gap_causes;
     /// All interrupts that isolated vCPUs took.
     GridRow total;
 };

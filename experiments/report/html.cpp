@@ -86,6 +86,10 @@ std::string grid_table(const Grid& grid)
     text += section_of("interrupts that they took", grid.modes.size());
     for (const GridRow& row : grid.interrupts) add(row);
     add(grid.total);
+    if (!grid.gap_causes.empty())
+        text += section_of("gaps of their loops, by what the guest did in them",
+                           grid.modes.size());
+    for (const GridRow& row : grid.gap_causes) add(row);
     text += section_of("and", grid.modes.size());
     text += row_of("runs", runs);
     text += row_of("guest and VMM agree", agree);

@@ -54,6 +54,26 @@ TEST_F(Html, HasTablesPlotsAndTheCommand)
         EXPECT_EQ(page.find(part), std::string::npos) << part;
 }
 
+TEST_F(Html, GapsHaveTheirCausesAndATimeline)
+{
+    LabReport report = repeated();
+    EXPECT_EQ(to_html(report).find("over time"), std::string::npos);
+    for (LabRun& run : report.runs) {
+        run.loops[2].listed = {{1'000'000, 20'000, "local_timer"},
+                               {2'000'000, 30'000, "nothing in the guest"}};
+        run.gap_causes = {{"local_timer", run.mode == "off" ? 1u : 0u},
+                          {"nothing in the guest", 1}};
+    }
+    report.runs[0].loops[2].left_out = 7;
+    const std::string page = to_html(report);
+    for (const char* part :
+         {"gaps of their loops, by what the guest did in them",
+          "<tr><td>local_timer</td><td>1 (1 to 1)</td><td>0 (0 to 0)</td>",
+          "<figcaption>Gaps of the loops, over time (the longest; 7 more are "
+          "left out)</figcaption>"})
+        EXPECT_NE(page.find(part), std::string::npos) << part;
+}
+
 TEST_F(Html, WhatAGuestSaysStaysText)
 {
     LabReport report = repeated();

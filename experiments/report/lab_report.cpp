@@ -49,11 +49,30 @@ RowCounts read_counts(const Json& json, const char* name)
     return counts;
 }
 
+void read_listed(const Json& json, Loop& loop)
+{
+    json.at("left_out").get_to(loop.left_out);
+    const Json& starts = json.at("start_ns");
+    const Json& lengths = json.at("length_ns");
+    const Json& causes = json.at("cause");
+    if (starts.size() != lengths.size() || starts.size() != causes.size())
+        throw Failure{Exit::kCannotRun,
+                      "listed_gaps has columns of " +
+                          std::to_string(starts.size()) + ", " +
+                          std::to_string(lengths.size()) + " and " +
+                          std::to_string(causes.size()) + " entries"};
+    for (std::size_t i = 0; i < starts.size(); ++i)
+        loop.listed.push_back({starts[i].get<std::uint64_t>(),
+                               lengths[i].get<std::uint64_t>(),
+                               causes[i].get<std::string>()});
+}
+
 Loop read_loop(const Json& json)
 {
     Loop loop;
     json.at("interruptions").get_to(loop.interruptions);
     json.at("longest_gap_ns").get_to(loop.longest_ns);
+    if (json.contains("listed_gaps")) read_listed(json["listed_gaps"], loop);
     if (!json.contains("gaps_ns")) return loop;
     for (const auto& [up_to, count] : read_counts(json, "gaps_ns")) {
         const auto ns = number_of<std::uint64_t>(up_to);
@@ -76,6 +95,8 @@ LabRun read_run(const Json& json)
     json.at("isolated").get_to(run.isolated);
     for (const auto& [cpu, loop] : json.at("guest").at("loop").items())
         run.loops[number_in(cpu)] = read_loop(loop);
+    for (const auto& [cpu, loop] : run.loops)
+        for (const ListedGap& gap : loop.listed) ++run.gap_causes[gap.cause];
     run.nested = !json.at("nested").is_null();
     json.at("agree").get_to(run.agree);
     json.at("disagreements").get_to(run.disagreements);

@@ -26,12 +26,24 @@ inline constexpr std::size_t kMostReportBytes = std::size_t{256} << 20;
 /// Nanoseconds, the greatest number of a bucket -> how many gaps lie there.
 using Gaps = std::map<std::uint64_t, std::uint64_t>;
 
+/// One of those that were longer than the lab's threshold.
+struct ListedGap {
+    std::uint64_t start_ns = 0;
+    std::uint64_t length_ns = 0;
+    /// What the guest's kernel did meanwhile.
+    std::string cause;
+};
+
 /// What an isolated vCPU's loop saw by the clock.
 struct Loop {
     std::uint64_t interruptions = 0;
     std::uint64_t longest_ns = 0;
     /// Empty in reports of labs that had no histograms.
     Gaps gaps;
+    /// The longest, by time; empty in reports of labs that listed none.
+    std::vector<ListedGap> listed{};
+    /// How many there were besides.
+    std::uint64_t left_out = 0;
 };
 
 /// One workload in one guest.
@@ -46,6 +58,8 @@ struct LabRun {
     RowCounts interrupts;
     /// Callback or typed work to events aimed at them.
     RowCounts events;
+    /// Cause to listed gaps, of all isolated vCPUs.
+    RowCounts gap_causes;
     std::vector<unsigned> isolated;
     /// By vCPU; empty with nested guests.
     std::map<unsigned, Loop> loops;

@@ -124,6 +124,49 @@ Plot gaps_plot(const Grid& grid)
             script + lines(names, "lines")};
 }
 
+bool lists_gaps(const LabRuns& runs)
+{
+    return std::ranges::any_of(runs, [](const LabRun* run) {
+        return std::ranges::any_of(run->loops, [](const auto& loop) {
+            return !loop.second.listed.empty();
+        });
+    });
+}
+
+/// One run of each mode: those of others would lie on top of it.
+Plot timeline_plot(const Grid& grid)
+{
+    constexpr double kNsInASecond = 1e9;
+    std::string script = head();
+    std::vector<std::string> names;
+    std::uint64_t left_out = 0;
+    for (std::size_t i = 0; i < grid.modes.size(); ++i) {
+        if (!lists_gaps(grid.runs[i])) continue;
+        script += fmt::format("$line{} << EOD\n", names.size());
+        for (const auto& [cpu, loop] : grid.runs[i].front()->loops) {
+            left_out += loop.left_out;
+            for (const ListedGap& gap : loop.listed)
+                script += fmt::format(
+                    "{} {}\n", static_cast<double>(gap.start_ns) / kNsInASecond,
+                    static_cast<double>(gap.length_ns) /
+                        static_cast<double>(kNsInAMicrosecond));
+        }
+        script += "EOD\n";
+        names.push_back(grid.modes[i]);
+    }
+    script +=
+        "set logscale y\nset format y '%g'\nset xrange [0:*]\n"
+        "set xlabel 'time since the loops were marked, s'\n"
+        "set ylabel 'length of the gap, us'\n";
+    std::string title = "Gaps of the loops, over time";
+    if (left_out != 0)
+        title += fmt::format(" (the longest; {} more are left out)", left_out);
+    return {title,
+            "Points: each gap of the first run of each mode, when it came and "
+            "how long it was.",
+            script + lines(names, "points")};
+}
+
 Plot repetitions_plot(const LabReport& report, const std::string& workload)
 {
     std::map<std::string, std::string> arms;
@@ -165,6 +208,8 @@ std::vector<Plot> plots_of(const LabReport& report, const std::string& workload)
     std::vector<Plot> plots;
     if (!grid.interrupts.empty()) plots.push_back(interrupts_plot(grid));
     if (has_gaps(grid)) plots.push_back(gaps_plot(grid));
+    if (std::ranges::any_of(grid.runs, lists_gaps))
+        plots.push_back(timeline_plot(grid));
     if (std::ranges::any_of(
             grid.runs, [](const LabRuns& runs) { return runs.size() > 1; }))
         plots.push_back(repetitions_plot(report, workload));

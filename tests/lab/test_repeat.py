@@ -82,6 +82,28 @@ def check_statistics(report, said):
         one["median"] for one in total["medians"]]
 
 
+def check_gaps(report):
+    """Gaps one by one, and what the guest did in them."""
+    causes = {"off": set(), "hv": set()}
+    for run in report["runs"]:
+        calls = 0
+        for loop in run["guest"]["loop"].values():
+            listed = loop["listed_gaps"]
+            assert listed["start_ns"] == sorted(listed["start_ns"])
+            assert all(length > 9_900 for length in listed["length_ns"])
+            assert len(listed["start_ns"]) == len(listed["length_ns"]) == len(listed["cause"])
+            # The loops spin on while they are asked.
+            assert len(listed["cause"]) + listed["left_out"] >= loop["interruptions"]
+            causes[run["mode"]].update(listed["cause"])
+            calls += sum("call_function" in cause for cause in listed["cause"])
+        taken = run["guest"]["interrupts"]
+        if run["mode"] == "off":
+            # Each is an event, of which several may lie in one gap.
+            assert 0 < calls <= taken["CAL"], run["arm"]
+    assert causes["off"] - {"unknown"}
+    assert "unknown" not in causes["hv"]
+
+
 def check_page(page):
     """The page of `lab show`, made at the end of the run."""
     text = page.read_text()
@@ -125,6 +147,8 @@ def test_two_repetitions(lab, compare):
     check_report(report)
     check_table(said)
     check_statistics(report, said)
+    check_gaps(report)
+    assert "their gaps > 10 us, by what the guest did in them" in said
     check_page(lab.folder / "page.html")
     check_compare(lab, compare)
 
