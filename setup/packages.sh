@@ -27,7 +27,7 @@ readonly PACKAGES_CHECK=(
     clang-format-14 clang-tidy-14 gcovr pyflakes3 shellcheck
     spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
-    python3-jsonschema python3-libvirt
+    python3-jsonschema python3-libvirt python3-yaml
 )
 
 # From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
