@@ -16,8 +16,7 @@ int run(int argc, char** argv)
 {
     using namespace ipidefer;
     CLI::App app{"ipidefer bench: benchmarks", "ipidefer bench"};
-    app.set_version_flag("--version",
-                         std::string{"ipidefer-bench "} + kVersion);
+    app.set_version_flag("--version", version_text("ipidefer-bench"));
     app.require_subcommand(1);
     auto* core = app.add_subcommand(
         "core", "what a decision costs, in units of a bare lock cmpxchg");

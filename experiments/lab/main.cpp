@@ -22,8 +22,7 @@ namespace {
 int run(int argc, char** argv)
 {
     CLI::App app{"ipidefer lab: experiments with guests", "ipidefer lab"};
-    app.set_version_flag("--version",
-                         std::string{"ipidefer-lab "} + ipidefer::kVersion);
+    app.set_version_flag("--version", ipidefer::version_text("ipidefer-lab"));
     app.require_subcommand(1);
     ipidefer::lab::RawOptions options;
     app.add_option("--shm-dir", options.shm_folder,

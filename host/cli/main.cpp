@@ -57,8 +57,7 @@ void refuse_empty_values(const CLI::App& command)
 int run(int argc, char** argv)
 {
     CLI::App app{"ipidefer: hypervisor-side deferral of x86 IPIs", "ipidefer"};
-    app.set_version_flag("--version",
-                         std::string{"ipidefer "} + ipidefer::kVersion);
+    app.set_version_flag("--version", ipidefer::version_text("ipidefer"));
     app.require_subcommand(1);
 
     ipidefer::segment::Place place;

@@ -14,8 +14,7 @@ namespace {
 int run(int argc, char** argv)
 {
     CLI::App app{"ipideferd: watch VMs that defer IPIs", "ipideferd"};
-    app.set_version_flag("--version",
-                         std::string{"ipideferd "} + ipidefer::kVersion);
+    app.set_version_flag("--version", ipidefer::version_text("ipideferd"));
     std::string file = "/etc/ipidefer/ipideferd.json";
     bool check = false;
     app.add_option("--config", file, "configuration")->capture_default_str();

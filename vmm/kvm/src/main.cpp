@@ -77,8 +77,7 @@ int run(int argc, char** argv)
         "ipidefer-vmm: runs freestanding guests under KVM, and defers their "
         "IPIs",
         "ipidefer-vmm"};
-    app.set_version_flag("--version",
-                         std::string{"ipidefer-vmm "} + ipidefer::kVersion);
+    app.set_version_flag("--version", ipidefer::version_text("ipidefer-vmm"));
     RawOptions raw;
     add_options(app, raw);
     app.footer(
