@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "base/xml.hpp"
 #include "experiments/report/grid.hpp"
 #include "experiments/report/outputs.hpp"
 #include "experiments/report/plots.hpp"
-#include "experiments/report/xml.hpp"
 
 namespace ipidefer::report {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
+#include "base/xml.hpp"
 #include "experiments/report/outputs.hpp"
-#include "experiments/report/xml.hpp"
 
 namespace ipidefer::report {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <string>
 
-namespace ipidefer::report {
+namespace ipidefer {
 
 /// As text or as an attribute in double quotes. XML 1.0 has no control
 /// characters, so they are shown as printable() does.
 [[nodiscard]] std::string xml(const std::string& text);
 
-}  // namespace ipidefer::report
+}  // namespace ipidefer

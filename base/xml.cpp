@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "experiments/report/xml.hpp"
+#include "base/xml.hpp"
 
 #include "base/text.hpp"
 
-namespace ipidefer::report {
+namespace ipidefer {
 
 std::string xml(const std::string& text)
 {
@@ -29,4 +29,4 @@ std::string xml(const std::string& text)
     return safe;
 }
 
-}  // namespace ipidefer::report
+}  // namespace ipidefer
