@@ -12,12 +12,12 @@
 namespace ipidefer::domain {
 namespace {
 
-struct Kind {
+struct Named {
     std::string_view name;  // in the XML
     std::string_view what;
 };
 
-constexpr std::array<Kind, 14> kOtherTypes{{
+constexpr std::array<Named, 14> kOtherTypes{{
     {"lxc", "containers that share the host's kernel; there is no guest"},
     {"openvz", "containers that share the host's kernel; there is no guest"},
     {"uml", "User Mode Linux, which has no APIC"},
@@ -35,7 +35,7 @@ constexpr std::array<Kind, 14> kOtherTypes{{
     {"kqemu", "an accelerator that QEMU has no more"},
 }};
 
-constexpr std::array<Kind, 4> kSealed{{
+constexpr std::array<Named, 4> kSealed{{
     {"sev", "AMD SEV"},
     {"sev-snp", "AMD SEV-SNP"},
     {"tdx", "Intel TDX"},
@@ -43,10 +43,10 @@ constexpr std::array<Kind, 4> kSealed{{
 }};
 
 template <std::size_t kCount>
-std::string_view what_is(const std::array<Kind, kCount>& kinds,
+std::string_view what_is(const std::array<Named, kCount>& kinds,
                          std::string_view name)
 {
-    const auto at = std::ranges::find(kinds, name, &Kind::name);
+    const auto at = std::ranges::find(kinds, name, &Named::name);
     return at == kinds.end() ? std::string_view{} : at->what;
 }
 
