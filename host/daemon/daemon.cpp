@@ -83,7 +83,10 @@ class Daemon {
         spawn(follow_folder());
         spawn(sweep());
         spawn(follow_reload());
-        if (http_) spawn(serve_http(*http_, [this] { return metrics(); }));
+        if (http_)
+            spawn(serve_http(
+                *http_, [this] { return metrics(); },
+                [this] { return snapshot(); }));
         if (control_)
             spawn(serve_control(
                 *control_, [this](const Peer& peer) { return refusal(peer); },
@@ -159,6 +162,24 @@ class Daemon {
         missing_ = scrape.missing();
         return scrape.text({fleet_.broken().size(), fleet_.left_out(),
                             audit_.kept(), audit_.lost()});
+    }
+
+    /// For the page.
+    Snapshot snapshot()
+    {
+        Snapshot snapshot;
+        fleet_.each_status([&](const segment::VmStatus& vm) {
+            const auto domain = fleet_.domains().find(vm.name);
+            snapshot.add(vm, domain == fleet_.domains().end()
+                                 ? std::nullopt
+                                 : std::optional{domain->second});
+        });
+        snapshot.broken = fleet_.broken();
+        snapshot.left_out = fleet_.left_out();
+        snapshot.audit_kept = audit_.kept();
+        snapshot.audit_lost = audit_.lost();
+        snapshot.libvirt = connected_;
+        return snapshot;
     }
 
     void listen()

@@ -80,6 +80,31 @@ class Daemon {
     std::unique_ptr<std::istream> said_;
 };
 
+/// Who follows the page's events.
+class Follower {
+  public:
+    void ask(std::uint16_t port)
+    {
+        socket_.connect({asio::ip::make_address("127.0.0.1"), port});
+        asio::write(socket_, asio::buffer(std::string{
+                                 "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"}));
+    }
+    /// Whether it is answered with this, before an end or another answer.
+    bool reads(const std::string& text)
+    {
+        std::string got;
+        boost::system::error_code error;
+        asio::read_until(socket_, asio::dynamic_buffer(got), "\r\n", error);
+        if (error || !got.starts_with("HTTP/1.1 200 ")) return false;
+        asio::read_until(socket_, asio::dynamic_buffer(got), text, error);
+        return !error;
+    }
+
+  private:
+    asio::io_context io_;
+    asio::ip::tcp::socket socket_{io_};
+};
+
 class DaemonTest : public ::testing::Test {
   protected:
     void SetUp() override
@@ -332,12 +357,44 @@ TEST_F(DaemonTest, VmThatIsKilledIsForgotten)
 TEST_F(DaemonTest, OtherRequestsAreRefusedByStatus)
 {
     EXPECT_EQ(get("/healthz").body(), "ok\n");
-    EXPECT_EQ(get("/").result(), http::status::not_found);
+    EXPECT_EQ(get("/other").result(), http::status::not_found);
     EXPECT_EQ(get("/metrics", http::verb::post).result(),
               http::status::method_not_allowed);
     EXPECT_EQ(get("/metrics?x=1").result(), http::status::ok);
     EXPECT_EQ(get("/metrics")[http::field::content_type],
               "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST_F(DaemonTest, PageIsForPeopleAndItsEventsFollow)
+{
+    const TestVm vm{folder_.path(), "<b>web"};
+    EXPECT_TRUE(eventually_sees(1));
+    const auto page = get("/");
+    EXPECT_EQ(page.result(), http::status::ok);
+    EXPECT_EQ(page[http::field::content_type], "text/html; charset=utf-8");
+    EXPECT_NE(page.body().find("<th scope=row>&lt;b&gt;web"), std::string::npos)
+        << page.body();
+    // Its script is the one that the policy lets run.
+    const std::string policy{page["Content-Security-Policy"]};
+    const std::string begin = "script-src 'nonce-";
+    const std::string nonce =
+        policy.substr(policy.find(begin) + begin.size(), 32);
+    EXPECT_NE(page.body().find("<script nonce=\"" + nonce + "\">"),
+              std::string::npos);
+
+    // More than may follow: others are told so, and later ones are served.
+    std::vector<Follower> followers(9);
+    for (Follower& follower : followers) follower.ask(port_);
+    unsigned follow = 0;
+    for (Follower& follower : followers)
+        if (follower.reads("data: <h2>What is wrong")) ++follow;
+    EXPECT_EQ(follow, 8u);
+    followers.clear();
+    EXPECT_TRUE(eventually([&] {
+        Follower later;
+        later.ask(port_);
+        return later.reads("&lt;b&gt;web");
+    }));
 }
 
 TEST_F(DaemonTest, ClientThatSendsNothingHoldsNobodyUp)

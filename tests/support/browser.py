@@ -1,123 +1,134 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A page as a browser without a screen shows it: what it asks for, what it complains of,
-and what is to be seen."""
+"""A headless Chromium, told what to do over a pipe by its own protocol."""
+import base64
 import contextlib
-import http.server
-import re
+import json
+import os
+import select
 import subprocess
 import tempfile
-import threading
-import zlib
+import time
 
 from tests.support import requirements
+from tests.support.children import mortal
 
-PATIENCE = 120
-CONSOLE = re.compile(r":CONSOLE[(:](.*)")
-# Whom the browser itself calls, whatever it shows; switches do not keep it from all of that.
-OF_THE_BROWSER = re.compile(r"^(https?://)?([a-z0-9-]+\.)*(google|googleapis|gvt1)\.com[:/]")
-QUIET = ["--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-default-apps", "--disable-extensions", "--disable-sync"]
+PATIENCE = 60
+# A browser of a test has no accounts, no updates and no network but what it is shown.
+OPTIONS = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+           "--disable-background-networking", "--disable-component-update",
+           "--disable-sync", "--no-default-browser-check", "--remote-debugging-pipe",
+           # Root may not use its sandbox; the pages are our own.
+           "--no-sandbox"]
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
-    """Notes what it is asked for, and has nothing."""
+class Page:
+    """The one that is shown."""
 
-    def handle_any(self):
-        if not OF_THE_BROWSER.match(self.path):
-            self.server.asked.append(self.path)
-        with contextlib.suppress(ConnectionError):  # It has ended.
-            self.send_error(404)
+    def __init__(self, write, read):
+        self._write, self._read, self._text, self._id = write, read, b"", 0
+        self._session = None
+        self.complaints = []    # what the browser says is wrong with the page
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.ask("Target.attachToTarget", targetId=target,
+                                 flatten=True)["sessionId"]
+        for part in "Page", "Runtime", "Log":
+            self.ask(f"{part}.enable")
 
-    do_GET = do_POST = do_HEAD = do_CONNECT = handle_any
+    def ask(self, method, **params):
+        """@return the result of a command of the protocol"""
+        self._id += 1
+        command = {"id": self._id, "method": method, "params": params}
+        if self._session:
+            command["sessionId"] = self._session
+        os.write(self._write, json.dumps(command).encode() + b"\0")
+        while True:
+            message = self._message()
+            if message.get("id") == self._id:
+                assert "error" not in message, (method, message)
+                return message["result"]
+            self._hear(message)
 
-    def log_message(self, *_):  # pylint: disable=arguments-differ
-        pass
+    def _message(self):
+        end = time.monotonic() + PATIENCE
+        while b"\0" not in self._text:
+            ready, _, _ = select.select([self._read], [], [],
+                                        max(0, end - time.monotonic()))
+            assert ready, f"Chromium says nothing for {PATIENCE} s"
+            got = os.read(self._read, 1 << 16)
+            assert got, "Chromium has ended"
+            self._text += got
+        message, _, self._text = self._text.partition(b"\0")
+        return json.loads(message)
+
+    def _hear(self, message):
+        params = message.get("params", {})
+        if message["method"] == "Runtime.exceptionThrown":
+            self.complaints.append(params["exceptionDetails"]["text"])
+        elif message["method"] == "Log.entryAdded" and \
+                params["entry"]["level"] in ("error", "warning"):
+            self.complaints.append(params["entry"]["text"])
+        elif message["method"] == "Page.javascriptDialogOpening":
+            self.complaints.append(f"dialog: {params['message']}")
+            self.ask("Page.handleJavaScriptDialog", accept=True)
+
+    def evaluate(self, expression):
+        """@return the value of JavaScript, in the page"""
+        result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait_for(self, expression):
+        """@return the value of JavaScript, once that is true"""
+        end = time.monotonic() + PATIENCE
+        while not (value := self.evaluate(expression)):
+            assert time.monotonic() < end, expression
+            time.sleep(0.1)
+        return value
+
+    def show(self, url, scripts=True, width=1200):
+        self.ask("Emulation.setScriptExecutionDisabled", value=not scripts)
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                 deviceScaleFactor=1, mobile=False)
+        assert "errorText" not in self.ask("Page.navigate", url=url)
+        # A page whose events go on never is idle.
+        self.wait_for("location.href !== 'about:blank' && "
+                      "document.readyState === 'complete'")
+
+    def picture(self):
+        """@return what it looks like, as PNG"""
+        return base64.b64decode(self.ask("Page.captureScreenshot")["data"])
 
 
 @contextlib.contextmanager
-def proxy():
-    """@return a proxy's port, and what is asked of it"""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    server.asked = []
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port, server.asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def chromium():
+    """A Page of a browser that ends with the test, or the test is skipped."""
+    program = requirements.program("chromium")
+    # The browser reads commands from its descriptor 3, and writes to 4.
+    from_us, write = os.pipe()
+    read, to_us = os.pipe()
 
+    def descriptors():
+        high = [os.dup(fd) for fd in (from_us, to_us)]
+        while min(high) < 5:
+            high = [os.dup(fd) for fd in high]
+        os.dup2(high[0], 3)
+        os.dup2(high[1], 4)
 
-class Shown:
-    """What came of a page."""
-
-    def __init__(self, file):
-        """@param file: the page"""
-        browser = requirements.program("chromium")
-        self.picture = file.with_suffix(".png")
-        with tempfile.TemporaryDirectory(prefix="ipidefer-browser-",
-                                         ignore_cleanup_errors=True) as home, \
-                proxy() as (port, asked):
-            common = [browser, "--headless", "--no-sandbox", "--disable-gpu",
-                      f"--user-data-dir={home}", "--enable-logging=stderr",
-                      f"--proxy-server=http://127.0.0.1:{port}", *QUIET]
-            dom = self.run([*common, "--dump-dom", file.as_uri()])
-            self.run([*common, "--hide-scrollbars", "--window-size=1000,3000",
-                      f"--screenshot={self.picture}", file.as_uri()])
-            self.asked = list(asked)
-        self.dom = dom.stdout
-        # What pages have done wrong, and what their policy has kept them from.
-        self.console = CONSOLE.findall(dom.stderr)
-
-    @staticmethod
-    def run(command):
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=True,
-                              timeout=PATIENCE)
-
-    def pixels(self):
-        """@return {(red, green, blue): how many of the picture's pixels have that colour}"""
-        return colours(self.picture.read_bytes())
-
-
-def unfiltered(kind, line, above, size):
-    """A line of a PNG's pixels without what it was filtered by (PNG, section 9.2)."""
-    line = bytearray(line)
-    for i, value in enumerate(line):
-        left = line[i - size] if i >= size else 0
-        up, corner = above[i], above[i - size] if i >= size else 0
-        if kind == 4:
-            guess = left + up - corner
-            best = min((abs(guess - left), 0, left), (abs(guess - up), 1, up),
-                       (abs(guess - corner), 2, corner))[2]
-        else:
-            best = (0, left, up, (left + up) // 2)[kind]
-        line[i] = (value + best) & 0xff
-    return bytes(line)
-
-
-def colours(png):
-    """@param png: of 8 bits a channel, not interlaced, with or without transparency"""
-    assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    place, data = 8, b""
-    while place < len(png):
-        size = int.from_bytes(png[place:place + 4], "big")
-        kind, body = png[place + 4:place + 8], png[place + 8:place + 8 + size]
-        if kind == b"IHDR":
-            width, height = (int.from_bytes(body[i:i + 4], "big") for i in (0, 4))
-            assert body[8] == 8 and body[9] in (2, 6) and body[12] == 0
-            channels = 3 if body[9] == 2 else 4
-        elif kind == b"IDAT":
-            data += body
-        place += 12 + size
-    lines, counts = zlib.decompress(data), {}
-    above = bytes(width * channels)
-    for number in range(height):
-        start = number * (width * channels + 1)
-        kind, line = lines[start], lines[start + 1:start + 1 + width * channels]
-        above = line if kind == 0 else unfiltered(kind, line, above, channels)
-        for i in range(0, len(above), channels):
-            colour = tuple(above[i:i + 3])
-            counts[colour] = counts.get(colour, 0) + 1
-    return counts
+    with tempfile.TemporaryDirectory(prefix="ipidefer-browser-",
+                                     ignore_cleanup_errors=True) as profile:
+        # Its threads outlive none of the test: descriptors are set before it is another
+        # program.
+        with subprocess.Popen(
+                mortal([program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, close_fds=False, preexec_fn=descriptors,
+                env={**os.environ, "HOME": profile}) as process:
+            os.close(from_us)
+            os.close(to_us)
+            try:
+                yield Page(write, read)
+            finally:
+                process.kill()
+                process.wait()
+                os.close(write)
+                os.close(read)

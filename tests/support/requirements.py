@@ -28,7 +28,8 @@ PACKAGES = {
     "busybox": "busybox-static", "cpio": "cpio", "trace-cmd": "trace-cmd",
     "virsh": "libvirt-clients", "virt-xml-validate": "libvirt-clients",
     "unshare": "util-linux", "git": "git", "make": "make", "modinfo": "kmod",
-    "objcopy": "binutils", "gcc": "gcc",
+    "objcopy": "binutils", "gcc": "gcc", "mmdebstrap": "mmdebstrap",
+    "apt-ftparchive": "apt-utils", "dpkg-source": "dpkg-dev", "chromium": "chromium",
 }
 KVM_CAPABILITIES = {"split interrupt controllers": 121,     # KVM_CAP_SPLIT_IRQCHIP
                     "MSRs in user space": 188}      # KVM_CAP_X86_USER_SPACE_MSR
