@@ -1,7 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2034
 #
-# The Debian packages that each command needs, in one place.
+# The Debian packages that each command needs, and what differs between the releases of
+# Debian, in one place.
+
+# The releases of Debian that this is set up on; elsewhere what is installed is taken as
+# it is.
+readonly RELEASES="Debian 12 (bookworm) or 13 (trixie)"
+release=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+
+# What differs between them.
+case $release in
+bookworm)
+    # libboost-dev is 1.74 there.
+    PACKAGES_RELEASE=(libboost1.81-dev)
+    # QEMU 10 wants meson 1.5, bookworm has 1.0.
+    PACKAGES_BACKPORTS=(meson)
+    PACKAGES_CLANG=(clang-format-14 clang-tidy-14 libclang-rt-14-dev)
+    ;;
+*)
+    PACKAGES_RELEASE=(libboost-dev meson)
+    PACKAGES_BACKPORTS=()
+    # The tests of form want version 14, and are skipped: others format differently.
+    PACKAGES_CLANG=(libclang-rt-dev)
+    ;;
+esac
+readonly PACKAGES_RELEASE PACKAGES_BACKPORTS PACKAGES_CLANG
+# Whether apt may be asked to set this system up.
+can_install() { [[ $release == bookworm || $release == trixie ]]; }
+
+# install_hint PACKAGE...: how these come onto a system, for a message.
+install_hint() {
+    printf 'On %s: apt-get install --no-install-recommends %s' "$RELEASES" "$*"
+    if ((${#PACKAGES_BACKPORTS[@]})); then
+        printf '\nand, from bookworm-backports: apt-get install -t bookworm-backports %s' \
+            "${PACKAGES_BACKPORTS[*]}"
+    fi
+}
 
 # To build a kernel.
 readonly PACKAGES_KERNEL=(
@@ -11,7 +46,7 @@ readonly PACKAGES_KERNEL=(
 # To build the C++ code and to run experiments.
 readonly PACKAGES_LAB=(
     g++ cmake ninja-build pkg-config git
-    libboost1.81-dev libcli11-dev
+    libcli11-dev "${PACKAGES_RELEASE[@]}"
     nlohmann-json3-dev libarchive-dev libbenchmark-dev libfmt-dev libgtest-dev libgmock-dev
     libncurses-dev libprotozero-dev libpugixml-dev libsystemd-dev libtraceevent-dev libtracefs-dev libvirt-dev libxml2-dev prometheus-cpp-dev zlib1g-dev
     python3-pytest scdoc
@@ -24,12 +59,12 @@ readonly PACKAGES_LAB=(
 
 # To run the tests as well.
 readonly PACKAGES_CHECK=(
-    clang-format-14 clang-tidy-14 gcovr pyflakes3 shellcheck
-    spin clang trace-cmd libclang-rt-14-dev librapidcheck-dev binutils procps
+    gcovr pyflakes3 shellcheck "${PACKAGES_CLANG[@]}"
+    spin clang trace-cmd librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
     python3-jsonschema python3-libvirt python3-yaml
+    # Packages, in systems made for it, and the daemon's page.
+    mmdebstrap debian-archive-keyring apt-utils chromium
 )
 
-# From bookworm-backports: QEMU 10 wants meson 1.5, bookworm has 1.0.
-readonly PACKAGES_BACKPORTS=(meson)
 readonly MESON_NEEDED=1.5.0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Bring a Debian 12 machine to where ./lab and ./check can start: packages, the
+# Bring a Debian machine, 12 or 13, to where ./lab and ./check can start: packages, the
 # patched QEMU, the guest kernel, the C++ build. What is there is reused.
 #
 # Usage: prepare.sh lab|check
@@ -45,24 +45,28 @@ can_be_root() { ((EUID == 0)) || sudo -n true 2>/dev/null; }
 readonly SOURCES=/etc/apt/sources.list.d/ipidefer.sources
 readonly PREFERENCES=/etc/apt/preferences.d/ipidefer
 
-# Sources of their own, pinned below everything: nothing else moves.
-write_sources() {
-    step "adding bookworm-backports and the sources of trixie to apt, pinned low"
-    as_root tee "$SOURCES" >/dev/null <<'EOF'
-# Written by ipidefer's setup/prepare.sh: meson, and the source of QEMU 10.
-Types: deb
+# stanza TYPE SUITE: of a file of sources.
+stanza() {
+    cat <<EOF
+Types: $1
 URIs: http://deb.debian.org/debian
-Suites: bookworm-backports
+Suites: $2
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
-Types: deb-src
-URIs: http://deb.debian.org/debian
-Suites: trixie
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 EOF
-    as_root tee "$PREFERENCES" >/dev/null <<'EOF'
+}
+
+# Sources of their own, pinned below everything: nothing else moves.
+write_sources() {
+    step "adding what $release lacks to apt's sources, pinned low"
+    {
+        printf "# Written by ipidefer's setup/prepare.sh: meson, and the source of QEMU 10.\n"
+        if ((${#PACKAGES_BACKPORTS[@]})); then stanza deb "$release-backports"; fi
+        stanza deb-src trixie
+    } | as_root tee "$SOURCES" >/dev/null
+    # A system that is trixie needs no pin for it.
+    [[ $release == trixie ]] || as_root tee "$PREFERENCES" >/dev/null <<'EOF'
 # Written by ipidefer's setup/prepare.sh.
 Package: *
 Pin: release n=bookworm-backports
@@ -90,14 +94,16 @@ install_packages() {
         return
     fi
 
-    . /etc/os-release
-    [[ ${VERSION_CODENAME-} == bookworm ]] ||
-        die "this is ${PRETTY_NAME:-no Debian}; packages can only be installed on Debian 12"
+    can_install || die "this is $(. /etc/os-release && printf %s "${PRETTY_NAME:-unknown}"), \
+and packages can only be installed on $RELEASES.
+Missing here, by their names there: ${missing[*]-}
+(of meson, $MESON_NEEDED or later), and the source package of QEMU 10.0 for
+vmm/qemu/build.sh --source. Or take a container, from this folder:
+  podman run --rm -it -v '$repo:/src' -w /src debian:trixie ./$purpose"
     can_be_root || die "packages are missing, and this is neither root nor sudo. As root:
   $here/prepare.sh $purpose
-or, with bookworm-backports and a deb-src entry for trixie in apt's sources:
-  apt-get install --no-install-recommends ${missing[*]-}
-  apt-get install --no-install-recommends -t bookworm-backports ${backports[*]-}"
+or, with a deb-src entry for trixie in apt's sources:
+$(install_hint "${missing[@]}")"
 
     if ! has_qemu_source || ((${#backports[@]})); then
         write_sources
@@ -110,9 +116,9 @@ or, with bookworm-backports and a deb-src entry for trixie in apt's sources:
             apt-get -qy install --no-install-recommends "${missing[@]}"
     fi
     if ((${#backports[@]})); then
-        step "installing from bookworm-backports: ${backports[*]}"
+        step "installing from $release-backports: ${backports[*]}"
         logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -qy install --no-install-recommends -t bookworm-backports \
+            apt-get -qy install --no-install-recommends -t "$release-backports" \
             "${backports[@]}"
     fi
     has_qemu_source || die "apt has no source of QEMU 10.0, see $SOURCES"

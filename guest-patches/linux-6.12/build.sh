@@ -108,7 +108,7 @@ check_tools() {
     [[ -e /usr/include/openssl/ssl.h ]] || missing+=(openssl/ssl.h)
     ((${#missing[@]} == 0)) ||
         die "missing: ${missing[*]}
-On Debian 12: apt-get install ${PACKAGES_KERNEL[*]}"
+$(install_hint "${PACKAGES_KERNEL[@]}")"
 }
 
 # A fragment may take back what an earlier one says, so only what the last one

@@ -139,13 +139,12 @@ check_tools() {
     [[ -e /usr/include/libfdt.h ]] || missing+=(libfdt.h)
     if ((${#missing[@]})); then
         die "missing: ${missing[*]}
-On Debian 12: apt-get install ${PACKAGES_LAB[*]}
-and meson from bookworm-backports: apt-get install -t bookworm-backports meson"
+$(install_hint "${PACKAGES_LAB[@]}")"
     fi
     have=$(meson --version)
     [[ $(printf '%s\n' "$MESON_NEEDED" "$have" | sort -V | head -n1) == "$MESON_NEEDED" ]] ||
         die "meson $have is too old, QEMU needs $MESON_NEEDED or later
-On Debian 12: apt-get install -t bookworm-backports meson"
+$(install_hint "${PACKAGES_RELEASE[@]}")"
 }
 
 # The pristine source, unpacked once per version.
