@@ -25,13 +25,4 @@ endif()
 if(NOT revision MATCHES "^[A-Za-z0-9 .,:;()~+_-]+$")
     message(FATAL_ERROR "IPIDEFER_REVISION=${revision}: use letters, digits, blanks and .,:;()~+_-")
 endif()
-file(CONFIGURE OUTPUT ${OUT} @ONLY CONTENT [[
-// SPDX-License-Identifier: GPL-2.0-or-later
-#pragma once
-
-namespace ipidefer {
-
-inline constexpr char kRevision[] = "@revision@";
-
-}  // namespace ipidefer
-]])
+configure_file(${CMAKE_CURRENT_LIST_DIR}/../base/revision.hpp.in ${OUT} @ONLY)

@@ -15,7 +15,8 @@ from tests.support.rooms import ROOMS, read_rooms, room_of
 
 pytestmark = pytest.mark.unit
 # Made by CMake from the file of this name with .in.
-GENERATED = {"base/version.hpp": "base/version.hpp.in"}
+GENERATED = {"base/version.hpp": "base/version.hpp.in",
+             "base/revision.hpp": "base/revision.hpp.in"}
 PUBLIC = ("vmm/abi", "vmm/core/include/ipidefer", "vmm/shm/include/ipidefer")
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<(ipidefer/[^>]+)>)', re.M)
 SOURCE = re.compile(r"\.(c|cpp|h|hpp|S|hpp\.in)$")

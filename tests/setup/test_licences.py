@@ -12,7 +12,9 @@ pytestmark = pytest.mark.unit
 # Prose, data, patches (they have their files' own), and what cannot have a comment.
 NO_SOURCE = re.compile(r"\.(md|txt|patch|json|svg|png|in|xml|cast|scd|config|ini|dict|ltl)$|"
                        r"^LICENSE|^LICENSES/|(^|/)(series|rooms|\.git[a-z]*)$|"
-                       r"^\.clang-(format|tidy)$|/corpus/")
+                       r"^\.clang-(format|tidy)$|/corpus/|^debian/(changelog|copyright|"
+                       r"source/.*|.*\.(docs|install|symbols|examples|README\.Debian))$|"
+                       r"^debian/not-installed$")
 SOURCE = re.compile(r"CMakeLists\.txt$")
 TAG = "SPDX-License-Identifier:"
 ADDED = re.compile(rf"^\+.*{TAG}.*", re.MULTILINE)
