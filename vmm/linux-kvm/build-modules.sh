@@ -8,6 +8,8 @@ set -euo pipefail
 what=kvm-modules
 # shellcheck source=guest-patches/linux-6.12/kernel-lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../guest-patches/linux-6.12/kernel-lib.sh"
+# shellcheck source=vmm/linux-kvm/modules-lib.sh
+. "$repo/vmm/linux-kvm/modules-lib.sh"
 
 headers=/lib/modules/$(uname -r)/build out='' jobs=$(nproc)
 usage() {
@@ -55,36 +57,12 @@ log=$out/log
 tree=$(mktemp -d "${TMPDIR:-/tmp}/ipidefer-modules.XXXXXX")
 cleanup+=("$tree")
 
-# KVM and what the series touches beside it.
 step "for $release, log: $log"
-logged "unpacking $source" tar -C "$tree" --strip-components=1 --wildcards \
-    --no-wildcards-match-slash -xf "$source" \
-    '*/arch/x86/kvm' '*/virt/kvm' '*/arch/x86/include/asm/kvm*' \
-    '*/arch/x86/include/uapi/asm/kvm*' '*/include/uapi/linux/kvm.h' \
-    '*/Documentation/virt/kvm' '*/tools/testing/selftests/kvm'
-apply_series "$repo/vmm/linux-kvm/patches" "$tree" "$source"
-
-# What the series changes in headers is found ahead of the kernel's.
-mkdir -p "$tree/ahead/linux" "$tree/ahead/asm" "$tree/ahead/uapi/asm" "$tree/ahead/uapi/linux"
-cp "$tree/include/uapi/linux/kvm.h" "$tree/ahead/linux/"
-cp "$tree/include/uapi/linux/kvm.h" "$tree/ahead/uapi/linux/"
-cp "$tree/arch/x86/include/asm/kvm_host.h" "$tree/arch/x86/include/uapi/asm/kvm.h" \
-    "$tree/ahead/asm/"
-cp "$tree/arch/x86/include/uapi/asm/kvm.h" "$tree/ahead/uapi/asm/"
-
-# Kbuild looks for KVM's parts below the kernel's source, where headers have none.
+prepare_kvm "$tree"
 module=$tree/arch/x86/kvm
-# The make variables are meant to be in the file.
-# shellcheck disable=SC2016
-sed -i -e 's|-I \$(srctree)/arch/x86/kvm|-I $(src) -I $(src)/..|' \
-    -e 's|\$(srctree)/virt/kvm/Makefile.kvm|$(src)/../../../virt/kvm/Makefile.kvm|' \
-    "$module/Makefile"
-# MODPOST sees that other modules want symbols whose structures differ: they need this
-# one's headers. BTF would need pahole, which the headers do not.
+mapfile -t variables < <(kvm_make "$tree")
 step "compiling, with $jobs jobs"
-logged "building the modules" make -C "$headers" "M=$module" -j "$jobs" \
-    "NOSTDINC_FLAGS=-nostdinc -I$tree/ahead" CONFIG_KVM_IPI_DEFER=y \
-    KCFLAGS=-DCONFIG_KVM_IPI_DEFER=1 CONFIG_DEBUG_INFO_BTF_MODULES= modules
+logged "building the modules" make -C "$headers" -j "$jobs" "${variables[@]}" modules
 for name in kvm kvm-amd kvm-intel; do
     magic=$(modinfo -F vermagic "$module/$name.ko")
     [[ ${magic%% *} == "$release" ]] || die "$name.ko is for '${magic%% *}', not '$release'"
