@@ -20,8 +20,8 @@ from tests.support.children import mortal
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # A system is made anew after that many days: Debian's mirrors change.
 DAYS = 7
-# What is mounted while a program runs there. Nothing of it is in the archive, and nothing
-# of the host's files is: no package's script can reach them.
+# What is mounted while a program runs there. None of the host's files is there but what
+# is asked for, to be read: no package's script can reach them.
 MOUNTS = """\
 set -e
 root=$1; shift
