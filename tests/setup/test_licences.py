@@ -13,7 +13,8 @@ pytestmark = pytest.mark.unit
 NO_SOURCE = re.compile(r"\.(md|txt|patch|json|svg|png|in|xml|cast|scd|config|ini|dict|ltl)$|"
                        r"^LICENSE|^LICENSES/|(^|/)(series|rooms|\.git[a-z]*)$|"
                        r"^\.clang-(format|tidy)$|/corpus/|^debian/(changelog|copyright|"
-                       r"source/.*|.*\.(docs|install|symbols|examples|lintian-overrides|README\.Debian))$|"
+                       r"source/.*|.*\.(docs|install|symbols|examples|"
+                       r"lintian-overrides|README\.Debian))$|"
                        r"^debian/not-installed$")
 SOURCE = re.compile(r"CMakeLists\.txt$")
 TAG = "SPDX-License-Identifier:"
