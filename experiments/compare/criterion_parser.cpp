@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/option_value.hpp"
 #include "base/text.hpp"
 #include "experiments/compare/criterion_node.hpp"
 
@@ -33,11 +34,6 @@ bool is_word(char c)
 {
     return is_digit(c) || ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') ||
            c == '_';
-}
-
-std::string quoted(std::string_view text)
-{
-    return '\'' + printable(text) + '\'';
 }
 
 class Parser {
@@ -161,7 +157,7 @@ class Parser {
         found.mode = mode;
         at_ += mode.size();
         if (at_end() || text_[at_] != '.')
-            fail("expected '.' and a row behind " + quoted(mode));
+            fail("expected '.' and a row behind " + in_quotes(printable(mode)));
         ++at_;
         found.row_column = at_;
         if (const auto text = quoted_row()) {
@@ -201,7 +197,8 @@ class Parser {
         const std::string expected = kExpectedOperator;
         if (!at_end() && text_[at_] == '=') fail(expected + ", not =");
         if (!word_here().empty())
-            fail(expected + ", or drop or rise, not " + quoted(word_here()));
+            fail(expected + ", or drop or rise, not " +
+                 in_quotes(printable(word_here())));
         fail(expected);
     }
 

@@ -2,7 +2,6 @@
 #include "experiments/report/gaps.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/failure.hpp"
 
@@ -49,18 +48,6 @@ std::uint64_t total_of(const Gaps& gaps)
     std::uint64_t total = 0;
     for (const auto& [up_to, count] : gaps) total += count;
     return total;
-}
-
-std::uint64_t quantile_of(const Gaps& gaps, double share)
-{
-    const double wanted =
-        std::ceil(share * static_cast<double>(total_of(gaps)));
-    std::uint64_t seen = 0;
-    for (const auto& [up_to, count] : gaps) {
-        seen += count;
-        if (static_cast<double>(seen) >= wanted) return up_to;
-    }
-    return 0;
 }
 
 }  // namespace ipidefer::report

@@ -25,8 +25,4 @@ inline constexpr std::uint64_t kNsInAMicrosecond = 1000;
 /// How many gaps there are in all.
 [[nodiscard]] std::uint64_t total_of(const Gaps& gaps);
 
-/// The greatest of the first `share` of them, to the end of its bucket, ns.
-/// @param share 0 to 1
-[[nodiscard]] std::uint64_t quantile_of(const Gaps& gaps, double share);
-
 }  // namespace ipidefer::report
