@@ -12,6 +12,7 @@
 // what there is.
 //
 // A CPU is named by its APIC ID; those above 30 all by 1f, so have one at most.
+#include "guests/puppet/loops.hpp"
 #include "guests/puppet/svm.hpp"
 #include "guests/runtime/apic.hpp"
 #include "guests/runtime/output.hpp"
@@ -46,20 +47,6 @@ struct alignas(64) Puppet : Cpu {
     /// Interrupts are off between commands, too.
     bool masked;
 };
-
-void pause_for(u32 rounds)
-{
-    for (u32 i = 0; i < rounds; ++i) asm volatile("" ::: "memory");
-}
-
-u32 exchange(u32 address, u32 value)
-{
-    asm volatile("xchgl %0, %1"
-                 : "+r"(value), "+m"(word_at(address))
-                 :
-                 : "memory");
-    return value;
-}
 
 void write_xapic_icr(u32 high, u32 low)
 {
@@ -218,24 +205,40 @@ void inject(Puppet& self)
 
 void open_windows(Puppet& self)
 {
-    u32 runs = 0, odd = 0;
-    for (; word_at(self.arg[0]) == 0; ++runs) {
+    u32 odd = 0;
+    self.result[0] = repeat_until(self.arg[0], [&] {
         irqs_off();
         odd += !run_nested({});
         irqs_on();
-    }
+    });
     if (self.masked) irqs_off();
-    self.result[0] = runs;
     self.result[1] = odd;
+}
+
+void check_gif(Puppet& self)
+{
+    const auto seen = check_global_interrupts(
+        self, static_cast<u8>(self.arg[0]), self.arg[1]);
+    self.result[0] = seen.early;
+    self.result[1] = seen.overdue;
+}
+
+/// As when tasks switch.
+void restore_fpu(Puppet& self)
+{
+    u32 environment[7];  // 28 bytes (SDM volume 1, 8.1.10)
+    asm volatile("fnstenv %0" : "=m"(environment));
+    self.result[0] = repeat_until(self.arg[0], [&] {
+        asm volatile("fldenv %0" : : "m"(environment));
+    });
 }
 
 /// QEMU's TCG has all other vCPUs leave their loops while it does one of these.
 void add_over_a_boundary(Puppet& self)
 {
-    u32 count = 0;
-    for (; word_at(self.arg[1]) == 0; ++count)
+    self.result[0] = repeat_until(self.arg[1], [&] {
         asm volatile("lock addl $1, %0" : "+m"(word_at(self.arg[0])));
-    self.result[0] = count;
+    });
 }
 
 extern Puppet g_puppets[kSlots];
@@ -300,6 +303,9 @@ constexpr Operation kOperations[] = {
     // STOP: run one that exits since it could take an interrupt, until the word at STOP
     // is not 0 -> how often, how often it ended in another way
     {"windows", 1, 2, open_windows},
+    // VECTOR ROUNDS: to itself with GIF clear -> taken too early, not taken once GIF is set
+    {"gif", 2, 2, check_gif},
+    {"fldenv", 1, 1, restore_fpu},  // STOP: until the word there is not 0 -> how often
     // ADDR STOP: locked additions at ADDR, which may lie across a boundary -> how many
     {"add", 2, 1, add_over_a_boundary},
     // ID VECTOR COUNT TIMEOUT: IPIs to another puppet, the next once the last was taken,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "guests/puppet/svm.hpp"
 
+#include "guests/runtime/apic.hpp"
+
 namespace guest {
 namespace {
 
@@ -128,6 +130,28 @@ bool run_nested(const NestedRun& run)
     enter(vmcb);
     const u64 exit = vmcb.at(kExitCode);
     return injects ? exit == kExitHlt : exit == kExitVintr || exit == kExitIntr;
+}
+
+GlobalInterrupts check_global_interrupts(Cpu& self, u8 vector, u32 rounds)
+{
+    constexpr u32 kWhile = 16;  // some instructions, in which it would be taken
+    constexpr u32 kLong = 100'000;
+    const std::atomic<u64>& taken = self.taken[vector];
+    GlobalInterrupts seen{};
+    wrmsr(kMsrEfer, rdmsr(kMsrEfer) | kEferSvme);
+    for (u32 i = 0; i < rounds; ++i) {
+        const u64 before = taken.load();
+        asm volatile("clgi" : : : "memory");
+        send_ipi(self, 0, kIcrSelf | kIcrAssert | vector);
+        for (u32 j = 0; j < kWhile; ++j) asm volatile("pause" : : : "memory");
+        const bool early = taken.load() != before;
+        asm volatile("stgi" : : : "memory");
+        seen.early += early;
+        for (u32 j = 0; taken.load() == before && j < kLong; ++j)
+            asm volatile("pause" : : : "memory");
+        seen.overdue += taken.load() == before;
+    }
+    return seen;
 }
 
 }  // namespace guest

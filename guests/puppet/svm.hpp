@@ -20,4 +20,14 @@ struct NestedRun {
 ///     because it could take an interrupt, or because the CPU has one
 bool run_nested(const NestedRun& run);
 
+/// What a CPU did with interrupts to itself while GIF was clear, and after.
+struct GlobalInterrupts {
+    u32 early;    ///< how many it took although GIF was clear
+    u32 overdue;  ///< how many it did not take once GIF was set
+};
+
+/// Sends `vector` to itself between CLGI and STGI, again and again; interrupts
+/// are enabled.
+GlobalInterrupts check_global_interrupts(Cpu& self, u8 vector, u32 rounds);
+
 }  // namespace guest

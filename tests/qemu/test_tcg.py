@@ -132,3 +132,27 @@ class TestInterruptWindow:
         """The control. Fails once Debian's QEMU no longer needs tcg/0004. Two bits are set
         at the same time: either may be the one that is lost."""
         assert self.seen(boot, qemu=stock) != (self.IPIS, True, 0)
+
+
+class TestGlobalInterruptFlag:
+    """The first CPU's GIF is its own, whatever the others do to their FPUs (tcg/0006)."""
+
+    ROUNDS = 30_000
+
+    def seen(self, boot, **kwargs):
+        """@return how many interrupts were taken with GIF clear, and not once it was set"""
+        vm = boot(options=SVM, **kwargs)
+        vm.spread(0, 1)
+        vm.w32(STOP, 0)
+        vm.tell(1, "!fldenv", STOP)
+        wrong = vm.tell(0, "gif", PLAIN, self.ROUNDS)
+        vm.w32(STOP, 1)
+        assert vm.tell(1, "wait")[0] > self.ROUNDS
+        return wrong
+
+    def test_it_keeps_what_it_is_set_to(self, boot):
+        assert self.seen(boot) == [0, 0]
+
+    def test_it_does_not_without_the_series(self, boot, stock):
+        """The control. Fails once Debian's QEMU no longer needs tcg/0006."""
+        assert sum(self.seen(boot, qemu=stock)) > 0

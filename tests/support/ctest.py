@@ -62,8 +62,8 @@ def labels_of(item, config):
     known = {line.split("(")[0].split(":")[0] for line in config.getini("markers")
              if line.partition(":")[2].strip().startswith("label:")}
     found = {words(mark.name) for mark in item.iter_markers() if mark.name in known}
-    # In the box a guest still stands still now and then (docs/KVM.md), which CI cannot
-    # bear.
+    # What made the box stand still is mended, but not seen to be for long (docs/KVM.md);
+    # and all of it takes hours.
     return frozenset(found | {"soak"} if "kvm-linux" in found else found)
 
 
