@@ -62,7 +62,7 @@ readonly PACKAGES_CHECK=(
     gcovr pyflakes3 shellcheck "${PACKAGES_CLANG[@]}"
     spin clang trace-cmd librapidcheck-dev binutils procps
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils
-    python3-jsonschema python3-libvirt python3-yaml
+    python3-jsonschema python3-libvirt python3-pil python3-yaml
     # Packages, in systems made for it, and the daemon's page.
     mmdebstrap debian-archive-keyring apt-utils chromium
 )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page of `ipidefer lab show --as html`, in a browser."""
+import collections
 import html.parser
+import io
 import json
 import pathlib
 import subprocess
@@ -9,7 +11,7 @@ import tempfile
 import pytest
 
 from tests.support import requirements
-from tests.support.browser import Shown
+from tests.support.browser import chromium
 
 pytestmark = [pytest.mark.unit, pytest.mark.ctest(timeout=600, processors=2)]
 ELSEWHERE = "http://elsewhere.invalid/"
@@ -35,6 +37,9 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
+Shown = collections.namedtuple("Shown", "dom console asked picture")
+
+
 def shown(folder, change=lambda report: None, change_page=lambda page: page):
     """@return the page of the sample with repetitions, as a browser shows it"""
     sample = folder / "repeated.json"
@@ -46,7 +51,18 @@ def shown(folder, change=lambda report: None, change_page=lambda page: page):
     subprocess.run([requirements.path("IPIDEFER_CLI"), "lab", "show", "--as", "html",
                     "--output", page, sample], stdin=subprocess.DEVNULL, check=True)
     page.write_text(change_page(page.read_text()))
-    return Shown(page)
+    with chromium() as browser:
+        browser.show(page.as_uri(), height=3000)
+        dom = browser.evaluate("document.documentElement.outerHTML")
+        return Shown(dom, browser.complaints, browser.requests(), browser.picture())
+
+
+def colours(seen):
+    """@return {(red, green, blue): how many of the picture's pixels have that colour}"""
+    image = requirements.module("PIL.Image", "python3-pil")
+    picture = image.open(io.BytesIO(seen.picture)).convert("RGB")
+    return {colour: count for count, colour in
+            picture.getcolors(picture.width * picture.height)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,7 +95,7 @@ class TestPage:
         assert "script" not in page.tags
 
     def test_its_plots_are_to_be_seen(self, plain):
-        pixels = plain.pixels()
+        pixels = colours(plain)
         assert pixels.get(COLOURS[0], 0) > 1000     # Bars of off; those of hv are of 0.
         assert pixels.get(COLOURS[1], 0) > 20
 
@@ -129,4 +145,4 @@ class TestControls:
 
     def test_a_page_without_plots_has_not_their_colours(self, tmp_path):
         seen = shown(tmp_path, change_page=lambda page: page.replace("<img ", "<i "))
-        assert seen.pixels().get(COLOURS[0], 0) == 0
+        assert colours(seen).get(COLOURS[0], 0) == 0

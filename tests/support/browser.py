@@ -28,10 +28,11 @@ class Page:
         self._write, self._read, self._text, self._id = write, read, b"", 0
         self._session = None
         self.complaints = []    # what the browser says is wrong with the page
+        self._requests = {}     # what the page has asked for, by the browser's number
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.ask("Target.attachToTarget", targetId=target,
                                  flatten=True)["sessionId"]
-        for part in "Page", "Runtime", "Log":
+        for part in "Page", "Runtime", "Log", "Network":
             self.ask(f"{part}.enable")
 
     def ask(self, method, **params):
@@ -67,9 +68,19 @@ class Page:
         elif message["method"] == "Log.entryAdded" and \
                 params["entry"]["level"] in ("error", "warning"):
             self.complaints.append(params["entry"]["text"])
+        elif message["method"] == "Network.requestWillBeSent":
+            self._requests[params["requestId"]] = params["request"]["url"]
+        elif message["method"] == "Network.loadingFailed" and "blockedReason" in params:
+            # By the page's own policy: it never went out.
+            self._requests.pop(params["requestId"], None)
         elif message["method"] == "Page.javascriptDialogOpening":
             self.complaints.append(f"dialog: {params['message']}")
             self.ask("Page.handleJavaScriptDialog", accept=True)
+
+    def requests(self):
+        """@return what the page has asked for beside itself, but for what it holds itself"""
+        return [url for url in self._requests.values()
+                if not url.startswith("data:") and url != self.evaluate("location.href")]
 
     def evaluate(self, expression):
         """@return the value of JavaScript, in the page"""
@@ -85,9 +96,9 @@ class Page:
             time.sleep(0.1)
         return value
 
-    def show(self, url, scripts=True, width=1200):
+    def show(self, url, scripts=True, width=1200, height=900):
         self.ask("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=900,
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
                  deviceScaleFactor=1, mobile=False)
         assert "errorText" not in self.ask("Page.navigate", url=url)
         # A page whose events go on never is idle.
