@@ -91,7 +91,8 @@ int lab_run_in_box(const Options& options,
             box.shares.push_back(
                 fs::canonical(fs::absolute(file).parent_path()));
     // Two outputs in one folder.
-    box.shares.erase(std::ranges::unique(box.shares).begin(), box.shares.end());
+    box.shares.erase(std::unique(box.shares.begin(), box.shares.end()),
+                     box.shares.end());
     if (options.keep_logs) {
         fs::create_directories(*options.keep_logs);
         box.shares.push_back(fs::canonical(*options.keep_logs));
