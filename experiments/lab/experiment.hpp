@@ -5,6 +5,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <filesystem>
+#include <vector>
 
 #include "experiments/lab/options.hpp"
 #include "experiments/lab/progress.hpp"
@@ -14,8 +15,9 @@ namespace ipidefer::lab {
 
 /// Adds to `report` as it goes. Throws a Failure for what stops it; what a
 /// guest did wrong is also noted in the report.
+/// @param points of a sweep, or what was asked for alone; they outlive this
 [[nodiscard]] boost::asio::awaitable<void> run_experiment(
-    const Options& options, const std::filesystem::path& scratch,
+    const std::vector<Options>& points, const std::filesystem::path& scratch,
     Progress& progress, Report& report);
 
 }  // namespace ipidefer::lab

@@ -21,6 +21,7 @@
 #include "experiments/lab/repetition_table.hpp"
 #include "experiments/lab/report_json.hpp"
 #include "experiments/lab/signals.hpp"
+#include "experiments/lab/sweep.hpp"
 #include "experiments/lab/table.hpp"
 #include "experiments/report/outputs.hpp"
 #include "experiments/report/plots.hpp"
@@ -34,13 +35,12 @@ namespace fs = std::filesystem;
 using namespace asio::experimental::awaitable_operators;
 
 /// Ends with nothing, or with what stopped the experiment.
-asio::awaitable<std::optional<Failure>> attempt(const Options& options,
-                                                Progress& progress,
-                                                Report& report)
+asio::awaitable<std::optional<Failure>> attempt(
+    const std::vector<Options>& points, Progress& progress, Report& report)
 {
     try {
         const Scratch scratch;
-        co_await run_experiment(options, scratch.path(), progress, report);
+        co_await run_experiment(points, scratch.path(), progress, report);
     } catch (const Failure& failure) {
         co_return failure;
     }
@@ -57,12 +57,14 @@ void tell(const Failure& failure)
 
 /// Repetitions that the host starved are left out; where none is left, there is
 /// no result.
-bool says_something(const Report& report, const Options& options)
+bool says_something(const Report& report, const std::vector<Options>& points)
 {
-    std::vector<std::string> workloads;
-    for (const auto& workload : options.workloads)
-        workloads.push_back(workload.name);
-    const auto missing = without_runs(report, workloads);
+    std::vector<std::string> groups;
+    for (const Options& point : points)
+        for (const auto& workload : point.workloads)
+            groups.push_back(
+                report::with_factors(workload.name, point.factors));
+    const auto missing = without_runs(report, groups);
     for (const auto& what : missing)
         std::cerr << "ipidefer: the host starved every repetition of mode "
                   << what << ", no verdict\n";
@@ -70,13 +72,19 @@ bool says_something(const Report& report, const Options& options)
 }
 
 /// The same command in the box, whose KVM boots Linux.
-int lab_run_in_box(const Options& options,
+int lab_run_in_box(const std::vector<Options>& points,
                    const std::vector<std::string>& command)
 {
+    const Options& options = points.front();
+    // The box isolates some of its CPUs for good.
+    for (const Options& point : points)
+        if (point.isolated != options.isolated)
+            refuse_option("--sweep", "isolated cannot change in the box");
     BoxSpec box;
     box.qemu = fs::absolute(options.qemu);
     box.kernel = fs::absolute(options.kernel);
-    box.cpus = std::max(box.cpus, options.cpus);
+    for (const Options& point : points)
+        box.cpus = std::max(box.cpus, point.cpus);
     check_pin(options.pin, complement({}, box.cpus));
     // As an operator would: the isolated vCPUs on isolated CPUs of their own.
     box.isolated = options.isolated;
@@ -100,15 +108,22 @@ int lab_run_in_box(const Options& options,
     return run_in_box(box);
 }
 
-/// The page of `ipidefer lab show`, from the report as others read it.
-void write_page(const std::string& file, const std::string& json)
+/// What is made from the report as others read it: a table for each factor of a
+/// sweep, and the page of `ipidefer lab show`.
+void show_more(const Options& options, const std::string& json)
 {
-    const std::string page =
-        report::to_html(report::read_report("this report", json));
-    if (file == "-")
+    const report::LabReport read = report::read_report("this report", json);
+    const std::string by_factor = render(report::factor_tables_of(read));
+    if (!by_factor.empty())
+        (options.json == "-" || options.html == "-" ? std::cerr : std::cout)
+            << '\n'
+            << by_factor << std::flush;
+    if (options.html.empty()) return;
+    const std::string page = report::to_html(read);
+    if (options.html == "-")
         std::cout << page << std::flush;
     else
-        named_option("--html", [&] { write_whole(file, page); });
+        named_option("--html", [&] { write_whole(options.html, page); });
 }
 
 }  // namespace
@@ -116,13 +131,15 @@ void write_page(const std::string& file, const std::string& json)
 int lab_run(const RawOptions& raw, const fs::path& guest_programs,
             const std::vector<std::string>& command)
 {
-    const Options options = check_options(raw, guest_programs);
+    const std::vector<Options> points = check_sweep(raw, guest_programs);
+    // All points have the same of what is asked here, but for a box's CPUs.
+    const Options& options = points.front();
     if (options.accel == Accel::kKvm) {
         const auto why = without_whole_kvm(options.qemu, options.kernel);
         if (!why.empty()) {
             std::cerr << "ipidefer: " << why
                       << "; the lab runs in the box, a KVM host under TCG\n";
-            return lab_run_in_box(options, command);
+            return lab_run_in_box(points, command);
         }
     }
     check_pin_here(options.pin);
@@ -137,7 +154,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         report.provenance = provenance(options, command);
         EndingSignals signals;
         auto done = asio::co_spawn(
-            signals.io(), attempt(options, progress, report) || signals.any(),
+            signals.io(), attempt(points, progress, report) || signals.any(),
             asio::use_future);
         signals.io().run();
         auto result = done.get();
@@ -146,8 +163,10 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         else
             signal = std::get<1>(result);
     }
-    // Repetitions may have run for hours: what there is of them is not lost.
-    if (signal != 0 && !report.repetitions) return ended_by_signal(signal);
+    // Repetitions and sweeps may have run for hours: what there is of them is
+    // not lost.
+    if (signal != 0 && !report.repetitions && report.sweep.empty())
+        return ended_by_signal(signal);
 
     const std::vector<Repeated> repeated = repeated_of(report);
     // With --json - standard output is for a program.
@@ -155,9 +174,11 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
         << (report.repetitions ? render_repetitions(report, repeated)
                                : render_tables(report.runs))
         << std::flush;
+    // Ahead of all that may fail, as it is what cannot be had again.
     const Json json = to_json(report, repeated);
     if (!options.json.empty()) write_report(options.json, json);
-    if (!options.html.empty()) write_page(options.html, json_text(json, -1));
+    if (!options.html.empty() || !report.sweep.empty())
+        show_more(options, json_text(json, -1));
     if (signal != 0) return ended_by_signal(signal);
     if (failure) {
         tell(*failure);
@@ -166,7 +187,7 @@ int lab_run(const RawOptions& raw, const fs::path& guest_programs,
     const bool agree = std::ranges::all_of(
         report.runs, [](const Run& run) { return run.disagreements.empty(); });
     if (!agree) return static_cast<int>(Exit::kDefect);
-    if (report.repetitions && !says_something(report, options))
+    if (report.repetitions && !says_something(report, points))
         return static_cast<int>(Exit::kCannotRun);
     return static_cast<int>(Exit::kDone);
 }

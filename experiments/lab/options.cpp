@@ -258,6 +258,11 @@ void add_options(CLI::App& app, RawOptions& raw)
     app.add_option("--seed", raw.seed,
                    "of the order in which repetitions run their modes, and of "
                    "the intervals (default: any, which is shown)");
+    app.add_option("--sweep", raw.sweep,
+                   "run all of it for each of these values, as in cpus=4,8; "
+                   "several make all combinations: append, cpus, irqchip, "
+                   "isolated, mem, pti; repeatable")
+        ->allow_extra_args(false);
     app.add_flag("--nested", raw.nested,
                  "isolated vCPUs run nested guests in place of the loops");
     app.add_flag("--list-workloads", raw.list_workloads,

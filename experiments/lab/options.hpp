@@ -14,8 +14,11 @@
 
 #include "base/cpulist.hpp"
 #include "experiments/lab/mode.hpp"
+#include "experiments/report/factors.hpp"
 
 namespace ipidefer::lab {
+
+using report::Factors;
 
 enum class Accel { kTcg, kKvm };
 
@@ -55,6 +58,7 @@ struct RawOptions {
     unsigned retries = 0;
     unsigned repeat = 1;
     std::optional<std::uint64_t> seed;  // none: any
+    std::vector<std::string> sweep;     // NAME=VALUE,VALUE
     bool list_workloads = false;
     bool nested = false;
 };
@@ -90,8 +94,10 @@ struct Options {
     unsigned timeout = 0;  // seconds without a sign of life from a guest
     unsigned retries = 0;  // of a mode that the host starved
     unsigned repeat = 1;
-    std::uint64_t seed = 0;  // of the order of repetitions
-    bool nested = false;     // nested guests in place of the loops
+    std::uint64_t seed = 0;            // of the order of repetitions
+    bool nested = false;               // nested guests in place of the loops
+    Factors factors;                   // of a sweep
+    std::optional<std::size_t> point;  // of a sweep, from 1 on
     std::filesystem::path guest_programs;
     std::filesystem::path busybox;
 };

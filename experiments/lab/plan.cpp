@@ -33,11 +33,16 @@ std::vector<Arm> arms_of(const std::vector<Mode>& modes, unsigned repetitions)
     return arms;
 }
 
-std::vector<std::vector<Arm>> plan(const std::vector<Mode>& modes,
-                                   unsigned repetitions, std::uint64_t seed)
+std::vector<std::vector<PlannedBoot>> plan(const std::vector<Mode>& modes,
+                                           unsigned repetitions,
+                                           std::uint64_t seed,
+                                           std::size_t points)
 {
-    const auto arms = arms_of(modes, repetitions);
-    std::vector<std::vector<Arm>> order(repetitions, arms);
+    std::vector<PlannedBoot> boots;
+    for (std::size_t point = 0; point < points; ++point)
+        for (const Arm& arm : arms_of(modes, repetitions))
+            boots.push_back({point, arm});
+    std::vector<std::vector<PlannedBoot>> order(repetitions, boots);
     if (repetitions == 1) return order;
     statistics::Random random{seed};
     for (auto& repetition : order) random.shuffle(repetition);

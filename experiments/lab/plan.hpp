@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/lab/mode.hpp"
+#include "experiments/report/factors.hpp"
 
 namespace ipidefer::lab {
 
@@ -17,12 +18,16 @@ inline constexpr unsigned kMostRepetitions = 1000;
 /// The greatest --seed: every reader of JSON has it exactly.
 inline constexpr std::uint64_t kMostSeed = UINT32_MAX;
 
+using report::Factors;
+
 /// Which boot of a mode: the second arm of off, in the 5th repetition.
 struct Turn {
     unsigned repetition = 1;
     /// Of off, which is booted twice in each repetition, so that it is known
     /// how far apart two are that differ in nothing; else none.
     char letter = '\0';
+    /// Of a sweep, whose points are booted in each repetition.
+    Factors factors{};
 
     bool operator==(const Turn&) const = default;
 };
@@ -45,18 +50,27 @@ struct Arm {
 [[nodiscard]] std::vector<Arm> arms_of(const std::vector<Mode>& modes,
                                        unsigned repetitions);
 
-/// All arms in each repetition, in an order that the seed gives; those of one
-/// repetition in the order of the modes.
-[[nodiscard]] std::vector<std::vector<Arm>> plan(const std::vector<Mode>& modes,
-                                                 unsigned repetitions,
-                                                 std::uint64_t seed);
+/// A boot: an arm at a point of the sweep.
+struct PlannedBoot {
+    std::size_t point = 0;
+    Arm arm;
+
+    bool operator==(const PlannedBoot&) const = default;
+};
+
+/// All arms at all points in each repetition, in an order that the seed gives;
+/// those of one repetition in the order of points and modes.
+/// @param points at least 1
+[[nodiscard]] std::vector<std::vector<PlannedBoot>> plan(
+    const std::vector<Mode>& modes, unsigned repetitions, std::uint64_t seed,
+    std::size_t points = 1);
 
 /// What was planned.
 struct Repetitions {
     std::uint64_t seed = 0;
     std::vector<Arm> arms;
     /// Of each repetition.
-    std::vector<std::vector<Arm>> order;
+    std::vector<std::vector<PlannedBoot>> order;
 };
 
 }  // namespace ipidefer::lab

@@ -5,11 +5,19 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace ipidefer::lab {
 namespace {
 
 using Names = std::vector<std::string>;
+
+Names names(const std::vector<PlannedBoot>& boots)
+{
+    Names names;
+    for (const PlannedBoot& boot : boots) names.push_back(name(boot.arm));
+    return names;
+}
 
 Names names(const std::vector<Arm>& arms)
 {
@@ -52,6 +60,33 @@ TEST(Plan, EachRepetitionHasEachArmOnce)
     // Of 24 orders most come; each arm is the first one at times.
     EXPECT_GT(orders.size(), 12u);
     EXPECT_EQ(first.size(), 4u);
+}
+
+TEST(Plan, EachRepetitionHasEachPointOfASweep)
+{
+    const auto order = plan({Mode::kOff, Mode::kHv}, 20, 1, 2);
+    std::set<std::pair<std::size_t, std::string>> all;
+    bool mixed = false;
+    for (const auto& repetition : order) {
+        ASSERT_EQ(repetition.size(), 6u);
+        all.clear();
+        for (const PlannedBoot& boot : repetition)
+            all.emplace(boot.point, name(boot.arm));
+        EXPECT_EQ(all.size(), 6u);
+        // Points take turns as well, so that none has the warmer host.
+        mixed = mixed || (repetition[0].point != repetition[1].point &&
+                          repetition[1].point != repetition[2].point);
+    }
+    EXPECT_TRUE(mixed);
+}
+
+TEST(Plan, PointsOfOneRunAreInTheirOrder)
+{
+    const auto order = plan({Mode::kHv, Mode::kOff}, 1, 7, 2);
+    ASSERT_EQ(order.size(), 1u);
+    EXPECT_EQ(names(order[0]), (Names{"hv", "off", "hv", "off"}));
+    EXPECT_EQ(order[0][1].point, 0u);
+    EXPECT_EQ(order[0][2].point, 1u);
 }
 
 TEST(Plan, SeedGivesTheOrder)

@@ -9,14 +9,14 @@ namespace {
 
 constexpr Arm kBase{Mode::kOff, 'A'};
 
-std::vector<ArmRuns> arms_of(const Report& report, const std::string& workload)
+/// @param group as group_of() has it
+std::vector<ArmRuns> arms_of(const Report& report, const std::string& group)
 {
     std::vector<ArmRuns> arms;
     for (const Arm& arm : report.repetitions->arms) {
         ArmRuns& of_arm = arms.emplace_back(ArmRuns{arm, {}});
         for (const Run& run : report.runs)
-            if (run.workload == workload &&
-                Arm{run.mode, run.turn.letter} == arm)
+            if (group_of(run) == group && Arm{run.mode, run.turn.letter} == arm)
                 of_arm.runs[run.turn.repetition] = &run;
     }
     return arms;
@@ -65,21 +65,21 @@ void count_pairs(std::vector<ArmRuns>& arms, const ArmRuns* base)
                 }));
 }
 
-std::vector<std::string> workloads_of(const Report& report)
+std::vector<std::string> groups_of(const Report& report)
 {
     std::vector<std::string> names;
     for (const Run& run : report.runs)
-        if (std::ranges::find(names, run.workload) == names.end())
-            names.push_back(run.workload);
+        if (std::ranges::find(names, group_of(run)) == names.end())
+            names.push_back(group_of(run));
     return names;
 }
 
-Repeated repeated_of(const Report& report, const std::string& workload)
+Repeated repeated_of(const Report& report, const std::string& group)
 {
     Repeated repeated;
     for (const Run& run : report.runs)
-        if (run.workload == workload) repeated.runs.push_back(&run);
-    repeated.arms = arms_of(report, workload);
+        if (group_of(run) == group) repeated.runs.push_back(&run);
+    repeated.arms = arms_of(report, group);
     const ArmRuns* base = base_of(repeated);
     count_pairs(repeated.arms, base);
     for (Section& section : sections_of(repeated.runs)) {
@@ -112,19 +112,19 @@ std::vector<Repeated> repeated_of(const Report& report)
 {
     std::vector<Repeated> all;
     if (report.repetitions)
-        for (const auto& workload : workloads_of(report))
-            all.push_back(repeated_of(report, workload));
+        for (const auto& group : groups_of(report))
+            all.push_back(repeated_of(report, group));
     return all;
 }
 
 std::vector<std::string> without_runs(const Report& report,
-                                      const std::vector<std::string>& workloads)
+                                      const std::vector<std::string>& groups)
 {
     std::vector<std::string> names;
-    for (const auto& workload : workloads)
-        for (const ArmRuns& arm : arms_of(report, workload))
+    for (const auto& group : groups)
+        for (const ArmRuns& arm : arms_of(report, group))
             if (arm.runs.empty())
-                names.push_back(name(arm.arm) + " of workload " + workload);
+                names.push_back(name(arm.arm) + " of workload " + group);
     return names;
 }
 

@@ -55,7 +55,8 @@ struct Repeated {
 
 /// Arms and workloads of which no repetition ran: "hv of workload mixed"; empty
 /// when there are none. So there is nothing to say about them.
+/// @param groups of runs that there should be, as group_of() has them
 [[nodiscard]] std::vector<std::string> without_runs(
-    const Report& report, const std::vector<std::string>& workloads);
+    const Report& report, const std::vector<std::string>& groups);
 
 }  // namespace ipidefer::lab

@@ -128,7 +128,9 @@ std::string differences(const Repeated& repeated)
 }
 
 /// Repetitions that an arm lacks, and why.
-std::string left_out(const Report& report, const ArmRuns& arm)
+/// @param factors of the point of a sweep
+std::string left_out(const Report& report, const ArmRuns& arm,
+                     const Factors& factors)
 {
     CpuSet starved;
     CpuSet others;
@@ -137,6 +139,7 @@ std::string left_out(const Report& report, const ArmRuns& arm)
         const bool was_starved =
             std::ranges::any_of(report.starved, [&](const Starved& one) {
                 return !one.retried && one.turn.repetition == i &&
+                       one.turn.factors == factors &&
                        Arm{one.mode, one.turn.letter} == arm.arm;
             });
         (was_starved ? starved : others).insert(i);
@@ -159,7 +162,8 @@ std::string render_workload(const Report& report, const Repeated& repeated)
         std::to_string(repetitions.order.size()) + " repetitions, seed " +
         std::to_string(repetitions.seed) + "; median [quartiles]\n";
     text += medians(repeated);
-    for (const ArmRuns& arm : repeated.arms) text += left_out(report, arm);
+    for (const ArmRuns& arm : repeated.arms)
+        text += left_out(report, arm, repeated.runs.front()->turn.factors);
     for (const Run* run : repeated.runs)
         for (const auto& what : run->disagreements)
             text += "  " + name(Arm{run->mode, run->turn.letter}) +

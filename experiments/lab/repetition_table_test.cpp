@@ -16,7 +16,7 @@ Report repeated(unsigned repetitions)
     report.repetitions = Repetitions{42, arms_of(modes, repetitions),
                                      plan(modes, repetitions, 42)};
     for (unsigned i = 0; i < repetitions; ++i)
-        for (const Arm& arm : report.repetitions->order[i]) {
+        for (const auto& [point, arm] : report.repetitions->order[i]) {
             Run run = test::good_result(arm.mode);
             run.turn = {i + 1, arm.letter};
             if (arm.mode == Mode::kOff)

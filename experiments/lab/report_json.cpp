@@ -16,6 +16,14 @@ Json mode_json(const std::optional<Mode>& mode)
     return mode ? Json(name(*mode)) : Json(nullptr);
 }
 
+/// Empty without a sweep.
+Json factors_json(const Factors& factors)
+{
+    Json json = Json::object();
+    for (const auto& [name, value] : factors) json[name] = value;
+    return json;
+}
+
 Json arm_name(Mode mode, const Turn& turn)
 {
     return name(Arm{mode, turn.letter});
@@ -121,6 +129,7 @@ Json run_json(const Run& run)
     return {{"mode", name(run.mode)},
             {"arm", arm_name(run.mode, run.turn)},
             {"repetition", run.turn.repetition},
+            {"factors", factors_json(run.turn.factors)},
             {"workload", run.workload},
             {"isolated", run.isolated},
             {"milliseconds", run.took.count()},
@@ -138,6 +147,7 @@ Json guest_json(const Guest& guest)
     return {{"mode", name(guest.mode)},
             {"arm", arm_name(guest.mode, guest.turn)},
             {"repetition", guest.turn.repetition},
+            {"factors", factors_json(guest.turn.factors)},
             {"kernel_release", guest.release},
             {"kernel_version", guest.version},
             {"kernel_command_line", guest.kernel_command_line},
@@ -147,13 +157,32 @@ Json guest_json(const Guest& guest)
             {"qemu_command_line", guest.qemu_command_line}};
 }
 
-Json repetitions_json(const std::optional<Repetitions>& repetitions)
+/// All points; null without a sweep.
+Json sweep_json(const std::vector<Factors>& sweep)
+{
+    if (sweep.empty()) return nullptr;
+    Json points = Json::array();
+    for (const Factors& point : sweep) points.push_back(factors_json(point));
+    return points;
+}
+
+/// "hv", or at a point of a sweep "hv, cpus=8".
+std::string boot_name(const PlannedBoot& boot,
+                      const std::vector<Factors>& sweep)
+{
+    const std::string arm = name(boot.arm);
+    return sweep.empty() ? arm : report::with_factors(arm, sweep[boot.point]);
+}
+
+Json repetitions_json(const std::optional<Repetitions>& repetitions,
+                      const std::vector<Factors>& sweep)
 {
     if (!repetitions) return nullptr;
     Json order = Json::array();
     for (const auto& repetition : repetitions->order) {
         Json arms = Json::array();
-        for (const Arm& arm : repetition) arms.push_back(name(arm));
+        for (const PlannedBoot& boot : repetition)
+            arms.push_back(boot_name(boot, sweep));
         order.push_back(arms);
     }
     return {{"count", repetitions->order.size()},
@@ -209,6 +238,7 @@ Json statistics_json(const Repeated& repeated)
                      {"differences", differences_json(row, repeated.arms)}});
     const ArmRuns* base = base_of(repeated);
     return {{"workload", repeated.runs.front()->workload},
+            {"factors", factors_json(repeated.runs.front()->turn.factors)},
             {"base", base == nullptr ? Json(nullptr) : Json(name(base->arm))},
             {"rows", rows}};
 }
@@ -225,6 +255,7 @@ Json to_json(const Report& report, const std::vector<Repeated>& repeated)
             {"mode", name(report.given_up->mode)},
             {"arm", arm_name(report.given_up->mode, report.given_up->turn)},
             {"repetition", report.given_up->turn.repetition},
+            {"factors", factors_json(report.given_up->turn.factors)},
             {"reason", report.given_up->reason},
             {"console", report.given_up->console}};
     json["starved"] = Json::array();
@@ -233,11 +264,13 @@ Json to_json(const Report& report, const std::vector<Repeated>& repeated)
             {{"mode", name(starved.mode)},
              {"arm", arm_name(starved.mode, starved.turn)},
              {"repetition", starved.turn.repetition},
+             {"factors", factors_json(starved.turn.factors)},
              {"thread", starved.thread},
              {"milliseconds", starved.lost.count()},
              {"reason", starved.reason},
              {"retried", starved.retried}});
-    json["repetitions"] = repetitions_json(report.repetitions);
+    json["repetitions"] = repetitions_json(report.repetitions, report.sweep);
+    json["sweep"] = sweep_json(report.sweep);
     json["statistics"] = nullptr;
     if (report.repetitions) {
         json["statistics"] = Json::array();

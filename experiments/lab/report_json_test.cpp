@@ -40,8 +40,10 @@ Report good_report()
 TEST(ReportJson, TopLevel)
 {
     const Json json = to_json(good_report());
-    EXPECT_EQ(keys(json), (Keys{"schema", "runs", "given_up", "starved",
-                                "repetitions", "statistics", "provenance"}));
+    EXPECT_EQ(keys(json),
+              (Keys{"schema", "runs", "given_up", "starved", "repetitions",
+                    "sweep", "statistics", "provenance"}));
+    EXPECT_TRUE(json["sweep"].is_null());
     EXPECT_TRUE(json["statistics"].is_null());
     EXPECT_TRUE(json["repetitions"].is_null());
     EXPECT_EQ(json["schema"], "ipidefer-lab/1");
@@ -60,6 +62,7 @@ TEST(ReportJson, Starved)
     EXPECT_EQ(starved, (Json{{"mode", "guest"},
                              {"arm", "guest"},
                              {"repetition", 1},
+                             {"factors", Json::object()},
                              {"thread", "vCPU 2"},
                              {"milliseconds", 5500},
                              {"reason", "a stall"},
@@ -69,11 +72,11 @@ TEST(ReportJson, Starved)
 TEST(ReportJson, RepetitionsKeepTheirOrder)
 {
     Report report = good_report();
-    report.repetitions =
-        Repetitions{42,
-                    arms_of({Mode::kOff, Mode::kHv}, 2),
-                    {{{Mode::kOff, 'B'}, {Mode::kHv}, {Mode::kOff, 'A'}},
-                     {{Mode::kHv}, {Mode::kOff, 'A'}, {Mode::kOff, 'B'}}}};
+    report.repetitions = Repetitions{
+        42,
+        arms_of({Mode::kOff, Mode::kHv}, 2),
+        {{{0, {Mode::kOff, 'B'}}, {0, {Mode::kHv}}, {0, {Mode::kOff, 'A'}}},
+         {{0, {Mode::kHv}}, {0, {Mode::kOff, 'A'}}, {0, {Mode::kOff, 'B'}}}}};
     report.runs[0].turn = {2, 'B'};
     const Json json = to_json(report);
     EXPECT_EQ(json["repetitions"],
@@ -113,6 +116,57 @@ Json row_of(const Json& statistics, const std::string& kind,
     for (const Json& one : statistics["rows"])
         if (one["kind"] == kind && one["row"] == row) return one;
     return nullptr;
+}
+
+TEST(ReportJson, SweepsHaveTheirFactors)
+{
+    Report report = good_report();
+    report.sweep = {{{"cpus", "4"}, {"pti", "on"}},
+                    {{"cpus", "8"}, {"pti", "on"}}};
+    report.runs[2].turn.factors = report.sweep[1];
+    const Json json = to_json(report);
+    ASSERT_EQ(json["sweep"].size(), 2u);
+    EXPECT_EQ(json["sweep"][1], Json({{"cpus", "8"}, {"pti", "on"}}));
+    EXPECT_EQ(json["runs"][2]["factors"], Json({{"cpus", "8"}, {"pti", "on"}}));
+    EXPECT_EQ(json["runs"][1]["factors"], Json::object());
+    report.provenance = provenance(Options{}, {"ipidefer"});
+    const auto read = report::read_report("x", to_json(report).dump());
+    EXPECT_EQ(read.runs[2].workload, "mixed, cpus=8, pti=on");
+    EXPECT_EQ(read.runs[2].script, "mixed");
+}
+
+TEST(ReportJson, OrderOfASweepNamesItsPoints)
+{
+    Report report = repeated_report();
+    report.sweep = {{{"cpus", "4"}}, {{"cpus", "8"}}};
+    report.repetitions->order = {
+        std::vector<PlannedBoot>{{1, {Mode::kHv}}, {0, {Mode::kOff, 'A'}}}};
+    const Json order = to_json(report)["repetitions"]["order"];
+    ASSERT_EQ(order.size(), 1u);
+    ASSERT_EQ(order[0].size(), 2u);
+    EXPECT_EQ(order[0][0], "hv, cpus=8");
+    EXPECT_EQ(order[0][1], "off/A, cpus=4");
+}
+
+/// Points of a sweep are not repetitions of each other.
+TEST(ReportJson, EachPointHasItsStatistics)
+{
+    Report report = repeated_report();
+    report.sweep = {{{"cpus", "4"}}, {{"cpus", "8"}}};
+    const auto runs = report.runs;
+    for (auto& run : report.runs) run.turn.factors = report.sweep[0];
+    for (auto run : runs) {
+        run.turn.factors = report.sweep[1];
+        if (run.mode == Mode::kOff) run.interrupts["CAL"] = 50;
+        report.runs.push_back(run);
+    }
+    const Json statistics = to_json(report, repeated_of(report))["statistics"];
+    ASSERT_EQ(statistics.size(), 2u);
+    EXPECT_EQ(statistics[1]["workload"], "mixed");
+    EXPECT_EQ(statistics[1]["factors"], Json({{"cpus", "8"}}));
+    const Json calls = row_of(statistics[1], "interrupt", "CAL");
+    EXPECT_EQ(calls["medians"][0]["runs"], 6);
+    EXPECT_EQ(calls["medians"][0]["median"], 50);
 }
 
 TEST(ReportJson, StatisticsAreThoseOfTheTable)
@@ -175,9 +229,9 @@ TEST(ReportJson, Run)
 {
     const Json run = to_json(good_report())["runs"][2];
     EXPECT_EQ(keys(run),
-              (Keys{"mode", "arm", "repetition", "workload", "isolated",
-                    "milliseconds", "guest", "nested", "kvm", "host_interrupts",
-                    "vmm", "agree", "disagreements"}));
+              (Keys{"mode", "arm", "repetition", "factors", "workload",
+                    "isolated", "milliseconds", "guest", "nested", "kvm",
+                    "host_interrupts", "vmm", "agree", "disagreements"}));
     EXPECT_EQ(run["mode"], "hv");
     EXPECT_EQ(run["workload"], "mixed");
     EXPECT_EQ(run["isolated"], Json({2, 3}));
@@ -298,6 +352,7 @@ TEST(ReportJson, WhatWasGivenUp)
     EXPECT_EQ(to_json(report)["given_up"], Json({{"mode", "hv"},
                                                  {"arm", "hv"},
                                                  {"repetition", 1},
+                                                 {"factors", Json::object()},
                                                  {"reason", "a panic"},
                                                  {"console", "console"}}));
 }
@@ -308,7 +363,7 @@ TEST(ReportJson, Provenance)
     EXPECT_EQ(provenance["ipidefer"], "1");
     ASSERT_EQ(provenance["guests"].size(), 4u);
     EXPECT_EQ(keys(provenance["guests"][0]),
-              (Keys{"mode", "arm", "repetition", "kernel_release",
+              (Keys{"mode", "arm", "repetition", "factors", "kernel_release",
                     "kernel_version", "kernel_command_line", "kernel_messages",
                     "missing", "qemu_version", "qemu_command_line"}));
 }
@@ -368,6 +423,7 @@ TEST(ReportJson, EveryMemberIsDocumented)
     Json json = to_json(report);
     const Report repeated = repeated_report();
     json["statistics"] = to_json(repeated, repeated_of(repeated))["statistics"];
+    json["sweep"] = nullptr;
     // Not members but data: callbacks, rows, vCPUs, gaps, vectors.
     for (auto& run : json["runs"]) {
         run["guest"]["events"] = Json::object();

@@ -303,7 +303,7 @@ std::string column_title(const Run& run)
 
 std::string workload_title(const Run& run)
 {
-    return "workload " + run.workload + ", isolated vCPUs " +
+    return "workload " + group_of(run) + ", isolated vCPUs " +
            format_cpulist(run.isolated) + ", " + run.accelerator;
 }
 

@@ -102,4 +102,9 @@ Run evaluate(Mode mode, const std::string& workload, const CpuSet& isolated,
     return run;
 }
 
+std::string group_of(const Run& run)
+{
+    return report::with_factors(run.workload, run.turn.factors);
+}
+
 }  // namespace ipidefer::lab

@@ -63,6 +63,9 @@ struct Run {
     std::chrono::milliseconds took{};
 };
 
+/// Runs that are compared with each other: of one workload at one point.
+[[nodiscard]] std::string group_of(const Run& run);
+
 /// Everything from A to B, and what A to C says about it.
 [[nodiscard]] Run evaluate(Mode mode, const std::string& workload,
                            const CpuSet& isolated, const Snapshots& at);
@@ -105,6 +108,8 @@ struct Report {
     std::optional<GivenUp> given_up;
     /// Nothing without --repeat.
     std::optional<Repetitions> repetitions;
+    /// All points of a sweep; empty without one.
+    std::vector<Factors> sweep;
     nlohmann::json provenance;
 };
 

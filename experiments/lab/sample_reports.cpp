@@ -115,7 +115,7 @@ Report repeated()
     report.repetitions = Repetitions{kSeed, arms_of(modes, kRepetitions),
                                      plan(modes, kRepetitions, kSeed)};
     for (unsigned i = 0; i < kRepetitions; ++i)
-        for (const Arm& arm : report.repetitions->order[i]) {
+        for (const auto& [point, arm] : report.repetitions->order[i]) {
             Run run = test::good_result(arm.mode);
             run.turn = {i + 1, arm.letter};
             list_gaps(run);
@@ -135,6 +135,26 @@ Report repeated()
     return report;
 }
 
+/// off interrupts more where there are more vCPUs.
+Report swept()
+{
+    Report report = report_of("ipidefer lab run --sweep cpus=4,8");
+    for (const char* cpus : {"4", "8"}) {
+        const Factors factors{{"cpus", cpus}, {"append", ""}};
+        report.sweep.push_back(factors);
+        for (const Mode mode : {Mode::kOff, Mode::kHv}) {
+            Run run = test::good_result(mode);
+            run.turn.factors = factors;
+            if (mode == Mode::kOff)
+                run.interrupts["CAL"] += report.sweep.size();
+            report.runs.push_back(std::move(run));
+            report.guests.push_back(guest_of({mode}, 1));
+            report.guests.back().turn.factors = factors;
+        }
+    }
+    return report;
+}
+
 void write(const std::filesystem::path& file, const Report& report)
 {
     write_whole(file,
@@ -147,6 +167,7 @@ int write_samples(const std::filesystem::path& folder)
     write(folder / "nested.json", of_nested_guests());
     write(folder / "defects.json", of_defects());
     write(folder / "repeated.json", repeated());
+    write(folder / "swept.json", swept());
     return 0;
 }
 

@@ -55,10 +55,10 @@ std::string render_tables(const std::vector<Run>& runs)
     std::string text;
     std::set<std::string> done;
     for (const auto& first : runs) {
-        if (!done.insert(first.workload).second) continue;
+        if (!done.insert(group_of(first)).second) continue;
         Runs same;
         for (const auto& run : runs)
-            if (run.workload == first.workload) same.push_back(&run);
+            if (group_of(run) == group_of(first)) same.push_back(&run);
         if (!text.empty()) text += '\n';
         text += render(same);
         for (const Run* run : same)

@@ -117,6 +117,27 @@ std::string differences_table(const std::vector<ArmDifference>& differences)
     return text + kTableEnd;
 }
 
+std::string factors_text(const LabReport& report)
+{
+    std::string text;
+    for (const FactorTable& of : factor_tables_of(report)) {
+        if (text.empty()) text = "<h2>By factor</h2>\n";
+        text += "<h3>Workload " + xml(of.workload) + ", by " + xml(of.factor) +
+                ": interrupts that isolated vCPUs took</h3>\n";
+        std::vector<std::string> titles{of.factor};
+        titles.insert(titles.end(), of.modes.begin(), of.modes.end());
+        text += head_of(titles);
+        for (const FactorTable::Row& row : of.rows) {
+            std::vector<std::string> cells;
+            for (const auto& sample : row.samples)
+                cells.push_back(sample.empty() ? "-" : shown(sample));
+            text += row_of(row.value, cells);
+        }
+        text += kTableEnd;
+    }
+    return text;
+}
+
 std::string plots_text(const LabReport& report, const std::string& workload)
 {
     std::string text;
@@ -214,6 +235,7 @@ std::string to_html(const LabReport& report)
         text += differences_table(differences_of(report, workload));
         text += plots_text(report, workload);
     }
+    text += factors_text(report);
     text += left_out_of(report);
     text += provenance_of(report);
     return text + "</body>\n</html>\n";

@@ -87,7 +87,12 @@ Loop read_loop(const Json& json)
 LabRun read_run(const Json& json)
 {
     LabRun run;
-    json.at("workload").get_to(run.workload);
+    json.at("workload").get_to(run.script);
+    // Older labs swept nothing.
+    if (json.contains("factors"))
+        for (const auto& [name, value] : json["factors"].items())
+            run.factors.emplace_back(name, value.get<std::string>());
+    run.workload = with_factors(run.script, run.factors);
     read_turn(json, run);
     json.at("milliseconds").get_to(run.milliseconds);
     run.interrupts = read_counts(json.at("guest"), "interrupts");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "experiments/report/factors.hpp"
 #include "experiments/statistics/sample.hpp"
 
 namespace ipidefer::report {
@@ -48,7 +49,12 @@ struct Loop {
 
 /// One workload in one guest.
 struct LabRun {
+    /// With the factors of a sweep, since only what has the same is compared:
+    /// "mixed, cpus=8".
     std::string workload;
+    /// Without them.
+    std::string script;
+    Factors factors;
     std::string mode;
     /// The mode, but "off/A" or "off/B" of repetitions.
     std::string arm;

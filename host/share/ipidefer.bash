@@ -55,7 +55,7 @@ _ipidefer() {
     'lab run')
         options='--modes --cpus --isolated --mem --accel --irqchip --pin --qemu --kernel
             --initrd --append --modules --overlay --workload --name --json --html --keep-logs
-            --timeout --retries --repeat --seed --nested --list-workloads --help'
+            --timeout --retries --repeat --seed --sweep --nested --list-workloads --help'
         ;;
     'lab show') options='--as --output --mode --workload --help' files=yes ;;
     'lab compare') options='--fail-if --across --json --help' files=yes ;;

@@ -16,11 +16,11 @@ from tests.support.schema import FOLDER, Schema
 
 pytestmark = pytest.mark.unit
 REPORT, COMPARISON = "ipidefer-lab/1", "ipidefer-lab-compare/1"
-SAMPLES = ("one-of-each", "nested", "defects", "repeated")
+SAMPLES = ("one-of-each", "nested", "defects", "repeated", "swept")
 # Objects whose members are data, by the name of the member that has them: any may be
 # missing, and there may be others.
 DATA = {"events", "interrupts", "loop", "gaps_ns", "nested", "kvm", "host_interrupts",
-        "verdicts", "merged"}
+        "verdicts", "merged", "factors"}
 # Of data in data: KVM's statistics, by vCPU.
 DATA_BELOW = {"kvm"}
 # What takes the place of a value, none of which any member may be.
@@ -68,6 +68,8 @@ def members(document, path=()):
 
 def is_data(path):
     """Whether the members of an object are data."""
+    if path[:1] == ("sweep",):
+        return True
     names = [name for name in path if name != 0]
     return bool(names) and (names[-1] in DATA or
                             len(names) > 1 and names[-2] in DATA_BELOW)
@@ -176,6 +178,10 @@ class TestReports:
         report = reports["repeated"]
         bad = changed(report, path, lambda found: found.update({member: value}))
         assert not schema.accepts(bad)
+
+    @pytest.mark.parametrize("value", [{"cpu": "4"}, {"cpus": 4}, {}])
+    def test_points_of_a_sweep_have_factors_that_there_are(self, schema, reports, value):
+        assert not schema.accepts(reports["swept"] | {"sweep": [value]})
 
     def test_a_number_without_its_unit_is_refused(self, schema, reports):
         def rename(run):
