@@ -48,6 +48,16 @@ TEST(ComparePairs, IntervalAndTestAreBothAsked)
     EXPECT_EQ(seen.verdict, Verdict::kNoDifferenceSeen);
 }
 
+/// The median is where it is whatever is drawn, but one pair outweighs many.
+TEST(ComparePairs, IntervalAloneIsNotEnough)
+{
+    const Comparison seen =
+        compare_pairs(Sample(8, 20), {21, 21, 21, 21, 21, 21, 21, 10}, {});
+    EXPECT_FALSE(seen.interval.contains(0));
+    EXPECT_GT(seen.p, kSignificant);
+    EXPECT_EQ(seen.verdict, Verdict::kNoDifferenceSeen);
+}
+
 TEST(ComparePairs, TooFewWhateverTheyAre)
 {
     for (std::size_t pairs = 1; pairs <= 8; ++pairs) {
