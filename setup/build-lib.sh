@@ -65,6 +65,52 @@ apply_series() {
     step "$n patches applied"
 }
 
+# parse_options SPEC... -- ARGUMENT...: set variables to what the command line says. A SPEC is
+# --OPTION=VARIABLE for an option with a value, or --OPTION:VARIABLE:VALUE for one that sets
+# the variable to VALUE. --help is usage(), and so is what there is no such option for.
+parse_options() {
+    local -A valued=() fixed=()
+    while [[ $1 != -- ]]; do
+        case $1 in
+        *=*) valued["${1%%=*}"]=${1#*=} ;;
+        *) fixed["${1%%:*}"]=${1#*:} ;;
+        esac
+        shift
+    done
+    shift
+    local option
+    while (($#)); do
+        option=${1:--}
+        if [[ ${valued["$option"]-} ]]; then
+            (($# > 1)) || die "$1 needs a value"
+            printf -v "${valued["$option"]}" %s "$2"
+            shift
+        elif [[ ${fixed["$option"]-} ]]; then
+            printf -v "${fixed["$option"]%%:*}" %s "${fixed["$option"]#*:}"
+        else
+            case $1 in
+            --help | -h) usage; exit 0 ;;
+            *) usage >&2; die "unknown option '$1'" ;;
+            esac
+        fi
+        shift
+    done
+}
+
+# check_jobs: that $jobs is what make takes.
+check_jobs() {
+    [[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+}
+
+# only_path RESULT: with --print-path, print where RESULT is or would be, and end with
+# whether it is there.
+only_path() {
+    $print_path || return 0
+    printf '%s\n' "$1"
+    [[ -d $1 ]]
+    exit
+}
+
 # cache_option ARGUMENT...: of a script that knows --cache DIR only.
 cache_option() {
     while (($#)); do
@@ -76,8 +122,11 @@ cache_option() {
     done
 }
 
-# open_root NAME: $root, the folder of that name in the cache, and $log there.
+# open_root NAME: $root, the folder of that name in the cache, and $log there. From here on
+# $cache does not depend on the folder that one is in.
 open_root() {
+    mkdir -p "$cache"
+    cache=$(cd "$cache" && pwd)
     readonly root=$cache/$1
     mkdir -p "$root"
     log=$root/log

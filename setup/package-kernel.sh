@@ -38,35 +38,15 @@ it was. While it compiles it says how far it is.
 EOF
 }
 
-while (($#)); do
-    case $1 in
-    --small) small=true ;;
-    --no-guest) guest=false ;;
-    --no-host) host=false ;;
-    --configure-only) configure_only=true ;;
-    --print-path) print_path=true ;;
-    --force) force=true ;;
-    --source | --cache | --jobs)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --source) source=$2 ;;
-        --cache) cache=$2 ;;
-        --jobs) jobs=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+parse_options --small:small:true --no-guest:guest:false --no-host:host:false \
+    --configure-only:configure_only:true --print-path:print_path:true --force:force:true \
+    --source=source --cache=cache --jobs=jobs -- "$@"
+check_jobs
 $guest || $host || die "--no-guest and --no-host: that is the distribution's kernel"
 [[ -r $source ]] || die "no kernel source at '$source'
 $(install_hint linux-source-6.12)"
 $small || [[ -r $DEBIAN_CONFIG ]] || die "no configuration at '$DEBIAN_CONFIG'
 $(install_hint linux-config-6.12)"
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
 open_root package-kernel
 
 version=$(dpkg-parsechangelog -l "$repo/debian/changelog" -S Version)
@@ -95,11 +75,7 @@ fingerprint() {
 }
 hash=$(hash_of "$(fingerprint)")
 result=$root/$hash
-if $print_path; then
-    printf '%s\n' "$result"
-    [[ -d $result ]]
-    exit
-fi
+only_path "$result"
 $configure_only || reuse "$result" "$result"
 for tool in gcc make flex bison bc cpio depmod rsync xz patch fakeroot dh dpkg-buildpackage; do
     $configure_only || command -v "$tool" >/dev/null || die "$tool is missing

@@ -33,25 +33,9 @@ Secure Boot dkms needs a key that the machine knows.
 EOF
 }
 
-while (($#)); do
-    case $1 in
-    --print-path) print_path=true ;;
-    --force) force=true ;;
-    --source | --cache)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --source) source=$2 ;;
-        --cache) cache=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
+parse_options --print-path:print_path:true --force:force:true --source=source \
+    --cache=cache -- "$@"
 [[ -r $source ]] || die "no kernel source at '$source': apt-get install linux-source-6.12"
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
 open_root package-kvm-dkms
 
 fingerprint() {
@@ -62,11 +46,7 @@ fingerprint() {
     head -n1 "$repo/debian/changelog"
 }
 result=$root/$(hash_of "$(fingerprint)")
-if $print_path; then
-    printf '%s\n' "$result"
-    [[ -d $result ]]
-    exit
-fi
+only_path "$result"
 reuse "$result" "$result"
 for tool in dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms; do
     command -v "${tool%:*}" >/dev/null ||

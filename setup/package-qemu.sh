@@ -34,28 +34,10 @@ goes on where it was.
 EOF
 }
 
-while (($#)); do
-    case $1 in
-    --source-only) source_only=true ;;
-    --print-path) print_path=true ;;
-    --force) force=true ;;
-    --source | --cache | --jobs)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --source) dsc=$2 ;;
-        --cache) cache=$2 ;;
-        --jobs) jobs=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+parse_options --source-only:source_only:true --print-path:print_path:true --force:force:true \
+    --source=dsc --cache=cache --jobs=jobs -- "$@"
+check_jobs
 command -v dpkg-source >/dev/null || die "dpkg-source is missing: apt-get install dpkg-dev"
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
 open_root package-qemu
 
 # Sets: version (with epoch).
@@ -84,11 +66,7 @@ fingerprint() {
 }
 hash=$(hash_of "$(fingerprint)")
 result=$root/$hash
-if $print_path; then
-    printf '%s\n' "$result"
-    [[ -d $result ]]
-    exit
-fi
+only_path "$result"
 reuse "$result" "$result"
 lock
 reuse "$result" "$result"

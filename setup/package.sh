@@ -27,29 +27,11 @@ Progress goes to standard error; the folder of the packages to standard output.
 EOF
 }
 
-while (($#)); do
-    case $1 in
-    --source-only) source_only=true ;;
-    --print-path) print_path=true ;;
-    --force) force=true ;;
-    --version | --cache | --jobs)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --version) given=$2 ;;
-        --cache) cache=$2 ;;
-        --jobs) jobs=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+parse_options --source-only:source_only:true --print-path:print_path:true --force:force:true \
+    --version=given --cache=cache --jobs=jobs -- "$@"
+check_jobs
 command -v dpkg-source >/dev/null || die "dpkg-source is missing: apt-get install dpkg-dev"
 [[ ! $given ]] || dpkg --validate-version "$given" || die "--version: '$given' is no version"
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
 open_root package
 
 # What git knows, as it is in the folder; without git, as in a release, all but builds.
@@ -77,11 +59,7 @@ fingerprint() {
 }
 
 result=$root/$(hash_of "$(fingerprint)")
-if $print_path; then
-    printf '%s\n' "$result"
-    [[ -d $result ]]
-    exit
-fi
+only_path "$result"
 reuse "$result" "$result"
 lock
 reuse "$result" "$result"

@@ -24,24 +24,9 @@ installed. They take the place of the kernel's own: see README.md.
   --jobs N       compile N files at a time (default: $jobs)
 EOF
 }
-while (($#)); do
-    case $1 in
-    --out | --headers | --source | --jobs)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --out) out=$2 ;;
-        --headers) headers=$2 ;;
-        --source) source=$2 ;;
-        --jobs) jobs=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
+parse_options --out=out --headers=headers --source=source --jobs=jobs -- "$@"
 [[ $out ]] || die "--out: where to put the modules"
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+check_jobs
 [[ -r $headers/include/generated/utsrelease.h ]] ||
     die "--headers: '$headers' has no include/generated/utsrelease.h
 On Debian 12: apt-get install linux-headers-amd64 (from backports for 6.12)"

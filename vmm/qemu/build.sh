@@ -40,30 +40,13 @@ Progress goes to standard error; the path of the binary to standard output.
 EOF
 }
 
-while (($#)); do
-    case $1 in
-    --stock) stock=true ;;
-    --tsan) tsan=true ;;
-    --each) each=true ;;
-    --print-path) print_path=true ;;
-    --force) force=true ;;
-    --cache | --source | --jobs)
-        (($# > 1)) || die "$1 needs a value"
-        case $1 in
-        --cache) cache=$2 ;;
-        --source) dsc=$2 ;;
-        --jobs) jobs=$2 ;;
-        esac
-        shift ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; die "unknown option '$1'" ;;
-    esac
-    shift
-done
+parse_options --stock:stock:true --tsan:tsan:true --each:each:true \
+    --print-path:print_path:true --force:force:true \
+    --cache=cache --source=dsc --jobs=jobs -- "$@"
 if $each && { $stock || $tsan || $print_path; }; then
     die "--each goes with neither --stock, --tsan nor --print-path"
 fi
-[[ $jobs =~ ^[1-9][0-9]*$ ]] || die "--jobs: '$jobs' is not a number above 0"
+check_jobs
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 readonly root=$cache/qemu
