@@ -26,16 +26,11 @@ class LongestGaps final {
   public:
     void add(const Gap& gap) noexcept
     {
-        if (left_out_ != 0 && gap.length <= floor_) {
+        if (size_ == Most && !is_short(gap)) halve();
+        if (is_short(gap))
             ++left_out_;
-            return;
-        }
-        if (size_ == Most) halve();
-        if (left_out_ != 0 && gap.length <= floor_) {
-            ++left_out_;
-            return;
-        }
-        gaps_[size_++] = gap;
+        else
+            gaps_[size_++] = gap;
     }
     void clear() noexcept
     {
@@ -50,6 +45,12 @@ class LongestGaps final {
     [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
 
   private:
+    /// No longer than something that is left out.
+    [[nodiscard]] bool is_short(const Gap& gap) const noexcept
+    {
+        return left_out_ != 0 && gap.length <= floor_;
+    }
+
     /// Leaves the longer half; of those that are as long as the shortest of it,
     /// the first that came.
     void halve() noexcept

@@ -148,24 +148,17 @@ Section loops(const Runs& runs)
 Section gap_causes(const Runs& runs)
 {
     Section section{"their gaps > 10 us, by what the guest did in them", {}};
-    const auto count = [](const Run& run, const std::string& cause) {
-        std::uint64_t sum = 0;
+    const auto causes_of = [](const Run& run) {
+        std::map<std::string, std::uint64_t> causes;
         for (const auto& [cpu, loop] : run.loops)
-            sum += static_cast<std::uint64_t>(
-                std::ranges::count(loop.listed, cause, &ListedGap::cause));
-        return sum;
+            for (const ListedGap& gap : loop.listed) ++causes[gap.cause];
+        return causes;
     };
-    const auto causes = keys_by_size(runs, [&](const Run& run) {
-        std::map<std::string, std::uint64_t> of_run;
-        for (const auto& [cpu, loop] : run.loops)
-            for (const ListedGap& gap : loop.listed) ++of_run[gap.cause];
-        return of_run;
-    });
-    for (const auto& cause : causes)
-        section.rows.push_back(count_row("gap_cause", cause, cause,
-                                         [count, cause](const Run& run) {
-                                             return number(count(run, cause));
-                                         }));
+    for (const auto& cause : keys_by_size(runs, causes_of))
+        section.rows.push_back(count_row(
+            "gap_cause", cause, cause, [causes_of, cause](const Run& run) {
+                return number_at(causes_of(run), cause);
+            }));
     return section;
 }
 

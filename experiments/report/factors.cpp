@@ -68,6 +68,14 @@ std::vector<FactorTable> factor_tables_of(const LabReport& report)
     return tables;
 }
 
+std::vector<std::string> cells_of(const FactorTable::Row& row)
+{
+    std::vector<std::string> cells;
+    for (const auto& sample : row.samples)
+        cells.push_back(sample.empty() ? kNoRun : shown(sample));
+    return cells;
+}
+
 std::string render(const std::vector<FactorTable>& tables)
 {
     std::string text;
@@ -81,9 +89,8 @@ std::string render(const std::vector<FactorTable>& tables)
         for (const auto& mode : of.modes) cells.push_back(printable(mode));
         table.row(cells);
         for (const FactorTable::Row& row : of.rows) {
-            cells = {printable(row.value)};
-            for (const auto& sample : row.samples)
-                cells.push_back(sample.empty() ? kNoRun : shown(sample));
+            cells = cells_of(row);
+            cells.insert(cells.begin(), printable(row.value));
             table.row(cells);
         }
         if (!text.empty()) text += '\n';

@@ -41,6 +41,9 @@ struct FactorTable {
 [[nodiscard]] std::vector<FactorTable> factor_tables_of(
     const LabReport& report);
 
+/// What a row shows of each mode: a median, or that there was no run.
+[[nodiscard]] std::vector<std::string> cells_of(const FactorTable::Row& row);
+
 /// For people.
 [[nodiscard]] std::string render(const std::vector<FactorTable>& tables);
 

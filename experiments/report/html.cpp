@@ -127,12 +127,8 @@ std::string factors_text(const LabReport& report)
         std::vector<std::string> titles{of.factor};
         titles.insert(titles.end(), of.modes.begin(), of.modes.end());
         text += head_of(titles);
-        for (const FactorTable::Row& row : of.rows) {
-            std::vector<std::string> cells;
-            for (const auto& sample : row.samples)
-                cells.push_back(sample.empty() ? "-" : shown(sample));
-            text += row_of(row.value, cells);
-        }
+        for (const FactorTable::Row& row : of.rows)
+            text += row_of(row.value, cells_of(row));
         text += kTableEnd;
     }
     return text;

@@ -3,7 +3,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "base/json_writer.hpp"
 #include "base/option_value.hpp"
@@ -15,6 +14,7 @@
 namespace ipidefer::cli {
 namespace {
 
+using segment::age_text;
 using segment::OpenVm;
 using segment::VmStatus;
 
@@ -29,11 +29,6 @@ struct Broken {
     std::string name;
     std::string why;
 };
-
-std::string age_text(const std::optional<std::chrono::nanoseconds>& age)
-{
-    return age ? format_duration(*age) : "-";
-}
 
 void show(const std::vector<VmStatus>& vms)
 {

@@ -97,8 +97,7 @@ void show(const VmStatus& vm)
                  Table::right("max-age"), Table::left("context", 7),
                  Table::right("oldest", 8)}};
     for (const VcpuStatus& vcpu : vm.vcpus) {
-        const std::string oldest =
-            vcpu.oldest_pending ? format_duration(*vcpu.oldest_pending) : "-";
+        const std::string oldest = segment::age_text(vcpu.oldest_pending);
         for (const auto& [vector, counters] : vcpu.by_vector)
             row(table, std::to_string(vcpu.vcpu), vector, counters,
                 vcpu.context, oldest);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/duration.hpp"
 #include "base/table.hpp"
 
 namespace ipidefer::cli {
@@ -67,7 +66,7 @@ std::vector<std::string> TopTable::lines(bool isolated_only) const
         table.row({row.vm, std::to_string(row.vcpu), row.isolated ? "yes" : "",
                    row.context, rate(row.sent), rate(row.deferred),
                    rate(row.coalesced), rate(row.delivered), rate(row.max_age),
-                   row.oldest ? format_duration(*row.oldest) : "-"});
+                   segment::age_text(row.oldest)});
     }
     return table.lines();
 }

@@ -10,7 +10,6 @@
 #include <cstring>
 
 #include "base/cpulist.hpp"
-#include "base/duration.hpp"
 #include "base/failure.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
@@ -23,21 +22,15 @@ namespace ipidefer::daemon {
 namespace {
 
 using segment::Life;
-using std::chrono::nanoseconds;
 using terms::VerdictCounts;
 
-/// As the control socket and Prometheus have it: 1 in a second, 0.3.
+/// "0.3" or "120", as people compare them.
 std::string rate(std::uint64_t count, double seconds)
 {
     if (seconds <= 0) return "-";
     const double value = static_cast<double>(count) / seconds;
     return value < 10 ? fmt::format("{:.1f}", value)
                       : fmt::format("{:.0f}", value);
-}
-
-std::string age(const std::optional<nanoseconds>& age)
-{
-    return age ? format_duration(*age) : "-";
 }
 
 /// Three cells: how many a second were recorded for the first time, again,
@@ -171,7 +164,8 @@ std::string vm_row(const ShownVm& vm, const ShownVm* before, double seconds)
         xml(vm.name), domain, xml(std::string{to_string(vm.life)}),
         xml(policy_of(vm.policy)), xml(segment::user_name(vm.owner)),
         rate_cells(delta_of(vm, before), before == nullptr ? 0 : seconds),
-        vm.total.recorded(), vm.total.delivered(), age(vm.oldest_pending));
+        vm.total.recorded(), vm.total.delivered(),
+        segment::age_text(vm.oldest_pending));
 }
 
 std::string vcpu_table(const ShownVm& vm, const ShownVm* before, double seconds)
@@ -186,7 +180,7 @@ std::string vcpu_table(const ShownVm& vm, const ShownVm* before, double seconds)
             vcpu.bound ? "registered" : "no", xml(vcpu.context),
             rate_cells(delta_of(vcpu, before), before == nullptr ? 0 : seconds),
             vcpu.total.recorded(), vcpu.total.delivered(),
-            age(vcpu.oldest_pending));
+            segment::age_text(vcpu.oldest_pending));
     table += "</table>\n";
     if (vm.shown.size() < vm.vcpus)
         table += fmt::format("<p>{} more vCPUs are not shown.</p>\n",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/duration.hpp"
 #include "vmm/terms/names.hpp"
 
 namespace ipidefer::segment {
@@ -63,6 +64,11 @@ std::optional<nanoseconds> VmStatus::oldest_pending() const
         // An empty optional is less than any.
         oldest = std::max(oldest, vcpu.oldest_pending);
     return oldest;
+}
+
+std::string age_text(const std::optional<nanoseconds>& age)
+{
+    return age ? format_duration(*age) : "-";
 }
 
 VmStatus read_status(const OpenVm& vm, std::uint64_t now)

@@ -48,6 +48,10 @@ struct VmStatus {
         const;
 };
 
+/// How long work has waited, for people: "1.5ms"; "-" where none waits.
+[[nodiscard]] std::string age_text(
+    const std::optional<std::chrono::nanoseconds>& age);
+
 /// The policy in force.
 [[nodiscard]] inline terms::Policy read_policy(const Segment& segment)
 {
